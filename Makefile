@@ -1,0 +1,46 @@
+# Every target makes the environment first if it is missing. `make help` lists them.
+PYTHON ?= python3.11
+VENV ?= .venv
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+ENV := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help env reproduce smoke test bench compare lint lock notebooks lab clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+env: $(ENV)  ## create the virtual environment with exact pinned versions
+
+$(ENV): requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+reproduce: $(ENV)  ## run the pipeline of the profile that params.yaml chooses: all tables and reports
+	dvc repro
+
+smoke: $(ENV)  ## run the smoke profile in this checkout (data for opening the notebooks)
+	python -m tools.with_profile smoke dvc repro
+
+test: $(ENV)  ## all tests, the smoke pipeline in a temporary clone among them
+	OMP_NUM_THREADS=1 python -m pytest
+
+bench: $(ENV)  ## speed and size, printed side by side
+	python -m benchmarks
+
+compare: $(ENV)  ## which cells changed since a revision: make compare REV=HEAD~1
+	python -m vidprism.compare $(REV)
+
+lint: $(ENV)  ## check style and notebooks
+	ruff check . && ruff format --check . && nbstripout --verify --keep-id notebooks/*.ipynb
+
+lock: $(ENV)  ## write requirements.lock from the installed environment
+	python tools/lock.py > requirements.lock
+
+lab: $(ENV)  ## open the notebooks
+	jupyter lab notebooks
+
+clean:  ## remove generated data and runs of this checkout (results and reports stay)
+	rm -rf data/generated data/backbones data/manifests data/features data/runs reports/notebooks reports/timings

@@ -1,0 +1,74 @@
+"""What every dataset module must do, for each one that is found in vidprism/datasets."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.miniature import BUILDERS
+from vidprism import datasets
+
+NAMES = datasets.available()
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple:
+    """(module, root of a miniature copy)."""
+    assert request.param in BUILDERS, f"add a builder of '{request.param}' to tests/miniature.py"
+    root = tmp_path_factory.mktemp(request.param)
+    BUILDERS[request.param](root)
+    return datasets.load(request.param), root
+
+
+def test_declares_what_the_suite_reads(built: tuple) -> None:
+    module, _ = built
+    assert isinstance(module.NAME, str) and isinstance(module.GROUPED, bool)
+    assert isinstance(module.HORIZONTAL_FLIP, bool) and 1 in module.SPLITS
+    assert all(len(pair) == 2 for pair in module.FLIP_PAIRS)
+
+
+def test_labels_index_the_class_names(built: tuple) -> None:
+    module, root = built
+    names = module.class_names(root)
+    assert len(names) == len(set(names)) == 3
+    for split in module.SPLITS:
+        videos = module.list_videos(root, split)
+        assert {v.split for v in videos} == {"train", "test"}
+        assert all(names[v.label] == v.class_name for v in videos)
+        assert {v.label for v in videos if v.split == "test"} == {0, 1, 2}
+
+
+def test_paths_exist_and_tell_the_class(built: tuple) -> None:
+    module, root = built
+    for v in module.list_videos(root, 1):
+        assert (root / "videos" / v.path).is_file()
+        assert module.path_class(v.path) in (None, v.class_name)
+        assert not module.GROUPED or v.group
+
+
+def test_texts_are_lower_case_words_and_differ(built: tuple) -> None:
+    module, root = built
+    texts = [module.class_text(name) for name in module.class_names(root)]
+    assert len(set(texts)) == len(texts) and all(t == t.lower().strip() and "_" not in t for t in texts)
+
+
+def test_unknown_split_names_the_official_ones(built: tuple) -> None:
+    module, root = built
+    with pytest.raises(datasets.DatasetError, match="no split 7"):
+        module.list_videos(root, 7)
+
+
+@pytest.mark.parametrize("part", ["annotations", "videos", ""])
+def test_missing_folder_says_which_and_what_to_do(built: tuple, tmp_path: Path, part: str) -> None:
+    module, root = built
+    copy = shutil.copytree(root, tmp_path / "copy")
+    shutil.rmtree(copy / part)
+    with pytest.raises(datasets.DatasetError) as caught:
+        module.list_videos(copy, 1)
+    assert module.NAME in str(caught.value) and str(copy / part) in str(caught.value)
+    assert "does not exist; put" in str(caught.value) and "data/README.md" in str(caught.value)
+
+
+def test_unknown_dataset_names_the_nearest() -> None:
+    with pytest.raises(datasets.DatasetError, match="did you mean 'kinetics400'"):
+        datasets.load("kinetics40")

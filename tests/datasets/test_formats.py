@@ -1,0 +1,153 @@
+"""The official formats with their quirks, each on a copy written by hand."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import miniature
+from vidprism.datasets import DatasetError, hmdb51, kinetics400, load, ssv2, ucf101
+
+
+def test_ucf101_numbers_from_one_and_test_list_without_labels(tmp_path: Path) -> None:
+    miniature.ucf101(tmp_path)
+    assert ucf101.class_names(tmp_path) == ["ApplyEyeMakeup", "HandstandPushups", "YoYo"]
+    videos = ucf101.list_videos(tmp_path, 1)
+    assert len(videos) == 36 and sum(v.split == "test" for v in videos) == 12
+    one = next(v for v in videos if v.path.startswith("Handstand") and v.split == "test")
+    assert (one.label, one.class_name, one.group) == (1, "HandstandPushups", "HandstandPushups/g01")
+    assert "v_HandStandPushups" in one.path and (tmp_path / "videos" / one.path).is_file()
+
+
+def test_ucf101_reads_three_splits(tmp_path: Path) -> None:
+    miniature.ucf101(tmp_path)
+    lists = tmp_path / "annotations" / "ucfTrainTestlist"
+    miniature.write_lines(lists / "testlist03.txt", ["YoYo/v_YoYo_g09_c01.avi"])
+    assert [v.path for v in ucf101.list_videos(tmp_path, 3) if v.split == "test"] == [
+        "YoYo/v_YoYo_g09_c01.avi"
+    ]
+    assert len(ucf101.list_videos(tmp_path, 2)) == 36
+
+
+@pytest.mark.parametrize(
+    "file, line, message",
+    [
+        ("trainlist01.txt", "YoYo/v_YoYo_g09_c01.avi", "must have lines such as"),
+        ("trainlist01.txt", "YoYo/v_YoYo_g09_c01.avi 9", "classInd.txt does not have"),
+        ("testlist01.txt", "Yoyo/v_YoYo_g09_c01.avi", "classInd.txt does not have"),
+        ("classInd.txt", "5 Zumba", "must be 1 to 4"),
+        ("classInd.txt", "Zumba", "1 ApplyEyeMakeup"),
+    ],
+)
+def test_ucf101_wrong_lines_are_quoted(tmp_path: Path, file: str, line: str, message: str) -> None:
+    miniature.ucf101(tmp_path)
+    path = tmp_path / "annotations" / "ucfTrainTestlist" / file
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(DatasetError, match=message):
+        ucf101.list_videos(tmp_path, 1)
+
+
+def test_hmdb51_classes_sort_by_name_and_not_by_file(tmp_path: Path) -> None:
+    miniature.hmdb51(tmp_path)
+    lists = tmp_path / "annotations" / "testTrainMulti_7030_splits"
+    by_file = [f.name.removesuffix("_test_split1.txt") for f in sorted(lists.glob("*_split1.txt"))]
+    assert by_file == ["kick_ball", "kick", "sword"], "the trap: '_ball' sorts before '_test'"
+    assert hmdb51.class_names(tmp_path) == ["kick", "kick_ball", "sword"]
+    for v in hmdb51.list_videos(tmp_path, 1):
+        assert hmdb51.class_names(tmp_path)[v.label] == v.class_name == hmdb51.path_class(v.path)
+
+
+def test_hmdb51_codes_blanks_and_awkward_names(tmp_path: Path) -> None:
+    miniature.hmdb51(tmp_path)
+    videos = hmdb51.list_videos(tmp_path, 1)
+    kicks = [v for v in videos if v.class_name == "kick"]
+    assert sum(v.split == "train" for v in kicks) == 14 and sum(v.split == "test" for v in kicks) == 3
+    assert all((tmp_path / "videos" / v.path).is_file() for v in videos)
+    assert {v.group for v in kicks} == {f"kick/{film}" for film in miniature.HMDB_FILMS}
+    assert "kick/Don't;Stop!_kick_f_cm_np1_ba_bad_0.avi" not in {v.path for v in kicks}, "code 0 is unused"
+
+
+def test_hmdb51_other_code_is_an_error(tmp_path: Path) -> None:
+    miniature.hmdb51(tmp_path)
+    path = tmp_path / "annotations" / "testTrainMulti_7030_splits" / "kick_test_split1.txt"
+    path.write_text(path.read_text() + "a_kick_f_cm_np1_ba_bad_0.avi 3 \n")
+    with pytest.raises(DatasetError, match=r"<0, 1 or 2>.*bad_0.avi 3"):
+        hmdb51.list_videos(tmp_path, 1)
+
+
+def test_ssv2_brackets_ids_and_test_list(tmp_path: Path) -> None:
+    miniature.ssv2(tmp_path)
+    names = ssv2.class_names(tmp_path)
+    assert names[2] == "Putting something on something" and names[0].endswith("left to right")
+    videos = ssv2.list_videos(tmp_path, 1)
+    assert len(videos) == 33 and "999" not in {v.video_id for v in videos}
+    last = videos[-1]
+    assert (last.split, last.label, last.path) == ("test", 2, "33.webm")
+
+
+def test_ssv2_unknown_template_and_broken_json(tmp_path: Path) -> None:
+    miniature.ssv2(tmp_path)
+    path = tmp_path / "annotations" / "something-something-v2-train.json"
+    path.write_text(
+        json.dumps([{"id": "5", "label": "", "template": "Eating [something]", "placeholders": []}])
+    )
+    with pytest.raises(DatasetError, match="video 5 has the template 'Eating something'"):
+        ssv2.list_videos(tmp_path, 1)
+    path.write_text("[{")
+    with pytest.raises(DatasetError, match="not valid json"):
+        ssv2.list_videos(tmp_path, 1)
+
+
+def test_ssv2_flip_pairs_are_real_templates() -> None:
+    for left, right in ssv2.FLIP_PAIRS:
+        swapped = left.replace("left", "?").replace("right", "left").replace("?", "right")
+        assert swapped == right and not ssv2.HORIZONTAL_FLIP
+
+
+@pytest.mark.parametrize("layout", [{}, {"blank": " "}, {"is_cc": True}, {"flat": True}])
+def test_kinetics400_layouts(tmp_path: Path, layout: dict) -> None:
+    miniature.kinetics400(tmp_path, **layout)
+    assert kinetics400.class_names(tmp_path) == ["air drumming", "massaging person's head", "playing drums"]
+    videos = kinetics400.list_videos(tmp_path, 1)
+    assert len(videos) == 33 and sum(v.split == "test" for v in videos) == 6
+    assert all((tmp_path / "videos" / v.path).is_file() for v in videos)
+    assert videos[0].label == 2 and videos[0].video_id == "-t0_0000000_000000_000010"
+    told = {kinetics400.path_class(v.path) for v in videos}
+    assert told == ({None} if layout.get("flat") else set(kinetics400.class_names(tmp_path)))
+
+
+def test_kinetics400_reads_the_cvdf_name_of_the_list(tmp_path: Path) -> None:
+    miniature.kinetics400(tmp_path)
+    folder = tmp_path / "annotations"
+    (folder / "validate.csv").rename(folder / "val.csv")
+    assert len(kinetics400.list_videos(tmp_path, 1)) == 33
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("label,youtube_id", "class,youtube_id", "lacks the column label"),
+        ("-v0_0000000,0,", "-v0_0000000,soon,", "whole seconds, not 'soon'"),
+        ("playing drums", "playing drum", "train.csv does not have"),
+    ],
+)
+def test_kinetics400_wrong_csv(tmp_path: Path, old: str, new: str, message: str) -> None:
+    miniature.kinetics400(tmp_path)
+    path = tmp_path / "annotations" / "validate.csv"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(DatasetError, match=message):
+        kinetics400.list_videos(tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    "dataset, class_name, text",
+    [
+        ("ucf101", "ApplyEyeMakeup", "apply eye makeup"),
+        ("ucf101", "YoYo", "yo yo"),
+        ("hmdb51", "kick_ball", "kick ball"),
+        ("ssv2", "Pushing something from left to right", "pushing something from left to right"),
+        ("kinetics400", "massaging person's head", "massaging person's head"),
+    ],
+)
+def test_class_texts(dataset: str, class_name: str, text: str) -> None:
+    assert load(dataset).class_text(class_name) == text

@@ -1,0 +1,134 @@
+"""Records for every row of a profile without any run: answers drawn from a seed, with a chosen accuracy per
+row and cell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidprism import paths, results
+from vidprism.config import Config, load_config
+from vidprism.record import Cell, Record
+from vidprism.rows import GROUPS, Row, rows
+
+REPO = Path(__file__).resolve().parents[1]
+N_VIDEOS = 120
+BROKEN = 7  # position of the one unreadable test video of every dataset
+
+
+def fake_config(root: Path, profile: str = "mini") -> Config:
+    """The repository's profile, with everything read from and written to `root`."""
+    return dataclasses.replace(load_config(profile, REPO), root_dir=root)
+
+
+def write_all(config: Config, accuracy: dict[str, float] | None = None) -> None:
+    """Results of all groups, and the searches; `accuracy` sets the chance of a right answer for some row
+    keys (default 0.6).
+    """
+    for group in GROUPS:
+        results.write(
+            config,
+            group,
+            [
+                fake_record(config, row, (accuracy or {}).get(row.key, 0.6))
+                for row in rows(config, group).values()
+            ],
+        )
+    for method in {method for group in config.profile.search.methods.values() for method in group}:
+        path = paths.search(config, method)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"method": method, **fake_search()}), encoding="utf-8")
+
+
+def fake_search() -> dict[str, Any]:
+    """A search as the suite writes it."""
+    return {"space": "lr", "split": "dev", "chosen": 0.001, "trials": {"0.0003": 61.2, "0.001": 63.0}}
+
+
+def fake_record(config: Config, row: Row, accuracy: float = 0.6) -> Record:
+    """One row's record with fake answers that do not depend on anything but the row and the accuracy."""
+    return {
+        "schema": 1,
+        "profile": config.profile.name,
+        "group": row.group,
+        "row": row.key,
+        "method": row.method,
+        "label": f"Label of {row.method}",
+        "reading": row.options.get("reading"),
+        "track": row.track,
+        "generated": config.profile.generated,
+        "backbone": {"key": "clip", "name": row.backbone, "weights_sha256": "ab" * 32},
+        "config": {
+            "options": {**row.options, "tau": 0.1},
+            "train": {"updates": row.updates, "batch_size": row.batch_size, "lr": 0.001},
+        },
+        "search": fake_search(),
+        "code": {"version": "0123456789ab", "base_commit": "abcdef123456", "dirty": False},
+        "environment": {
+            "python": "3.11.7",
+            "torch": "2.14.1",
+            "device": "cpu",
+            "threads": 2,
+            "world_size_asked": 1,
+            "world_size_obtained": 1,
+        },
+        "status": "measured",
+        "cells": [fake_cell(config, row, dataset, shots, accuracy) for dataset, shots in row.cells],
+    }
+
+
+def fake_cell(config: Config, row: Row, dataset: str, shots: int | None, accuracy: float) -> Cell:
+    """One cell: videos differ in difficulty (the same for all rows), repeats differ a little."""
+    p = config.profile.protocol
+    difficulty = np.random.default_rng(zlib.crc32(dataset.encode())).normal(0, 0.2, N_VIDEOS)
+    rng = np.random.default_rng(zlib.crc32(f"{row.group} {row.key} {dataset} {shots}".encode()))
+    right = [rng.random(N_VIDEOS) < accuracy + difficulty + rng.normal(0, 0.01) for _ in row.repeats]
+    right5 = [hits | (rng.random(N_VIDEOS) < 0.7) for hits in right]
+    texts, texts5 = [_text(hits) for hits in right], [_text(hits) for hits in right5]
+    scored = N_VIDEOS - 1
+    repeats = [
+        {
+            "seed": i,
+            "draw": None if shots is None else i,
+            "top1": 100 * a.count("1") / scored,
+            "top5": 100 * b.count("1") / scored,
+            "correct": a,
+            "correct5": b,
+            "loss_first": 2.3,
+            "loss_last": 0.4,
+            "loss_flat": True,
+            "clips_seen": 160,
+            "draw_sha256": None if shots is None else f"{i}" * 64,
+        }
+        for i, a, b in zip(row.repeats, texts, texts5, strict=False)
+    ]
+    return {
+        "dataset": dataset,
+        "shots": shots,
+        "frames": row.frames,
+        "split": p.split,
+        "n_clips": p.n_clips,
+        "n_crops": p.n_crops,
+        "fusion": p.fusion,
+        "n_listed": N_VIDEOS,
+        "n_scored": scored,
+        "unreadable": [{"path": "c/<b>&'bad\".avi", "reason": "truncated <file>"}],
+        "n_classes": 10,
+        "data_fingerprint": "sha256:" + "cd" * 32,
+        "updates": row.updates,
+        "batch_size": row.batch_size,
+        "parameters": 1234,
+        "repeats": repeats,
+        "top1": results.estimate(texts),
+        "top5": results.estimate(texts5),
+    }
+
+
+def _text(hits: np.ndarray) -> str:
+    return "".join("-" if i == BROKEN else "1" if hit else "0" for i, hit in enumerate(hits))

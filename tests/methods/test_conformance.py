@@ -1,0 +1,127 @@
+"""What every method must do: a new file in vidprism/methods/ is held to this without a new test."""
+
+import numpy as np
+import pytest
+import torch
+
+from vidprism import frozen, methods
+from vidprism.config import ConfigError
+from vidprism.recipe import Recipe, batch_order
+
+B, T, D, C = 4, 8, 16, 5
+KEYS = methods.available()
+TRAINED = [key for key in KEYS if methods.load(key).TRAINED]
+
+
+def task(n_frames: int = T) -> methods.Task:
+    text_CD = torch.nn.functional.normalize(
+        torch.randn(C, D, generator=torch.Generator().manual_seed(1)), dim=-1
+    )
+    return methods.Task(D, C, n_frames, text_CD, logit_scale=10.0)
+
+
+def clips(n: int, n_frames: int = T, seed: int = 2) -> torch.Tensor:
+    return torch.randn(n, n_frames, D, generator=torch.Generator().manual_seed(seed))
+
+
+def orders(n: int, batch_size: int, updates: int, seeds: list[int]) -> np.ndarray:
+    return np.stack([batch_order(n, batch_size, updates, seed) for seed in seeds])
+
+
+def test_the_methods_of_this_suite_are_found() -> None:
+    expected = {"clip_zeroshot", "mean_pool", "temporal_transformer", "vidprism_c", "vidprism_c_released"}
+    assert expected <= set(KEYS)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_module_says_what_it_is(key: str) -> None:
+    module = methods.load(key)
+    assert module.LABEL and isinstance(module.LABEL, str)
+    assert isinstance(module.TRAINED, bool) and isinstance(module.DEFAULTS, dict)
+    assert module.__doc__ and module.build.__doc__
+
+
+def test_labels_differ() -> None:
+    assert len({methods.load(key).LABEL for key in KEYS}) == len(KEYS)
+
+
+@pytest.mark.parametrize("n_frames", [8, 32])
+@pytest.mark.parametrize("key", KEYS)
+def test_forward_gives_a_logit_per_class(key: str, n_frames: int) -> None:
+    head = methods.build(key, task(n_frames), {}, seed=0)
+    output = head(clips(B, n_frames))
+    assert output.logits.shape == (B, C) and output.fused.shape == (B, D)
+    assert output.logits.isfinite().all()
+    if output.expert_weights is not None:
+        assert torch.allclose(output.expert_weights.sum(dim=1), torch.ones(B), atol=1e-5)
+    assert head.objective(output, torch.arange(B))["total"].shape == ()
+
+
+@pytest.mark.parametrize("key", TRAINED)
+def test_gradients_are_finite_and_reach_the_classifier(key: str) -> None:
+    head = methods.build(key, task(), {}, seed=0)
+    head.objective(head(clips(B)), torch.arange(B))["total"].backward()
+    found = {name: p.grad for name, p in head.named_parameters() if p.grad is not None}
+    assert all(grad.isfinite().all() for grad in found.values())
+    assert any("classifier" in name and grad.abs().sum() > 0 for name, grad in found.items())
+
+
+@pytest.mark.parametrize("key", TRAINED)
+def test_overfits_eight_clips(key: str) -> None:
+    stack = frozen.Stack([methods.build(key, task(), {}, seed=0)], "cpu")
+    x, labels, seeds = clips(8).numpy(), np.arange(8) % C, [0]
+    losses = frozen.fit(
+        stack, x, labels, orders(8, 8, 80, seeds), Recipe(80, 8, 0.02, 0.0, 0.1), seeds, "here"
+    )
+    logits, _ = stack.predict(lambda at: x[at, None], 8)
+    assert losses[0, -1] < 0.5 * losses[0, 0]
+    assert (logits[0, :, 0].argmax(axis=1) == labels).all()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_repeat_does_not_see_the_repeats_beside_it(key: str) -> None:
+    seeds, x, labels = [0, 1, 2], clips(12).numpy(), np.arange(12) % C
+    recipe = Recipe(5 if methods.load(key).TRAINED else 0, 6, 0.005, 0.05, 0.1)
+
+    def train(chosen: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        stack = frozen.Stack([methods.build(key, task(), {}, seed) for seed in chosen], "cpu")
+        losses = np.empty((len(chosen), 0))
+        if recipe.updates:
+            losses = frozen.fit(stack, x, labels, orders(12, 6, 5, chosen), recipe, chosen, "here")
+        return losses, stack.predict(lambda at: x[at, None], 12)[0]
+
+    together, alone = train(seeds), train([1])
+    np.testing.assert_allclose(together[0][1], alone[0][0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(together[1][1], alone[1][0], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_module_scores_as_it_does_in_a_stack(key: str) -> None:
+    heads = [methods.build(key, task(), {}, seed).eval() for seed in (3, 4)]
+    x = clips(B)
+    with torch.no_grad():
+        direct = np.stack([head(x).logits.numpy() for head in heads])
+    stacked, _ = frozen.Stack(heads, "cpu").predict(lambda at: x[at, None].numpy(), B)
+    np.testing.assert_allclose(stacked[:, :, 0], direct, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("key", TRAINED)
+def test_the_seed_decides_the_initialisation(key: str) -> None:
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    same, again, other = (methods.build(key, task(), {}, seed) for seed in (0, 0, 1))
+    assert torch.equal(before, torch.random.get_rng_state())
+    pairs = list(zip(same.parameters(), again.parameters(), other.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b, _ in pairs) and any(not torch.equal(a, c) for a, _, c in pairs)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_an_unknown_option_names_the_nearest(key: str) -> None:
+    known = next(iter(methods.load(key).DEFAULTS), None)
+    with pytest.raises(ConfigError, match=known or "no option"):
+        methods.build(key, task(), {f"{known}x": 1}, seed=0)
+
+
+def test_an_unknown_method_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'mean_pool'"):
+        methods.load("meanpool")

@@ -1,0 +1,68 @@
+"""VidPrism-C as a method: its options are the head's switches, its rates those of the paper."""
+
+import pytest
+import torch
+
+from vidprism import methods
+from vidprism.config import ConfigError
+from vidprism.methods import vidprism_c
+from vidprism.model import readings
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "rates"), [(8, [2, 4, 8]), (32, [2, 4, 8, 16]), (16, [2, 4, 8, 16]), (12, [2, 4])]
+)
+def test_default_rates_are_those_of_section_4_1(n_frames: int, rates: list[int]) -> None:
+    assert methods.resolve("vidprism_c", {}, n_frames)["rates"] == rates
+
+
+def test_no_rate_divides_an_odd_length() -> None:
+    with pytest.raises(ConfigError, match="rates"):
+        vidprism_c.default_rates(7)
+
+
+def test_rates_that_do_not_divide_the_frames_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"\[16\] do not divide clips of 8 frames"):
+        methods.resolve("vidprism_c", {"rates": [2, 16]}, 8)
+
+
+@pytest.mark.parametrize(("key", "reading"), [("vidprism_c", "paper"), ("vidprism_c_released", "released")])
+def test_every_switch_is_resolved(key: str, reading: str) -> None:
+    found = methods.resolve(key, {}, 8)
+    assert found["reading"] == reading
+    assert {k: v for k, v in found.items() if k not in ("reading", "rates")} == readings.resolve(reading, {})
+
+
+def test_the_two_readings_are_one_class() -> None:
+    assert methods.resolve("vidprism_c", {"reading": "released"}, 8) == methods.resolve(
+        "vidprism_c_released", {}, 8
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [({"div": "expert_cos3"}, "expert_cos2"), ({"reading": "relased"}, "released"), ({"tau": -1}, "tau")],
+)
+def test_a_wrong_value_is_refused_with_a_hint(options: dict, hint: str) -> None:
+    with pytest.raises(ConfigError, match=hint):
+        methods.resolve("vidprism_c", options, 8)
+
+
+def test_a_switch_reaches_the_head() -> None:
+    task = methods.Task(16, 5, 8, torch.eye(5, 16))
+    head = methods.build("vidprism_c", task, {"rates": [2, 4], "combination": "avg", "lambda_div": 0}, 0)
+    assert (
+        head.head.rates == (2, 4)
+        and head.head.switches["combination"] == "avg"
+        and head.head.loss_weights["div"] == 0
+    )
+
+
+def test_class_texts_enter_the_released_objective_only() -> None:
+    task, x = methods.Task(16, 5, 8, torch.eye(5, 16)), torch.randn(4, 8, 16)
+    terms = {
+        key: set(head.objective(head(x), torch.arange(4)))
+        for key in ("vidprism_c", "vidprism_c_released")
+        for head in [methods.build(key, task, {}, 0)]
+    }
+    assert terms["vidprism_c_released"] - terms["vidprism_c"] == {"text"}

@@ -1,0 +1,121 @@
+"""Evaluation: from scores per view to accuracies and their intervals, against values worked out by hand."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import top_k_accuracy_score
+
+from tests.synthetic_store import small_config, write_choice, write_store
+from vidprism import evaluation, metrics, paths, rows, scores, training
+from vidprism.config import Config
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    config = small_config(tmp_path_factory.mktemp("root"))
+    write_store(config)
+    for row in rows.rows(config, "ablations").values():
+        write_choice(config, row.method, 0.01)
+        if row.key == "default":
+            training.train_row(config, row)
+    return config
+
+
+def test_logits_and_probabilities_are_fused_differently() -> None:
+    views = np.array(
+        [[[4.0, 0.0, 0.0], [0.0, 1.5, 0.0], [0.0, 1.5, 0.0]]]
+    )  # one video, one sure view against two unsure ones
+    assert metrics.fuse(views, "logits").argmax() == 0 and metrics.fuse(views, "softmax").argmax() == 1
+    np.testing.assert_allclose(metrics.fuse(views, "softmax").sum(axis=1), 1)
+    with pytest.raises(ValueError, match="fusion"):
+        metrics.fuse(views, "max")
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 5, 8])
+@pytest.mark.parametrize("k", [1, 5])
+def test_accuracy_is_the_mean_of_the_answers(n_classes: int, k: int) -> None:
+    rng = np.random.default_rng(0)
+    scored, labels = rng.normal(size=(40, n_classes)), rng.integers(0, n_classes, 40)
+    assert metrics.top_k(scored, labels, k) == pytest.approx(100 * metrics.hits(scored, labels, k).mean())
+    if k < n_classes and n_classes > 2:
+        assert metrics.top_k(scored, labels, k) == pytest.approx(
+            100 * top_k_accuracy_score(labels, scored, k=k, labels=range(n_classes))
+        )
+
+
+def test_ties_are_broken_as_scikit_learn_breaks_them() -> None:
+    scored, labels = np.zeros((6, 6)), np.arange(6)
+    assert 100 * metrics.hits(scored, labels, 1).mean() == metrics.top_k(scored, labels, 1)
+    assert metrics.hits(scored, labels, 5).tolist() == [False, True, True, True, True, True]
+
+
+def test_answers_keep_the_place_of_unreadable_videos() -> None:
+    assert metrics.answers(np.array([True, False, True]), np.array([True, False, True, True])) == "1-01"
+
+
+def test_experts_are_averaged_by_class_and_answer() -> None:
+    weights = np.array([[[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]])
+    found = metrics.usage(weights, np.array([[True, False, True]]), np.array([0, 0, 1]), 3)
+    assert found == {"correct": [[1.0, 0.0], [0.5, 0.5], None], "wrong": [[0.0, 1.0], None, None]}
+
+
+def test_a_group_is_evaluated_and_written(config: Config) -> None:
+    out = evaluation.evaluate(config, "ablations")
+    assert out == json.loads(paths.results(config, "ablations").read_text())
+    expected = rows.rows(config, "ablations")
+    assert [record["row"] for record in out["records"]] == list(expected)
+    record = out["records"][0]
+    (cell,) = record["cells"]
+    folder = paths.run(config, "ablations", "default")
+    stored = scores.load(folder / "scores.npz", "ucf101_k2")
+    readable = ~np.isnan(stored.logits[0, :, 0, 0])
+    for repeat, logits in zip(cell["repeats"], stored.logits, strict=True):
+        best = logits.mean(axis=1).argmax(axis=1)
+        by_hand = "".join(
+            "-" if not ok else str(int(b == y))
+            for ok, b, y in zip(readable, best, stored.labels, strict=True)
+        )
+        assert repeat["correct"] == by_hand and len(repeat["correct5"]) == cell["n_listed"]
+        assert repeat["top1"] == pytest.approx(100 * by_hand.count("1") / readable.sum(), abs=1e-3)
+    mean = np.mean([r["top1"] for r in cell["repeats"]])
+    assert cell["top1"]["mean"] == pytest.approx(mean, abs=1e-3)
+    low, high = cell["top1"]["ci95_repeats"]
+    assert (low + high) / 2 == pytest.approx(mean, abs=1e-3)
+    assert cell["top1"]["ci95_videos"][0] <= mean <= cell["top1"]["ci95_videos"][1]
+    assert out["default"]["ucf101_k2"]["top1"] == pytest.approx(mean, abs=0.01)
+
+
+def test_the_use_of_the_experts_is_recorded(config: Config) -> None:
+    (cell,) = evaluation.evaluate(config, "ablations")["records"][0]["cells"]
+    assert sum(cell["expert_usage"]) == pytest.approx(1, abs=1e-3)
+    by_class = cell["expert_usage_by_class"]
+    assert len(by_class["train"]) == cell["n_classes"] and sum(by_class["train"][0]) == pytest.approx(
+        1, abs=1e-3
+    )
+    for c in range(cell["n_classes"]):
+        assert by_class["correct"][c] or by_class["wrong"][c]
+
+
+def test_a_row_without_a_run_says_so(config: Config) -> None:
+    other = evaluation.evaluate(config, "ablations")["records"][1]
+    assert other["status"] == "not run" and "dvc repro" in other["reason"] and other["cells"] == []
+
+
+def test_a_run_with_other_cells_does_not_count(config: Config) -> None:
+    path = paths.run(config, "ablations", "default") / "record.json"
+    before = path.read_text()
+    path.write_text(before.replace('"shots": 2', '"shots": 4'))
+    try:
+        record = evaluation.evaluate(config, "ablations")["records"][0]
+    finally:
+        path.write_text(before)
+    assert record["status"] == "not run" and "other cells" in record["reason"]
+
+
+def test_the_same_scores_give_the_same_file(config: Config) -> None:
+    evaluation.evaluate(config, "ablations")
+    before = Path(paths.results(config, "ablations")).read_bytes()
+    evaluation.evaluate(config, "ablations")
+    assert Path(paths.results(config, "ablations")).read_bytes() == before

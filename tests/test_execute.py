@@ -1,0 +1,57 @@
+"""The engine that runs a stage's notebook: parameters are checked, failures are kept and passed on."""
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from vidprism.config import ConfigError
+from vidprism.execute import execute, main, typed_parameters
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with params.yaml and one notebook that divides 6 by its parameter."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "params.yaml").write_text("seed: 1\n")
+    first = new_code_cell('profile = "smoke"\nnumber = 2\nname = "a"', metadata={"tags": ["parameters"]})
+    cells = [first, new_code_cell("print('result', 6 / number)"), new_code_cell("assert number, 'promised'")]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks" / "divide.ipynb")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_an_executed_notebook_holds_its_output(clone: Path) -> None:
+    target = execute("divide", {"number": "3", "name": "2_4"}, clone)
+    cells = nbformat.read(target, 4).cells
+    assert "result 2.0" in cells[2].outputs[0].text
+    timing = json.loads((clone / "reports/timings/smoke/divide-3-2_4.json").read_text())
+    assert timing["seconds"] >= 0
+
+
+def test_text_stays_text_and_numbers_become_numbers(clone: Path) -> None:
+    values = typed_parameters(clone / "notebooks/divide.ipynb", {"number": "7", "name": "1_6"})
+    assert values == {"profile": "smoke", "number": 7, "name": "1_6"}
+
+
+def test_unknown_names_are_refused(clone: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'number'"):
+        execute("divide", {"numbr": "3"}, clone)
+    with pytest.raises(ConfigError, match="did you mean 'divide'"):
+        execute("divid", {}, clone)
+    with pytest.raises(ConfigError, match="is not int"):
+        execute("divide", {"number": "three"}, clone)
+
+
+def test_a_failing_cell_fails_the_stage_and_is_kept(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["divide", "number=0"]) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    kept = nbformat.read(clone / "reports/notebooks/smoke/divide-0-a.ipynb", 4)
+    assert "An Exception was encountered" in kept.cells[0].source
+
+
+def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2 and main(["divide", "number"]) == 2
+    assert "KEY=VALUE" not in capsys.readouterr().out

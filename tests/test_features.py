@@ -1,0 +1,198 @@
+"""The feature store: what lies where, unreadable videos, fingerprints, failures."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.miniature import small_config
+from vidprism import backbones, datasets, encoding, features, manifest, paths, video
+from vidprism.config import Config, ConfigError
+from vidprism.datasets import DatasetError
+
+
+class FakeBackbone:
+    """Embeds a frame as linear functions of its mean colour and of one corner; text as hashed letters."""
+
+    dim, image_size, logit_scale = 6, 24, 50.0
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.module = nn.Linear(6, 6, bias=False)
+        self.module.weight = nn.Parameter(factor * torch.arange(36.0).reshape(6, 6) / 36)
+        self.calls: list[int] = []
+
+    def encode_frames(self, frames: Tensor) -> Tensor:
+        assert frames.dtype == torch.uint8 and frames.shape[1:] == (24, 24, 3)
+        self.calls.append(len(frames))
+        x = frames.float() / 255
+        return self.module(torch.cat([x.mean(dim=(1, 2)), x[:, 0, 0]], dim=1))
+
+    def encode_text(self, texts: list[str]) -> Tensor:
+        counts = torch.tensor([[float(t.count(c)) + 0.1 for c in "aeorp "] for t in texts])
+        return nn.functional.normalize(counts, dim=1)
+
+
+@pytest.fixture
+def backbone(monkeypatch: pytest.MonkeyPatch) -> FakeBackbone:
+    fake = FakeBackbone()
+    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": fake)
+    return fake
+
+
+def prepared(root: Path, dataset: str = "ucf101", **protocol: object) -> Config:
+    config = small_config(root, dataset, **protocol)
+    manifest.prepare(config, dataset)
+    return config
+
+
+@pytest.mark.parametrize("dataset", datasets.available())
+def test_every_dataset_is_encoded(tmp_path: Path, backbone: FakeBackbone, dataset: str) -> None:
+    config = prepared(tmp_path, dataset, n_clips=2, n_crops=3)
+    store = features.extract(config, dataset)
+    df = manifest.load(config, dataset)
+    for split, n_views in (("train", 1), ("dev", 1), ("test", 6)):
+        index = store.index(split)
+        assert list(index.columns) == list(features.INDEX_COLUMNS)
+        assert list(index["video_id"]) == list(df.loc[df["split"] == split, "video_id"])
+        assert list(index["row"]) == list(range(len(index))) and index["readable"].all()
+        for t in (4, 8):
+            array = store.load(split, t)
+            assert array.shape == (len(index), n_views, t, 6) and array.dtype == np.float16
+            assert isinstance(array, np.memmap)
+    assert store.text("plain").shape == (3, 6)
+    assert store.meta["counts"]["test"]["listed"] == int((df["split"] == "test").sum())
+
+
+def test_features_are_those_of_each_view_read_alone(tmp_path: Path, backbone: FakeBackbone) -> None:
+    config = prepared(tmp_path, n_clips=2, n_crops=3)
+    store = features.extract(config, "ucf101")
+    for split, n_clips, n_crops in (("train", 1, 1), ("test", 2, 3)):
+        for t in (4, 8):
+            for row, path in enumerate(store.index(split)["path"]):
+                file = paths.dataset_root(config, "ucf101") / "videos" / path
+                views = video.load_views(file, t, n_clips, n_crops, 24)
+                with torch.no_grad():
+                    wanted = backbone.encode_frames(torch.from_numpy(views).flatten(0, 1)).reshape(-1, t, 6)
+                assert np.allclose(store.load(split, t)[row], wanted, atol=2e-3)
+
+
+def test_each_distinct_frame_is_encoded_once(tmp_path: Path, backbone: FakeBackbone) -> None:
+    features.extract(prepared(tmp_path, frames=(4, 8)), "ucf101")
+    used = {*video.frame_indices(12, 4).tolist(), *video.frame_indices(12, 8).tolist()}
+    assert sum(backbone.calls) == 36 * len(used)
+
+
+def test_threads_do_not_change_the_features(
+    tmp_path: Path, backbone: FakeBackbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = prepared(tmp_path)
+    whole = np.array(features.extract(config, "ucf101").load("train", 8))
+    n_torch_threads = torch.get_num_threads()
+    for threads in (1, 5):
+        monkeypatch.setattr(encoding, "THREADS", threads)
+        assert np.array_equal(whole, features.extract(config, "ucf101").load("train", 8))
+        assert torch.get_num_threads() == n_torch_threads
+
+
+def test_unreadable_videos_keep_their_row(tmp_path: Path, backbone: FakeBackbone) -> None:
+    config = small_config(tmp_path, "ucf101")
+    folder = paths.dataset_root(config, "ucf101") / "videos" / "YoYo"
+    (folder / "v_YoYo_g01_c01.avi").write_bytes(b"")
+    manifest.prepare(config, "ucf101")
+    (folder / "v_YoYo_g02_c01.avi").unlink()  # lost after it was prepared
+    store = features.extract(config, "ucf101")
+    index = store.index("test").set_index("video_id")
+    lost = index[~index["readable"]]
+    assert list(lost.index) == ["YoYo/v_YoYo_g01_c01", "YoYo/v_YoYo_g02_c01"]
+    assert list(lost["reason"]) == ["empty file (0 bytes)", "missing file"]
+    array = store.load("test", 8)
+    assert len(array) == 12 and not array[lost["row"]].any()
+    assert all(array[row].any() for row in index.loc[index["readable"], "row"])
+    assert store.meta["counts"]["test"] == {"listed": 12, "readable": 10}
+
+
+def test_text_sets_are_renormalised_means(tmp_path: Path, backbone: FakeBackbone) -> None:
+    store = features.extract(prepared(tmp_path), "ucf101")
+    assert store.meta["prompt_sets"] == ["plain", "photo", "video", "ensemble"]
+    words = ["apply eye makeup", "handstand pushups", "yo yo"]
+    assert np.allclose(store.text("plain"), backbone.encode_text(words))
+    assert np.allclose(store.text("photo"), backbone.encode_text([f"a photo of a {w}." for w in words]))
+    ensemble = store.text("ensemble")
+    assert np.allclose(np.linalg.norm(ensemble, axis=1), 1) and ensemble.dtype == np.float32
+    assert not np.allclose(ensemble, store.text("photo"), atol=1e-3)
+
+
+def changed_fingerprint(root: Path, **protocol: object) -> str:
+    return features.extract(prepared(root, **protocol), "ucf101").meta["fingerprint"]
+
+
+def test_fingerprint_follows_data_choices_and_weights(
+    tmp_path: Path, backbone: FakeBackbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = changed_fingerprint(tmp_path / "a")
+    assert first.startswith("sha256:") and first == changed_fingerprint(tmp_path / "b"), (
+        "the place does not matter"
+    )
+    assert first != changed_fingerprint(tmp_path / "a", sampling="segment_start")
+    assert first != changed_fingerprint(tmp_path / "a", n_clips=2)
+    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": FakeBackbone(2.0))
+    assert first != changed_fingerprint(tmp_path / "a")
+    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": backbone)
+    file = tmp_path / "a" / "raw" / "ucf101" / "videos" / "YoYo" / "v_YoYo_g05_c01.avi"
+    file.write_bytes(file.read_bytes() + b"\0")
+    assert first != changed_fingerprint(tmp_path / "a")
+
+
+def test_failure_leaves_the_earlier_store(
+    tmp_path: Path, backbone: FakeBackbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = prepared(tmp_path)
+    before = features.extract(config, "ucf101").meta
+    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": FakeBackbone(float("nan")))
+    with pytest.raises(FloatingPointError, match="not finite"):
+        features.extract(config, "ucf101")
+    assert features.open_store(paths.features(config, "ucf101")).meta == before
+    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": backbone)
+    features.extract(config, "ucf101")
+    assert [f.name for f in paths.features(config, "ucf101").parent.iterdir()] == ["ucf101"]
+
+
+def test_frozen_track_takes_one_backbone(tmp_path: Path, backbone: FakeBackbone) -> None:
+    config = prepared(tmp_path)
+    two = {**config.profile.backbones, "other": next(iter(config.profile.backbones.values()))}
+    config = dataclasses.replace(config, profile=dataclasses.replace(config.profile, backbones=two))
+    with pytest.raises(ConfigError, match=r"takes one backbone, but smoke.backbones has 2 .*other"):
+        features.extract(config, "ucf101")
+
+
+def test_wrong_requests_are_named(tmp_path: Path, backbone: FakeBackbone) -> None:
+    with pytest.raises(ConfigError, match="run the features stage"):
+        features.open_store(tmp_path / "nothing")
+    with pytest.raises(DatasetError, match="run the prepare stage"):
+        features.extract(small_config(tmp_path, "ucf101"), "ucf101")
+    config = prepared(tmp_path)
+    store = features.extract(config, "ucf101")
+    with pytest.raises(ConfigError, match="16 frames, only of train, dev, test with 4, 8"):
+        store.load("train", 16)
+    with pytest.raises(ConfigError, match="no prompt set 'foto'"):
+        store.text("foto")
+    with pytest.raises(ConfigError, match="did you mean 'photo'"):
+        features.extract(prepared(tmp_path, prompt_sets=("foto",)), "ucf101")
+
+
+def test_reading_the_store_needs_neither_torch_nor_decord(tmp_path: Path, backbone: FakeBackbone) -> None:
+    store = features.extract(prepared(tmp_path), "ucf101")
+    program = (
+        "import sys; from vidprism.features import open_store; store = open_store(sys.argv[1]);"
+        "store.load('train', 8), store.index('dev'), store.text('plain');"
+        "sys.exit(bool({'torch', 'decord', 'vidprism.video'} & set(sys.modules)))"
+    )
+    root = Path(features.__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", program, str(store.folder)], cwd=root).returncode == 0
+    assert json.loads((store.folder / "meta.json").read_text())["dim"] == 6

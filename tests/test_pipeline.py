@@ -1,0 +1,85 @@
+"""The pipeline as data: it expands in every profile, names what exists, and is small enough for DVC."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from tools.with_profile import choose
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = [ROOT / "dvc.yaml", *sorted((ROOT / "pipelines").glob("*/dvc.yaml"))]
+STAGES = [(path, name, stage) for path in FILES for name, stage in yaml.safe_load(path.read_text())["stages"].items()]
+IDS = [f"{path.parent.name}:{name}" for path, name, _ in STAGES]
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git repository with nothing but the pipeline and its parameters."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    for path in [*FILES, ROOT / "params.yaml", ROOT / ".dvc" / "config"]:
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    return folder
+
+
+def stage_names(folder: Path, profile: str) -> list[str]:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (folder / "params.yaml").write_text(choose(text, profile), encoding="utf-8")
+    command = [sys.executable, "-m", "dvc", "stage", "list", "--all", "--name-only"]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.split()
+
+
+@pytest.mark.parametrize(("profile", "at_most"), [("smoke", 20), ("mini", 100), ("paper", 200)])
+def test_it_expands(bare: Path, profile: str, at_most: int) -> None:
+    names = stage_names(bare, profile)
+    assert 15 <= len(names) <= at_most
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(("path", "name", "stage"), STAGES, ids=IDS)
+def test_a_stage_runs_a_notebook_with_parameters_it_has(path: Path, name: str, stage: dict) -> None:
+    words = stage["cmd"].split()
+    assert words[:3] == ["python", "-m", "vidprism.execute"]
+    notebook = ROOT / "notebooks" / f"{words[3]}.ipynb"
+    assert f"notebooks/{words[3]}.ipynb" in stage["deps"]
+    tagged = [c for c in nbformat.read(notebook, 4).cells if "parameters" in c.metadata.get("tags", [])]
+    values: dict = {}
+    exec(tagged[0].source, {}, values)
+    assert {word.split("=")[0] for word in words[4:]} <= set(values)
+
+
+@pytest.mark.parametrize(("path", "name", "stage"), STAGES, ids=IDS)
+def test_dependencies_on_code_exist_and_are_sorted(path: Path, name: str, stage: dict) -> None:
+    for dep in stage["deps"]:
+        if dep.startswith(("vidprism/", "notebooks/")):
+            stem = dep.replace("${item.dataset}", "ucf101").replace("${item.method}", "mean_pool")
+            assert (ROOT / stem.replace("${profile.ablations.method}", "vidprism_c")).exists(), dep
+    code = [dep for dep in stage["deps"] if dep.startswith("vidprism/")]
+    assert code == sorted(code) and len(set(code)) == len(code)
+
+
+@pytest.mark.parametrize(("path", "name", "stage"), STAGES, ids=IDS)
+def test_outputs_bear_the_profile(path: Path, name: str, stage: dict) -> None:
+    outputs = stage.get("outs", []) + stage.get("metrics", []) + stage.get("plots", [])
+    assert outputs
+    for output in outputs:
+        where = output if isinstance(output, str) else next(iter(output))
+        assert "${item.profile}" in where or where == "reports/index.html"
+    assert all(m[next(iter(m))] == {"cache": False} for m in stage.get("metrics", []))
+
+
+def test_names_are_plain() -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for name in [*params["methods"], *params["variants"]]:
+        assert name.isidentifier() and name == name.lower(), name
+
+
+def test_ci_calls_make_test_and_nothing_else() -> None:
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert [line for line in lines if line and not line.startswith(("#", "set ", "cd "))] == ["make test"]

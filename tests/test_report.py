@@ -1,0 +1,275 @@
+"""Pages: self-contained, escaped, the same bytes each time, every link inside them resolved, no torch."""
+
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.fake_results import REPO, fake_config, fake_record, write_all
+from vidprism import paper, paths, report, results
+from vidprism.config import Config
+from vidprism.model.readings import differences
+from vidprism.report.render import losses, signed, spans
+from vidprism.rows import rows
+
+PAGES = [f"tables/mini/table{n}.html" for n in paper.TITLES] + ["tables/mini/readings.html", "index.html"]
+
+
+class Page(html.parser.HTMLParser):
+    """Tags, ids, links and text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.ids, self.links, self.attributes, self.text = [], [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [name for name, _ in attrs]
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.links += [value for name, value in attrs if name in ("href", "src")]
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def _write_pages(config: Config) -> None:
+    for number in paper.TITLES:
+        report.write_table(config, f"table{number}")
+    report.write_readings(config)
+    report.write_index(config)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    config = fake_config(tmp_path_factory.mktemp("mini"))
+    write_all(config, {"to_act": 0.9, "rates_2": 0.3})
+    _write_pages(config)
+    return config
+
+
+@cache
+def _ids(path: Path) -> frozenset[str]:
+    return frozenset(Page(path.read_text(encoding="utf-8")).ids)
+
+
+def _read(config: Config, page: str) -> str:
+    return (config.root_dir / "reports" / page).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_self_contained(config: Config, page: str) -> None:
+    text = _read(config, page)
+    found = Page(text)
+    assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
+    assert not {"script", "link", "img", "iframe", "object", "base", "form"} & set(found.tags)
+    assert not [name for name in found.attributes if name.startswith("on") or name == "style"]
+    assert not re.search(r"https?:|//[a-z]|url\(|@import", re.sub(r"<!DOCTYPE[^>]*>", "", text))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(config: Config, page: str) -> None:
+    here = config.root_dir / "reports" / page
+    found = Page(_read(config, page))
+    assert len(found.ids) == len(set(found.ids))
+    for link in found.links:
+        file, _, anchor = link.partition("#")
+        target = (here.parent / file).resolve() if file else here
+        if "timings" in link:  # written by the stages, outside git
+            assert target.parent == paths.timings(config).resolve()
+            continue
+        assert target.is_file(), link
+        assert not anchor or anchor in _ids(target), link
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_banner_and_version(config: Config, page: str) -> None:
+    text = _read(config, page)
+    assert "Generated data." in text and re.search(r"Report version <code>[0-9a-f]{12}</code>", text)
+
+
+def test_provenance_of_every_measured_cell(config: Config) -> None:
+    """Each measured number links to a panel that names configuration, seeds, data, counts, commit and
+    environment.
+    """
+    text = _read(config, "tables/mini/table2.html")
+    cells = re.findall(r'<td class="m [^>]*><a href="#([^"]+)">', text)
+    assert len(cells) == 5 * 12 + 3  # five rows of twelve cells, and three on the tuned track
+    panel = text[text.index('id="p.vidprism_c"') : text.index('id="p.vidprism_c-tuned"')]
+    for fact in (
+        "reading=paper",
+        "best of 2 on dev",
+        "version 0123456789ab",
+        "base commit abcdef123456",
+        "python=3.11.7",
+    ):
+        assert fact in panel
+    for fact in (
+        "119 of 120 listed test videos",
+        "sha256:cdcd",
+        "200 of 32 clips",
+        "train-few_shot-vidprism_c.json",
+    ):
+        assert fact in panel
+
+
+def test_table_words(config: Config) -> None:
+    second = Page(_read(config, "tables/mini/table2.html"))
+    words = " ".join(second.text)
+    assert words.count("reported") >= 11 and "not run" in words and "mini-HMDB" in words
+    assert "not in the paper" in words and "Tuned track" in words
+    assert "<i>L</i><sub>rank</sub>" in _read(config, "tables/mini/table4.html")
+
+
+def test_readings_page(config: Config) -> None:
+    text = _read(config, "tables/mini/readings.html")
+    for switch in differences():
+        assert f"<code>{switch}</code>" in text
+    for choice in (
+        "lr.step_every",
+        "aug.flip",
+        "eval.fusion",
+        "eval.index",
+        "eval.select",
+        "backbone.tune",
+        "head.init",
+    ):
+        assert f"<code>{choice}</code>" in text
+    line = text[text.index("<code>act</code>") : text.index("<code>readout_norm</code>")]
+    assert "quickgelu" in line and line.count('class="m best"') == 2 and "#p.to_act.ucf101_k16" in line
+    assert "All of them: the released preset" in text and "inferred" in text
+    assert "no variant" not in text
+
+
+def test_index_page(config: Config) -> None:
+    text = _read(config, "index.html")
+    assert "38 of 38 rows" in text and "119" in text
+    assert "c/&lt;b&gt;&amp;&#39;bad&#34;.avi: truncated &lt;file&gt;" in text
+    assert "0.001: <b>63.0</b>" in text
+    assert "every row that the profile asks for is measured" in text
+
+
+def test_index_shows_world_facts_and_gaps(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    expected = rows(config, "few_shot")
+    record = fake_record(config, expected["mean_pool"])
+    record["cells"][0]["repeats"][0]["loss_flat"] = False
+    results.write(config, "few_shot", [record])
+    guess = {"top1": 51.0, "ci95_low": 44.0, "ci95_high": 58.0, "n": 200, "guesses": True}
+    known = {
+        "top1": 64.25,
+        "ci95_low": 58.1,
+        "ci95_high": 70.2,
+        "n": 300,
+        "chance": 10.0,
+        "times_chance": 6.43,
+    }
+    told = {**guess, "top1": 80.0, "guesses": False}
+    pair = {
+        "dataset": "ssv2",
+        "classes": ["Moving left", "Moving right"],
+        "zero_shot": guess,
+        "mean_pool": guess,
+    }
+    facts = {
+        "pretraining": {"steps": 900, "loss": {"0": 4.1}},
+        "zero_shot": {"ucf101": known, "ssv2": known},
+        "all_pairs": {"ucf101": {}, "ssv2": {"zero_shot": guess, "mean_pool": told}},
+        "tellable_from_stills": {"ucf101": ["A<b>"], "ssv2": []},
+        "pairs": [pair],
+    }
+    paths.results(config, "world").write_text(json.dumps(facts))
+    text = report.write_index(config).read_text(encoding="utf-8")
+    assert "64.2" in text and "<td>6.4</td>" in text and "A&lt;b&gt;" in text
+    assert "Moving left / Moving right" in text and text.count("does not guess") == 1 and "no pairs" in text
+    assert "<code>vidprism_c</code>: no result yet" in text
+    assert "few_shot: mean_pool</code>: 1 of 60 repeats" in text
+
+
+def test_broken_world_facts_are_named(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    target = paths.results(config, "world")
+    target.parent.mkdir(parents=True)
+    for text in ("{", "{}", '{"zero_shot": {"ucf101": {}}}'):
+        target.write_text(text)
+        with pytest.raises(results.ResultsError, match=r"world\.json"):
+            report.write_index(config)
+
+
+def test_same_inputs_same_bytes(config: Config) -> None:
+    pages = [PAGES[3], *PAGES[5:]]
+    before = {page: _read(config, page) for page in pages}
+    report.write_table(config, 4)
+    report.write_readings(config)
+    report.write_index(config)
+    assert {page: _read(config, page) for page in pages} == before
+
+
+def test_version_follows_the_results(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    files = [paths.results(config, "ablations"), paper.path(4)]
+    empty = report.report_version(config, files)
+    results.write(config, "ablations", [fake_record(config, rows(config, "ablations")["default"])])
+    assert report.report_version(config, files) != empty
+    assert report.report_version(config, files) == report.report_version(config, files)
+
+
+HOSTILE = "<script>alert('x')</script>\"><img src=x>"
+
+
+def test_hostile_names_are_escaped(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    expected = rows(config, "few_shot")
+    record = fake_record(config, expected["mean_pool"])
+    record["label"], record["backbone"]["name"] = HOSTILE, HOSTILE
+    record["environment"]["cpu"] = record["search"]["space"] = record["code"]["version"] = HOSTILE
+    for cell in record["cells"]:
+        cell["unreadable"] = [{"path": HOSTILE, "reason": HOSTILE}] * 30
+        cell["data_fingerprint"] = HOSTILE
+    results.write(config, "few_shot", [record])
+    for path in (report.write_table(config, 2), report.write_index(config)):
+        found = Page(path.read_text(encoding="utf-8"))
+        assert not {"script", "img"} & set(found.tags)
+        assert HOSTILE in "".join(found.text) or "alert('x')" in "".join(found.text)
+    assert "and 10 more" in (paths.tables(config) / "table2.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("profile", ["smoke", "mini", "paper"])
+def test_pages_before_any_run(tmp_path: Path, profile: str) -> None:
+    config = fake_config(tmp_path, profile)
+    for group in config.profile.tables.values():
+        for name in group:
+            assert "not run" in report.write_table(config, name).read_text(encoding="utf-8")
+    assert "not run" in report.write_readings(config).read_text(encoding="utf-8") or profile == "smoke"
+    text = report.write_index(config).read_text(encoding="utf-8")
+    assert ("Generated data." in text) == (profile != "paper")
+
+
+def test_filters() -> None:
+    assert [signed(x) for x in (1.25, -0.34, 0.04, -0.04)] == ["+1.2", "−0.3", "0.0", "0.0"]
+    assert str(losses("L_cls + <b>")) == "<i>L</i><sub>cls</sub> + &lt;b&gt;"
+    assert spans(["a", "a", "b"]) == [("a", 2), ("b", 1)]
+
+
+def test_all_pages_without_torch(config: Config, tmp_path: Path) -> None:
+    """A table, the readings and the index are rebuilt from JSON in a process that never loads torch."""
+    shutil.copytree(config.root_dir / "reports", tmp_path / "reports")
+    program = (
+        "import sys, pathlib; from tests.fake_results import fake_config; from vidprism import report;"
+        "config = fake_config(pathlib.Path(sys.argv[1]));"
+        "report.write_table(config, 4); report.write_readings(config); report.write_index(config);"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], cwd=REPO, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr or "torch was imported"
+    assert (tmp_path / "reports" / "index.html").read_bytes() == (
+        config.root_dir / "reports" / "index.html"
+    ).read_bytes()

@@ -1,0 +1,141 @@
+"""Records: written and read back, refused when broken, "not run" when absent or out of date."""
+
+import copy
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.fake_results import BROKEN, N_VIDEOS, fake_config, fake_record
+from vidprism import paths, results
+from vidprism.config import Config
+from vidprism.record import Record
+from vidprism.rows import rows
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return fake_config(tmp_path)
+
+
+@pytest.fixture
+def record(config: Config) -> Record:
+    return fake_record(config, rows(config, "few_shot")["mean_pool"])
+
+
+def test_round_trip_keeps_every_row_in_order(config: Config, record: Record) -> None:
+    path = results.write(config, "few_shot", [record])
+    found = results.load(config, "few_shot")
+    assert list(found) == list(rows(config, "few_shot"))
+    assert found["mean_pool"] == record
+    assert found["vidprism_c"]["status"] == "not run" and found["vidprism_c"]["cells"] == []
+    before = path.read_bytes()
+    results.write(config, "few_shot", [record])
+    assert path.read_bytes() == before
+
+
+def test_metrics_for_dvc(config: Config, record: Record) -> None:
+    content = json.loads(results.write(config, "few_shot", [record]).read_text())
+    cell = record["cells"][0]
+    shown = content["mean_pool"][results.cell_key(cell["dataset"], cell["shots"])]
+    low, high = cell["top1"]["ci95_repeats"]
+    assert shown == {"top1": round(cell["top1"]["mean"], 2), "ci95_repeats": round((high - low) / 2, 2)}
+    assert set(content) == {"mean_pool", "records"}
+
+
+def test_cell_key() -> None:
+    assert results.cell_key("hmdb51", 4) == "hmdb51_k4"
+    assert results.cell_key("kinetics400", None) == "kinetics400_all"
+
+
+def test_absent_file_means_not_run(config: Config) -> None:
+    found = results.load(config, "ablations")
+    assert list(found) == list(rows(config, "ablations"))
+    assert {record["status"] for record in found.values()} == {"not run"}
+
+
+def test_estimate() -> None:
+    found = results.estimate(["1100-", "1000-"])
+    assert found["mean"] == pytest.approx(37.5)
+    assert found["ci95_repeats"][0] < 37.5 < found["ci95_repeats"][1]
+    assert 0 <= found["ci95_videos"][0] <= found["ci95_videos"][1] <= 100
+    assert results.estimate(["10"])["ci95_repeats"] is None
+    with pytest.raises(ValueError, match="no test video is readable"):
+        results.estimate(["--"])
+
+
+def test_answers_and_find_cell(record: Record) -> None:
+    cell = results.find_cell(record, "ucf101", 16)
+    matrix = results.answers(cell)
+    assert matrix.shape == (5, N_VIDEOS) and (matrix[:, BROKEN] == -1).all()
+    assert 100 * matrix[0][matrix[0] >= 0].mean() == pytest.approx(cell["repeats"][0]["top1"])
+    assert results.find_cell(record, "ucf101", 3) is None
+
+
+def test_changed_configuration_is_not_shown(config: Config) -> None:
+    """A result made with other options than params.yaml now asks for must not appear under the new ones."""
+    row = rows(config, "ablations")["rates_2"]
+    results.write(config, "ablations", [fake_record(config, row)])
+    assert results.load(config, "ablations")["rates_2"]["status"] == "measured"
+    variants = {**config.profile.ablations.variants, "rates_2": {"rates": [4]}}
+    edited = dataclasses.replace(
+        config.profile, ablations=dataclasses.replace(config.profile.ablations, variants=variants)
+    )
+    found = results.load(dataclasses.replace(config, profile=edited), "ablations")["rates_2"]
+    assert found["status"] == "not run" and "rates" in found["reason"] and "dvc repro" in found["reason"]
+
+
+@pytest.mark.parametrize("text", ['{"records": [', "[]", '{"records": 3}', "", "\ufffe"])
+def test_broken_file_is_named(config: Config, text: str) -> None:
+    path = paths.results(config, "few_shot")
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(results.ResultsError, match=r"few_shot\.json"):
+        results.load(config, "few_shot")
+
+
+def _without(key: str, *way: object) -> object:
+    def edit(record: Record) -> None:
+        target = record
+        for step in way:
+            target = target[step]
+        del target[key]
+
+    return edit
+
+
+def _short_answers(record: Record) -> None:
+    record["cells"][0]["repeats"][0]["correct"] = "01"
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda record: record.update(schema=99), "schema 99"),
+        (_without("method"), "lacks method"),
+        (_without("row"), "lacks 'row'"),
+        (_without("n_scored", "cells", 0), "lacks n_scored"),
+        (_without("correct5", "cells", 0, "repeats", 2), "lacks correct5"),
+        (_short_answers, "n_listed is 120 but a repeat answers 2"),
+    ],
+)
+def test_bad_record_is_refused(config: Config, record: Record, edit: object, message: str) -> None:
+    path = results.write(config, "few_shot", [record])
+    content = json.loads(path.read_text())
+    broken = copy.deepcopy(content)
+    edit(broken["records"][0])
+    path.write_text(json.dumps(broken))
+    with pytest.raises(results.ResultsError, match=message):
+        results.load(config, "few_shot")
+    with pytest.raises(results.ResultsError, match=message):
+        results.write(config, "few_shot", broken["records"])
+
+
+def test_optional_keys_are_optional(config: Config, record: Record) -> None:
+    for cell in record["cells"]:
+        del cell["parameters"]
+        for repeat in cell["repeats"]:
+            del repeat["loss_flat"], repeat["draw_sha256"]
+    results.write(config, "few_shot", [record])
+    assert results.load(config, "few_shot")["mean_pool"]["status"] == "measured"

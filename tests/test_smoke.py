@@ -1,0 +1,144 @@
+"""The smoke profile end to end in a temporary clone: what a user gets from `dvc repro`, and what an edit reruns."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tools.with_profile import choose
+
+ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.pipeline
+
+
+def run(folder: Path, *command: str) -> str:
+    done = subprocess.run([sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+def git(folder: Path, *command: str) -> str:
+    return subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The working tree as git would carry it, in a repository of its own, with the smoke profile chosen and run."""
+    folder = tmp_path_factory.mktemp("clone") / "suite"
+    for name in git(ROOT, "ls-files", "-co", "--exclude-standard").splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    params = folder / "params.yaml"
+    params.write_text(choose(params.read_text(encoding="utf-8"), "smoke"), encoding="utf-8")
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "smoke")
+    run(folder, "dvc", "repro")
+    return folder
+
+
+def would_run(clone: Path) -> list[str]:
+    """Names of the stages that `dvc repro` would run now."""
+    out = run(clone, "dvc", "repro", "--dry")
+    return [line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")]
+
+
+def test_reports_are_there_and_labelled(clone: Path) -> None:
+    tables = clone / "reports" / "tables" / "smoke"
+    pages = [tables / "table1.html", tables / "table2.html", tables / "table3.html", tables / "readings.html"]
+    for page in [*pages, clone / "reports" / "index.html"]:
+        text = page.read_text(encoding="utf-8")
+        assert "generated" in text.lower() and "<script" not in text and "http-equiv" in text, page.name
+    with (tables / "table3.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert any(row["status"] == "measured" for row in rows) and any(row["status"] == "not run" for row in rows)
+
+
+def test_results_say_what_they_rest_on(clone: Path) -> None:
+    results = json.loads((clone / "reports/results/smoke/few_shot.json").read_text())
+    record = next(r for r in results["records"] if r["row"] == "vidprism_c")
+    assert record["generated"] is True and record["code"]["version"] and record["environment"]["torch"]
+    for cell in record["cells"]:
+        assert cell["n_scored"] <= cell["n_listed"] == len(cell["repeats"][0]["correct"])
+        assert [r["draw"] for r in cell["repeats"]] == [0, 1]
+
+
+def test_nothing_changed_means_nothing_runs(clone: Path) -> None:
+    assert would_run(clone) == []
+
+
+def test_declared_dependencies_are_what_the_notebooks_load(clone: Path) -> None:
+    """Every module a stage loaded is listed in its dvc.yaml (itself or its folder), and nothing is listed in vain."""
+    lock = {}
+    for path in [clone / "dvc.lock", *clone.glob("pipelines/*/dvc.lock")]:
+        lock |= yaml.safe_load(path.read_text())["stages"]
+    plumbing = {"vidprism/__init__.py", "vidprism/execute.py", "vidprism/provenance.py"}
+    checked = 0
+    for stage in lock.values():
+        name, *values = stage["cmd"].split()[3:]
+        label = "-".join([name, *order(clone, name, dict(v.split("=") for v in values))])
+        loaded = json.loads((clone / f"reports/timings/smoke/{label}.json").read_text())["modules"]
+        code = [d["path"].removeprefix("../../") for d in stage["deps"] if "vidprism/" in d["path"]]
+        missing = [m for m in loaded if m not in plumbing and not any(m == c or m.startswith(f"{c}/") for c in code)]
+        vain = [c for c in code if c.endswith(".py") and c not in loaded and c not in plumbing]
+        assert not missing, f"{stage['cmd']}: add to deps {missing}"
+        assert not vain, f"{stage['cmd']}: never loaded {vain}"
+        checked += 1
+    assert checked >= 15
+
+
+def order(clone: Path, notebook: str, values: dict[str, str]) -> list[str]:
+    from vidprism.execute import typed_parameters
+
+    found = typed_parameters(clone / "notebooks" / f"{notebook}.ipynb", values)
+    return [str(v) for k, v in found.items() if k != "profile"]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "only"),
+    [
+        ("vidprism/model/aggregation.py", "\n", "\n# edited\n", ["vidprism", "ablations"]),
+        ("params.yaml", "rates_2_4: {rates: [2, 4]}}}", "rates_2_4: {rates: [4]}}}", ["rates_2_4"]),
+        ("params.yaml", "rates_2_4: {rates: [2, 4]}}}", "rates_2_4: {rates: [2, 4]}, rates_4: {rates: [4]}}}", ["rates_4"]),
+    ],
+    ids=["model", "variant", "new_variant"],
+)  # fmt: skip
+def test_an_edit_reruns_what_depends_on_it(clone: Path, file: str, old: str, new: str, only: list[str]) -> None:
+    path = clone / file
+    before = path.read_text(encoding="utf-8")
+    assert old in before
+    path.write_text(before.replace(old, new, 1), encoding="utf-8")
+    try:
+        trained = [name for name in would_run(clone) if "train" in name or "search" in name]
+    finally:
+        path.write_text(before, encoding="utf-8")
+    assert trained, "the edit reran nothing"
+    assert all(any(word in name for word in only) for name in trained), trained
+    assert not any("mean_pool" in name for name in trained)
+
+
+def test_dvc_shows_metrics(clone: Path) -> None:
+    shown = run(clone, "dvc", "metrics", "show", "--md", "--all-commits") or run(clone, "dvc", "metrics", "show", "--md")
+    assert "top1" in shown and "correct" not in shown
+
+
+def test_a_bad_key_fails_clearly_and_leaves_results(clone: Path) -> None:
+    params = clone / "params.yaml"
+    before = params.read_text(encoding="utf-8")
+    results = {p: p.read_bytes() for p in (clone / "reports" / "results" / "smoke").glob("*.json")}
+    params.write_text(before.replace("rates_2_4: {rates: [2, 4]}}}", "rates_2_4: {rate: [2, 4]}}}"), encoding="utf-8")
+    try:
+        done = subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=clone, capture_output=True, text=True)
+    finally:
+        params.write_text(before, encoding="utf-8")
+    assert done.returncode != 0
+    assert "rate" in done.stdout + done.stderr and "rates" in done.stdout + done.stderr
+    assert results == {p: p.read_bytes() for p in (clone / "reports" / "results" / "smoke").glob("*.json")}
+    run(clone, "dvc", "repro")  # reverting restores from the run cache
+    assert would_run(clone) == []

@@ -1,0 +1,233 @@
+"""The tables' shape and statuses, bold and signs, and what happens to rows that are added, removed or
+missing.
+"""
+
+import csv
+import dataclasses
+import io
+from pathlib import Path
+
+import pytest
+
+from tests.fake_results import fake_config, fake_record, write_all
+from vidprism import paper, results, tables
+from vidprism.config import Config
+from vidprism.record import ResultsError
+from vidprism.rows import rows
+from vidprism.tables.ablations import home
+from vidprism.tables.layout import Line, Table
+
+ACCURACY = {"rates_2": 0.3, "mean_pool": 0.3, "comb_mlp": 0.9, "vidprism_c": 0.8}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    config = fake_config(tmp_path_factory.mktemp("mini"))
+    write_all(config, ACCURACY)
+    return config
+
+
+@pytest.fixture(scope="module")
+def built(config: Config) -> dict[int, Table]:
+    return {number: tables.build(config, number) for number in paper.TITLES}
+
+
+def _line(table: Table, run: str) -> Line:
+    return next(line for line in table.lines if line.run == run)
+
+
+def _with_variants(config: Config, variants: dict[str, dict]) -> Config:
+    ablations = dataclasses.replace(config.profile.ablations, variants=variants)
+    return dataclasses.replace(config, profile=dataclasses.replace(config.profile, ablations=ablations))
+
+
+@pytest.mark.parametrize("number", paper.TITLES)
+def test_every_printed_row_is_there_in_order(built: dict[int, Table], number: int) -> None:
+    printed = [row.name for row in paper.load(number)]
+    shown = [line.labels[1 if number == 3 else 0] for line in built[number].lines if not line.extra]
+    tuned = (
+        2 if number == 2 else 0
+    )  # zero-shot and VidPrism-C stand a second time in the block of the tuned track
+    assert shown[: len(shown) - tuned] == printed
+    values = [[cell.value for cell in line.published] for line in built[number].lines if not line.extra]
+    assert values[: len(printed)] == [list(row.numbers.values()) for row in paper.load(number)]
+
+
+@pytest.mark.parametrize("number", paper.TITLES)
+def test_every_run_of_the_profile_is_shown_once(config: Config, built: dict[int, Table], number: int) -> None:
+    if number <= 2:
+        expected = set(rows(config, "closed_set" if number == 1 else "few_shot"))
+    else:
+        expected = {row.run for row in paper.load(number)}
+    shown = [line.run for line in built[number].lines if line.run]
+    assert set(shown) == expected and len(shown) == len(set(shown)) + 2 * (number == 5)
+
+
+def test_statuses(built: dict[int, Table]) -> None:
+    status = {(n, line.labels): line.status for n in (1, 2) for line in built[n].lines}
+    assert status[1, ("VidPrism-B/16", "32×4×3")] == status[1, ("VidPrism-B/16", "8×4×3")] == "measured"
+    assert status[1, ("VidPrism-L/14", "8×4×3")] == "not run"
+    assert status[1, ("FocusVideo-L/14", "8×4×3")] == "reported"
+    assert status[2, ("VidPrism-M",)] == "not run"
+    assert status[2, ("MoTE",)] == "reported"
+    assert status[2, ("CLIP",)] == status[2, ("VidPrism-C",)] == "measured"
+    assert all(line.status == "measured" for n in (3, 4, 5) for line in built[n].lines)
+
+
+def test_measured_cells_carry_the_record(config: Config, built: dict[int, Table]) -> None:
+    line = _line(built[2], "vidprism_c")
+    for column, entry in zip(built[2].blocks[0].columns, line.entries, strict=True):
+        cell = results.find_cell(line.record, column.dataset, column.shots)
+        assert (entry.mean, list(entry.videos)) == (cell["top1"]["mean"], cell["top1"]["ci95_videos"])
+        assert entry.half_width == pytest.approx(cell["top1"]["ci95_repeats"][1] - entry.mean)
+        assert (entry.n_scored, entry.n_listed) == (119, 120)
+    top5 = _line(built[1], "vidprism_c-mini_clip-32f").entries[1]
+    assert top5.mean == line.record["cells"][0]["top5"]["mean"] or top5.mean > 60
+
+
+def test_headings_name_generated_data(built: dict[int, Table]) -> None:
+    assert {c.group for c in built[2].blocks[0].columns} == {"mini-HMDB", "mini-UCF", "mini-SSv2"}
+    assert {group for group, _ in built[2].blocks[0].published_headings} == {"HMDB-51", "UCF-101", "SSv2"}
+    assert {c.group for c in built[1].blocks[0].columns} == {"mini-K400"}
+
+
+def test_bold_is_the_best_and_what_cannot_be_separated(built: dict[int, Table]) -> None:
+    vidprism, pooled = _line(built[2], "vidprism_c"), _line(built[2], "mean_pool")
+    assert all(e.best for e in vidprism.entries) and not any(e.best for e in pooled.entries)
+    part_c = built[5].blocks[2]
+    assert [line.labels[0] for line in part_c.lines if line.entries[0].best] == ["MLP"]
+    part_b = built[5].blocks[1]  # four equally good rows
+    assert all(line.entries[0].best for line in part_b.lines)
+    assert not any(e.best for line in built[2].lines if line.status != "measured" for e in line.entries)
+
+
+def test_signs(built: dict[int, Table]) -> None:
+    worse = _line(built[3], "rates_2").entries[0].sign
+    assert (worse.paper, worse.measured, worse.verdict) == (-1, -1, "agrees")
+    better = _line(built[5], "comb_mlp").entries[0].sign
+    assert (better.paper, better.measured, better.verdict) == (-1, 1, "opposite")
+    assert _line(built[5], "int_none").entries[0].sign.verdict == "not separable"
+    assert all(
+        e.sign is None for n in (3, 4, 5) for line in built[n].lines if line.default for e in line.entries
+    )
+    assert all(e.sign is None for n in (1, 2) for line in built[n].lines for e in line.entries)
+
+
+def test_no_difference_to_the_paper_on_generated_data(built: dict[int, Table]) -> None:
+    assert not any(
+        cell.difference for table in built.values() for line in table.lines for cell in line.published
+    )
+
+
+def test_difference_to_the_paper_on_real_data(tmp_path: Path) -> None:
+    config = fake_config(tmp_path, "paper")
+    write_all(config)
+    line = _line(tables.build(config, 3), "rates_2")
+    assert line.published[0].difference == pytest.approx(line.entries[0].mean - 94.8)
+    first = tables.build(config, 1)
+    assert {c.group for c in first.blocks[0].columns} == {"Kinetics-400"}
+    statuses = {line.labels[0]: line.status for line in first.lines if not line.extra}
+    assert statuses["VidPrism-L/14"] == statuses["VidPrism-B/16"] == "measured"
+    assert not first.generated and dict(first.setting)["Track"].startswith("tuned")
+
+
+def test_tuned_track_stands_apart(built: dict[int, Table]) -> None:
+    main, tuned = built[2].blocks
+    assert {line.record["track"] for line in main.lines if line.record} == {"frozen"}
+    assert {line.record["track"] for line in tuned.lines} == {"tuned"}
+    assert "tuned" in tuned.title and "tuned" in tuned.note.lower()
+    assert dict(built[2].setting)["Track"].startswith("frozen")
+
+
+def test_captions_name_the_setting(built: dict[int, Table]) -> None:
+    for number in (3, 4, 5):
+        setting = dict(built[number].setting)
+        assert setting["Training videos per class"] == "K=16" and setting["Split"].startswith("1")
+        assert (
+            setting["Frames"] == "32"
+            and "2 clips × 1 crop" in setting["Views"]
+            and setting["Repeats"].startswith("5")
+        )
+        assert "mini_clip" in setting["Backbone"] and "200 updates" in setting["Training"]
+
+
+@pytest.mark.parametrize(
+    ("key", "changed", "expected"),
+    [
+        ("mine", {"rates": [2, 32]}, (3, "")),
+        ("mine", {"lambda_gate": 1}, (4, "")),
+        ("mine", {"aggregation": "avg", "tau": 1}, (5, "a")),
+        ("mine", {"interaction": "none"}, (5, "b")),
+        ("mine", {"tau": 1, "combination": "mlp"}, (5, "c")),
+        ("mine", {"delta": 1.0}, (0, "")),
+        ("to_lambda_text", {"lambda_text": 0.01}, (0, "")),
+        ("released", {"reading": "released"}, (0, "")),
+    ],
+)
+def test_home_of_a_variant(key: str, changed: dict, expected: tuple) -> None:
+    assert home(key, changed) == expected
+
+
+def test_added_variant_is_an_extra_row(config: Config) -> None:
+    added = _with_variants(config, {**config.profile.ablations.variants, "mine": {"rates": [2, 32]}})
+    table = tables.build(added, 3)
+    last = table.lines[-1]
+    assert len(table.lines) == 15 and last.extra and last.run == "mine" and last.status == "not run"
+    assert last.labels == ("2 experts", "2, 32 (mine)")
+    assert all(cell.value is None for cell in last.published)
+    assert len(tables.build(added, 4).lines) == 4
+
+
+def test_removed_variant_stays_as_not_run(config: Config) -> None:
+    variants = {k: v for k, v in config.profile.ablations.variants.items() if k != "rates_4"}
+    line = tables.build(_with_variants(config, variants), 3).lines[1]
+    assert (
+        line.labels == ("1 expert", "4") and line.status == "not run" and "rates_4" in line.entries[0].reason
+    )
+
+
+def test_without_default_there_are_no_signs(config: Config) -> None:
+    variants = {k: v for k, v in config.profile.ablations.variants.items() if k != "default"}
+    table = tables.build(_with_variants(config, variants), 4)
+    assert table.lines[-1].status == "not run"
+    assert all(e.sign is None for line in table.lines for e in line.entries)
+
+
+@pytest.mark.parametrize("number", paper.TITLES)
+def test_nothing_measured_yet(tmp_path: Path, number: int) -> None:
+    table = tables.build(fake_config(tmp_path), number)
+    assert {line.status for line in table.lines} <= {"not run", "reported"}
+    assert len(table.lines) >= len(paper.load(number))
+
+
+def test_results_of_different_test_lists_are_refused(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    expected = rows(config, "ablations")
+    records = [fake_record(config, expected[key]) for key in ("default", "loss_cls")]
+    cell = records[1]["cells"][0]
+    cell["n_listed"] = 50
+    for repeat in cell["repeats"]:
+        repeat["correct"], repeat["correct5"] = repeat["correct"][:50], repeat["correct5"][:50]
+    results.write(config, "ablations", records)
+    with pytest.raises(ResultsError, match=r"cannot pair .* run `dvc repro`"):
+        tables.build(config, 4)
+
+
+def test_csv_twin(config: Config, built: dict[int, Table]) -> None:
+    for number, table in built.items():
+        found = list(csv.DictReader(io.StringIO(tables.to_csv(table))))
+        assert len(found) == sum(len(block.lines) * len(block.columns) for block in table.blocks)
+        assert {line["status"] for line in found} <= {"measured", "not run", "reported"}
+        keys = [tuple(line[k] for k in ("block", "section", "row", "column")) for line in found]
+        assert len(set(keys)) == len(keys), f"table {number}: a cell has two lines"
+    line = next(x for x in csv.DictReader(io.StringIO(tables.to_csv(built[3]))) if x["run"] == "rates_2")
+    entry = _line(built[3], "rates_2").entries[0]
+    assert float(line["mean"]) == pytest.approx(entry.mean, abs=1e-4)
+    assert float(line["ci95_videos_low"]) == pytest.approx(entry.videos[0], abs=1e-4)
+    assert (line["published"], line["verdict"], line["n_repeats"]) == ("94.8", "agrees", "5")
+    assert line["column"] == "ucf101_k16_top1" and line["code_version"] == "0123456789ab"
+
+
+def test_unknown_number(config: Config) -> None:
+    with pytest.raises(ValueError, match="the paper has no table '7'"):
+        tables.build(config, 7)

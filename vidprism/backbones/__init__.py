@@ -1,0 +1,57 @@
+"""Frame encoders, one module per kind, found by file name: ``vidprism/backbones/<key>.py`` with a
+``build(spec, device)``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from vidprism.config import BackboneConfig, nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Backbone(Protocol):
+    """What the rest of the suite needs of a frame encoder.
+
+    Attributes:
+        dim: D, width of an embedding.
+        image_size: S, side of the square frames it takes, in pixels.
+        logit_scale: factor on cosine similarities that makes them logits.
+        module: the visual side, whose parameters the tuned track trains.
+    """
+
+    dim: int
+    image_size: int
+    logit_scale: float
+    module: nn.Module
+
+    def encode_frames(self, frames: Tensor) -> Tensor:
+        """(N, S, S, 3) uint8 to (N, D) float32, in the joint space and not normalised; gradients flow if they
+        are enabled.
+        """
+
+    def encode_text(self, texts: list[str]) -> Tensor:
+        """C texts to (C, D) float32, L2-normalised."""
+
+
+def available() -> tuple[str, ...]:
+    """The keys that params.yaml may name."""
+    return tuple(sorted(f.stem for f in Path(__file__).parent.glob("*.py") if not f.stem.startswith("_")))
+
+
+def load(spec: BackboneConfig, device: str = "cpu") -> Backbone:
+    """Build a backbone with its weights.
+
+    Raises:
+        ValueError: unknown key, model or weights tag; a checkpoint of another shape.
+        FileNotFoundError: `spec.weights` is a path and nothing is there.
+    """
+    if spec.key not in available():
+        raise ValueError(
+            f"no backbone kind '{spec.key}' in vidprism/backbones; {nearest(spec.key, available())}"
+        )
+    return import_module(f"{__name__}.{spec.key}").build(spec, device)

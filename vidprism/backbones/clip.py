@@ -1,0 +1,148 @@
+"""CLIP image and text towers through open_clip: the small model that the suite trains, and any model and
+weights tag that open_clip knows.
+
+Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021.
+open_clip costs six seconds to import, so it is imported where a model is made.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vidprism.config import BackboneConfig, find_root, nearest
+
+WEIGHTS_FILE = "weights.safetensors"
+_OWN_MODELS = Path(__file__).parent
+_CHUNK = 256  # frames encoded at a time when no gradients are kept: fits the cache of a CPU core
+
+
+class ClipBackbone:
+    """A CLIP model seen as a frame encoder (see vidprism.backbones.Backbone)."""
+
+    def __init__(self, model: nn.Module, tokenizer, device: str = "cpu") -> None:
+        self.model = model.to(device).eval()
+        self.tokenizer = tokenizer
+        self.module: nn.Module = model.visual
+        self.dim: int = int(model.visual.output_dim)
+        size = model.visual.image_size
+        self.image_size: int = int(size[0] if isinstance(size, (tuple, list)) else size)
+        self.logit_scale: float = float(model.logit_scale.detach().exp())
+        preprocess = model.visual.preprocess_cfg
+        self._mean, self._std = (
+            torch.tensor(preprocess[k], device=device)[:, None, None] for k in ("mean", "std")
+        )
+
+    def encode_frames(self, frames: Tensor) -> Tensor:
+        """Embed frames of the size the model was made for.
+
+        Args:
+            frames: (N, S, S, 3) uint8 RGB.
+
+        Returns:
+            (N, D) float32 in the joint space, not normalised. Gradients flow to the weights if they are
+            enabled.
+
+        Raises:
+            ValueError: another shape or type.
+        """
+        size = self.image_size
+        if frames.dtype != torch.uint8 or frames.shape[1:] != (size, size, 3):
+            wrong = f"{tuple(frames.shape)} {frames.dtype}"
+            raise ValueError(f"frames must be (N, {size}, {size}, 3) uint8, not {wrong}; see vidprism.video")
+        if torch.is_grad_enabled():
+            return self._encode(frames)
+        return torch.cat([self._encode(part) for part in frames.split(_CHUNK)])
+
+    def _encode(self, frames: Tensor) -> Tensor:
+        pixels = frames.to(self._mean.device).permute(0, 3, 1, 2).float() / 255
+        return self.model.encode_image((pixels - self._mean) / self._std).float()
+
+    @torch.no_grad()
+    def encode_text(self, texts: list[str]) -> Tensor:
+        """C texts to (C, D) float32, L2-normalised; words beyond the model's context length are cut, as
+        open_clip does.
+        """
+        tokens = self.tokenizer(texts).to(self._mean.device)
+        return self.model.encode_text(tokens, normalize=True).float()
+
+
+def build(spec: BackboneConfig, device: str = "cpu") -> ClipBackbone:
+    """A CLIP backbone with weights.
+
+    Args:
+        spec: `model` is a file of this folder without ``.json`` or a model name of open_clip; `weights` a
+            folder that holds ``weights.safetensors``, a file, or one of open_clip's tags (such as ``openai``;
+            open_clip fetches those itself).
+
+    Raises:
+        ValueError: unknown model or tag; a checkpoint of another shape.
+        FileNotFoundError: `weights` is a path and nothing is there.
+    """
+    import open_clip
+
+    if "/" in spec.weights or "." in spec.weights:
+        model = create(spec.model)
+        load_weights(model, _weights_path(spec.weights))
+    else:
+        tags = open_clip.list_pretrained_tags_by_model(spec.model)
+        if spec.weights not in tags:
+            raise ValueError(
+                f"open_clip has no weights '{spec.weights}' for {spec.model}; {nearest(spec.weights, tags)}"
+            )
+        model = open_clip.create_model(spec.model, pretrained=spec.weights)
+    return ClipBackbone(model, open_clip.get_tokenizer(spec.model), device)
+
+
+def create(name: str, seed: int = 0) -> nn.Module:
+    """A CLIP model by name with random weights drawn from `seed`.
+
+    Raises:
+        ValueError: neither this folder nor open_clip has a configuration of that name.
+    """
+    import open_clip
+
+    own = _OWN_MODELS / f"{name}.json"
+    if own.is_file():
+        open_clip.add_model_config(own)
+    if name not in open_clip.list_models():
+        raise ValueError(
+            f"no model '{name}' in vidprism/backbones or open_clip; {nearest(name, open_clip.list_models())}"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return open_clip.create_model(name, pretrained=None)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Fill `model` from a safetensors file.
+
+    Raises:
+        ValueError: names or shapes in the file are not those of the model.
+    """
+    from safetensors.torch import load_file
+
+    state, wanted = load_file(path), model.state_dict()
+    shapes = {k: tuple(v.shape) for k, v in state.items()}
+    expected = {k: tuple(v.shape) for k, v in wanted.items()}
+    if shapes != expected:
+        key = next(k for k in sorted({*shapes, *expected}) if shapes.get(k) != expected.get(k))
+        found, needed = shapes.get(key, "absent"), expected.get(key, "absent")
+        raise ValueError(
+            f"{path} holds another model: '{key}' is {found} in the file and {needed} in the model; "
+            "set `model` of this backbone in params.yaml to the model the weights were trained with"
+        )
+    model.load_state_dict(state)
+
+
+def _weights_path(weights: str) -> Path:
+    path = Path(weights)
+    path = path if path.is_absolute() else find_root() / path
+    path = path / WEIGHTS_FILE if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no weights at {path}; run `dvc repro` (stage pretrain) or correct `weights` in params.yaml"
+        )
+    return path

@@ -1,0 +1,109 @@
+"""Kinetics-400: ten-second mp4 cuts of web videos, 400 actions, the validation list as test set.
+
+Source of the format: the official csv files (https://github.com/cvdfoundation/kinetics-dataset) with the
+columns label, youtube_id, time_start, time_end, split and, in some copies, is_cc. Files are named
+``<id>_<start:06d>_<end:06d>.mp4`` (ids may begin with a dash) and lie in ``{train,val}/<class name>/``, where
+copies write blanks or underscores, or flat in ``{train,val}/``. Label = alphabetical rank of the class name.
+Every copy lacks some videos: they become rows with a reason.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path, PurePosixPath
+
+from vidprism.datasets import DatasetError, Video, check_split, require
+
+NAME = "Kinetics-400"
+GROUPED = False
+FLIP_PAIRS: tuple[tuple[str, str], ...] = ()
+HORIZONTAL_FLIP = True
+SPLITS = (1,)
+FOLDERS = {"train": "train", "test": "val"}
+# The official name of the validation list and the one of the CVDF copy.
+LISTS = {"train": ("train.csv",), "test": ("validate.csv", "val.csv")}
+COLUMNS = ("label", "youtube_id", "time_start", "time_end")
+
+
+def class_names(root: Path) -> list[str]:
+    """Labels of the training list in alphabetical order; index = label.
+
+    Raises:
+        DatasetError: the list is missing or has other columns.
+    """
+    return sorted({row["label"] for row in _rows(root, "train")})
+
+
+def list_videos(root: Path, split: int) -> list[Video]:
+    """Every line of the training list and of the validation list (as "test").
+
+    Raises:
+        DatasetError: a list or a video folder is missing, or a validation label never occurs in training.
+    """
+    check_split(NAME, split, SPLITS)
+    labels = {name: label for label, name in enumerate(class_names(root))}
+    videos = []
+    for split_name in ("train", "test"):
+        folders = _folders(root, split_name, labels)
+        for row in _rows(root, split_name):
+            name = row["label"]
+            if name not in labels:
+                raise DatasetError(
+                    f"{NAME}: the validation list has the class '{name}', which train.csv does not have"
+                )
+            clip = f"{row['youtube_id']}_{_seconds(row, 'time_start'):06d}_{_seconds(row, 'time_end'):06d}"
+            videos.append(Video(clip, f"{folders[name]}/{clip}.mp4", labels[name], name, split_name))
+    return videos
+
+
+def class_text(class_name: str) -> str:
+    """ "playing_drums" -> "playing drums"."""
+    return class_name.replace("_", " ").lower()
+
+
+def path_class(path: str) -> str | None:
+    """The class folder of a path with blanks for underscores; None in a flat layout."""
+    parts = PurePosixPath(path).parts
+    return parts[1].replace("_", " ") if len(parts) == 3 else None
+
+
+def _folders(root: Path, split: str, names: dict[str, int]) -> dict[str, str]:
+    """Class name -> its folder relative to ``videos/``, as this copy writes it."""
+    folder = FOLDERS[split]
+    base = require(root / "videos" / folder, NAME, "the class folders with the .mp4 files")
+    entries = list(base.iterdir())
+    if entries and not any(entry.is_dir() for entry in entries):
+        return dict.fromkeys(names, folder)
+    present = {entry.name for entry in entries}
+    return {name: f"{folder}/{name if name in present else _other_spelling(name, present)}" for name in names}
+
+
+def _other_spelling(name: str, present: set[str]) -> str:
+    underscored = name.replace(" ", "_")
+    return underscored if underscored in present else name
+
+
+def _rows(root: Path, split: str) -> list[dict[str, str]]:
+    folder = root / "annotations"
+    path = next(
+        (folder / name for name in LISTS[split] if (folder / name).is_file()), folder / LISTS[split][0]
+    )
+    require(path, NAME, "the official csv file of that name")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+        if missing:
+            raise DatasetError(
+                f"{NAME}: '{path}' lacks the column {', '.join(missing)}; its first line must name "
+                f"{', '.join(COLUMNS)}"
+            )
+        return list(reader)
+
+
+def _seconds(row: dict[str, str], column: str) -> int:
+    try:
+        return int(row[column])
+    except ValueError as error:
+        raise DatasetError(
+            f"{NAME}: {column} of the clip {row['youtube_id']} must be whole seconds, not '{row[column]}'"
+        ) from error

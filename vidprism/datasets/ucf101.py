@@ -1,0 +1,106 @@
+"""UCF-101: avi clips, 101 actions, three official splits by group of 4 to 7 cuts of one recording.
+
+Source of the format: the archive ``UCF101TrainTestSplits-RecognitionTask.zip``
+(https://www.crcv.ucf.edu/data/UCF101.php). ``classInd.txt`` counts classes from 1; ``trainlist0S.txt`` has
+"<Class>/<file> <number>", ``testlist0S.txt`` the path alone. The folder ``HandstandPushups`` holds files
+named ``v_HandStandPushups_*``: paths are taken from the lists, never built.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+from vidprism.datasets import DatasetError, Video, check_split, read_lines, require
+
+NAME = "UCF-101"
+GROUPED = True
+FLIP_PAIRS: tuple[tuple[str, str], ...] = ()
+HORIZONTAL_FLIP = True
+SPLITS = (1, 2, 3)
+
+
+def class_names(root: Path) -> list[str]:
+    """Class names of ``classInd.txt``; label = its number - 1.
+
+    Raises:
+        DatasetError: the file is missing, or its numbers are not 1, 2, ... in any order.
+    """
+    path = _list(root, "classInd.txt")
+    try:
+        numbered = {
+            int(number): name for number, name in (line.split(maxsplit=1) for line in read_lines(path))
+        }
+    except ValueError as error:
+        raise DatasetError(
+            f"{NAME}: '{path}' must have lines such as '1 ApplyEyeMakeup' ({error})"
+        ) from error
+    if sorted(numbered) != list(range(1, len(numbered) + 1)):
+        raise DatasetError(f"{NAME}: the class numbers of '{path}' must be 1 to {len(numbered)}, each once")
+    return [numbered[number] for number in sorted(numbered)]
+
+
+def list_videos(root: Path, split: int) -> list[Video]:
+    """Every line of ``trainlist0<split>.txt`` and ``testlist0<split>.txt``.
+
+    Raises:
+        DatasetError: a list or the video folder is missing, or a line names no known class.
+    """
+    check_split(NAME, split, SPLITS)
+    names = class_names(root)
+    require(root / "videos", NAME, "the class folders of UCF101.rar")
+    train, test = _list(root, f"trainlist0{split}.txt"), _list(root, f"testlist0{split}.txt")
+    return [
+        *(_video(names, train, "train", *_numbered(train, line)) for line in read_lines(train)),
+        *(_video(names, test, "test", line, None) for line in read_lines(test)),
+    ]
+
+
+def class_text(class_name: str) -> str:
+    """ "ApplyEyeMakeup" -> "apply eye makeup"."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", class_name).replace("_", " ").lower()
+
+
+def path_class(path: str) -> str | None:
+    """The class folder of a path."""
+    return PurePosixPath(path).parts[0]
+
+
+def _list(root: Path, name: str) -> Path:
+    folder = require(
+        root / "annotations" / "ucfTrainTestlist",
+        NAME,
+        "the lists of UCF101TrainTestSplits-RecognitionTask.zip",
+    )
+    return require(folder / name, NAME, "the official list of that name")
+
+
+def _numbered(file: Path, line: str) -> tuple[str, int]:
+    """Path and 1-based class number of a line of a training list."""
+    path, _, number = line.rpartition(" ")
+    if not path or not number.isdigit():
+        raise DatasetError(
+            f"{NAME}: '{file}' must have lines such as 'Archery/v_Archery_g08_c01.avi 3', not '{line}'"
+        )
+    return path.strip(), int(number)
+
+
+def _video(names: list[str], file: Path, split: str, path: str, number: int | None) -> Video:
+    label = (
+        number - 1
+        if number is not None
+        else names.index(path_class(path))
+        if path_class(path) in names
+        else -1
+    )
+    if not 0 <= label < len(names):
+        raise DatasetError(f"{NAME}: '{file}' lists '{path}' with a class that classInd.txt does not have")
+    group = re.search(r"_(g\d+)_c\d+$", PurePosixPath(path).stem)
+    return Video(
+        video_id=str(PurePosixPath(path).with_suffix("")),
+        path=path,
+        label=label,
+        class_name=names[label],
+        split=split,
+        group=f"{path_class(path)}/{group[1]}" if group else None,
+    )

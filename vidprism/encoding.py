@@ -1,0 +1,121 @@
+"""Videos and class names through a frozen backbone: decode ahead in threads, encode in batches, fill arrays
+on disk.
+
+Letters: N videos, V views (view = clip * n_crops + crop), T frames, D width, C classes, U distinct frames of
+a video, K crops, S pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from vidprism import video
+from vidprism.backbones import Backbone
+from vidprism.config import ProtocolConfig
+from vidprism.prompts import sentences
+
+# One video at a time a thread, with one thread of torch each: its 30 to 40 frames fill the cache of a core better than
+# large batches do, and a feature depends on nothing but its own video, however many cores there are.
+THREADS = os.cpu_count() or 1
+
+
+def text_features(backbone: Backbone, prompt_sets: Iterable[str], class_texts: list[str]) -> np.ndarray:
+    """Class texts (n_prompt_sets, C, D) float32: the mean over a set's sentences, brought to unit length
+    again.
+
+    Raises:
+        ConfigError: unknown prompt set.
+    """
+    sets = []
+    for prompt_set in prompt_sets:
+        prompts = [sentences(prompt_set, text) for text in class_texts]
+        with torch.inference_mode():
+            encoded = backbone.encode_text([sentence for of_class in prompts for sentence in of_class])
+        mean_CD = encoded.float().cpu().numpy().reshape(len(prompts), len(prompts[0]), -1).mean(axis=1)
+        sets.append(mean_CD / np.linalg.norm(mean_CD, axis=1, keepdims=True))
+    return np.stack(sets).astype(np.float32)
+
+
+def weights_sha256(backbone: Backbone) -> str:
+    """Hash of the visual weights: their names, and their values as float32."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(backbone.module.state_dict().items()):
+        digest.update(name.encode() + b"\0" + tensor.detach().cpu().float().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def encode_split(
+    part: pd.DataFrame,
+    videos: Path,
+    backbone: Backbone,
+    protocol: ProtocolConfig,
+    arrays: dict[int, np.ndarray],
+) -> tuple[list[str], list[str]]:
+    """Fill `arrays` (T -> (N, V, T, D) float16) with the features of one split's readable videos.
+
+    Args:
+        part: rows of the manifest, numbered from 0.
+        videos: the folder that the manifest's paths are relative to.
+
+    Returns:
+        For every row the reason why it could not be read ("" where it could), and the sha256 of its file ("" where
+        it could not).
+
+    Raises:
+        FloatingPointError: a feature is not finite in half precision.
+    """
+    reasons, hashes = list(part["reason"]), [""] * len(part)
+    readable = np.flatnonzero(part["readable"]).tolist()
+
+    def encode(row: int) -> tuple[str, str]:
+        place = {t: array[row] for t, array in arrays.items()}
+        return _encode_video(
+            videos / part["path"].iloc[row], part["split"].iloc[row], backbone, protocol, place
+        )
+
+    n_torch_threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            done = tqdm(pool.map(encode, readable), total=len(readable), desc="encoding", mininterval=1.0)
+            for row, (reasons[row], hashes[row]) in zip(readable, done, strict=True):
+                pass
+    finally:
+        torch.set_num_threads(n_torch_threads)
+    return reasons, hashes
+
+
+def views(protocol: ProtocolConfig, split: str) -> tuple[int, int]:
+    """(n_clips, n_crops) of a split: the protocol's for test, one centre view for train and dev."""
+    return (protocol.n_clips, protocol.n_crops) if split == "test" else (1, 1)
+
+
+def _encode_video(
+    path: Path, split: str, backbone: Backbone, protocol: ProtocolConfig, place: dict[int, np.ndarray]
+) -> tuple[str, str]:
+    """Encode each distinct frame once and put it where the clips want it: `place` T -> (V, T, D). Reason and hash."""
+    n_clips, n_crops = views(protocol, split)
+    choices = (protocol.frames, n_clips, n_crops, backbone.image_size, protocol.sampling, protocol.resize)
+    try:
+        crops, positions = video.read_views(path, *choices)
+    except video.Unreadable as error:
+        return error.reason, ""
+    with torch.inference_mode():
+        flat = backbone.encode_frames(torch.from_numpy(crops.reshape(-1, *crops.shape[2:]))).cpu().numpy()
+    features_KUD = flat.astype(np.float16).reshape(*crops.shape[:2], -1)
+    if not np.isfinite(features_KUD).all():
+        raise FloatingPointError(
+            f"features of {path.name} are not finite in half precision; check the backbone's weights"
+        )
+    for t, index in positions.items():
+        place[t][:] = features_KUD[:, index].swapaxes(0, 1).reshape(place[t].shape)
+    with path.open("rb") as file:
+        return "", hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,104 @@
+"""Accuracies from the scores that the training stages left: one results file per group of rows. No torch.
+
+Rows that the profile expects and that have not been trained stay in the results as "not run".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidprism import metrics, paths, results
+from vidprism.config import Config
+from vidprism.record import NOT_RUN, cell_key
+from vidprism.rows import Row, rows
+from vidprism.scores import CellScores, load
+
+
+def evaluate(config: Config, group: str) -> dict[str, Any]:
+    """Evaluate every expected row of a group and write ``reports/results/<profile>/<group>.json``.
+
+    Returns:
+        The content of the file; `records` holds one record per expected row, in table order.
+
+    Raises:
+        ConfigError: no such group.
+        ResultsError: a record is damaged.
+    """
+    records = [evaluate_row(config, row) for row in rows(config, group).values()]
+    return results.read_json(results.write(config, group, records))
+
+
+def evaluate_row(config: Config, row: Row) -> dict[str, Any]:
+    """The record of one row with its accuracies, or one that says why there is none.
+
+    Raises:
+        ResultsError: the record is not valid JSON.
+    """
+    folder = paths.run(config, row.group, row.key)
+    missing = {"row": row.key, "method": row.method, "track": row.track, "status": NOT_RUN, "cells": []}
+    if not (folder / "record.json").is_file():
+        return {**missing, "reason": "no run of this row yet; `dvc repro` trains it"}
+    record = results.read_json(folder / "record.json")
+    if [(cell["dataset"], cell["shots"]) for cell in record["cells"]] != row.cells:
+        return {
+            **missing,
+            "reason": "its run has other cells than params.yaml asks for; `dvc repro` trains it again",
+        }
+    return {**record, "cells": [_evaluate_cell(cell, folder) for cell in record["cells"]]}
+
+
+def _evaluate_cell(cell: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A cell with top-1 and top-5, per repeat and together, and with the use of its experts."""
+    scores = load(folder / "scores.npz", cell_key(cell["dataset"], cell["shots"]))
+    readable = ~np.isnan(scores.logits).any(axis=(0, 2, 3))
+    labels, fused_RNC = scores.labels[readable], metrics.fuse(scores.logits[:, readable], cell["fusion"])
+    repeats = [
+        {**repeat, **_evaluate_repeat(fused, labels, readable)}
+        for repeat, fused in zip(cell["repeats"], fused_RNC, strict=True)
+    ]
+    top1, top5 = (
+        _rounded(results.estimate([repeat[key] for repeat in repeats])) for key in ("correct", "correct5")
+    )
+    return {
+        **cell,
+        "repeats": repeats,
+        "top1": top1,
+        "top5": top5,
+        **_expert_usage(scores, readable, fused_RNC, labels, cell["n_classes"]),
+    }
+
+
+def _evaluate_repeat(fused_NC: np.ndarray, labels_N: np.ndarray, readable: np.ndarray) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for k, name in ((1, "correct"), (5, "correct5")):
+        found[f"top{k}"] = round(metrics.top_k(fused_NC, labels_N, k), 4)
+        found[name] = metrics.answers(metrics.hits(fused_NC, labels_N, k), readable)
+    return found
+
+
+def _expert_usage(
+    scores: CellScores, readable: np.ndarray, fused_RNC: np.ndarray, labels_N: np.ndarray, n_classes: int
+) -> dict[str, Any]:
+    """Mean expert weights over test videos, and per class over training clips, test videos answered right,
+    and wrong (Figure 4).
+    """
+    if scores.experts is None:
+        return {"expert_usage": None}
+    experts_RNE = scores.experts[:, readable]
+    correct_RN = np.stack([metrics.hits(fused_NC, labels_N, 1) for fused_NC in fused_RNC])
+    by_class = metrics.usage(experts_RNE, correct_RN, labels_N, n_classes)
+    by_class["train"] = [metrics.mean_weights(scores.usage_train[:, c]) for c in range(n_classes)]
+    return {
+        "expert_usage": metrics.mean_weights(experts_RNE.reshape(-1, experts_RNE.shape[-1])),
+        "expert_usage_by_class": by_class,
+    }
+
+
+def _rounded(estimate: dict[str, Any]) -> dict[str, Any]:
+    """An estimate with four decimals: differences below are noise of the arithmetic, and would show in every
+    diff.
+    """
+    return {key: None if value is None else np.round(value, 4).tolist() for key, value in estimate.items()}

@@ -1,0 +1,172 @@
+"""Run one notebook of ``notebooks/`` through Papermill: what every stage of the pipeline calls.
+
+    python -m vidprism.execute train group=few_shot row=mean_pool profile=mini
+
+The cells run inside this process: a kernel would cost another second per stage, and a stage has one notebook.
+"""
+
+from __future__ import annotations
+
+import sys
+
+# jsonschema imports this optional package when it is there, and that costs two seconds a stage for a format nobody uses here.
+sys.modules.setdefault("rfc3987_syntax", None)
+
+import json  # noqa: E402
+import resource  # noqa: E402
+import time  # noqa: E402
+import traceback  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import nbformat  # noqa: E402
+import papermill  # noqa: E402
+from nbformat.v4 import new_output  # noqa: E402
+from papermill.engines import Engine, papermill_engines  # noqa: E402
+from papermill.exceptions import PapermillExecutionError  # noqa: E402
+
+from vidprism import provenance  # noqa: E402
+from vidprism.config import ConfigError, find_root, nearest  # noqa: E402
+
+
+class StageError(RuntimeError):
+    """A notebook cell raised; the message says what, and where the executed copy lies."""
+
+
+class InProcess(Engine):
+    """A Papermill engine that runs the cells in this process, in one IPython shell."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **_: Any) -> None:
+        """Run every code cell in order, until one raises."""
+        from IPython.core.interactiveshell import InteractiveShell
+
+        InteractiveShell.clear_instance()
+        shell = InteractiveShell.instance(colors="nocolor")
+        for index, cell in enumerate(nb_man.nb.cells):
+            if cell.cell_type != "code":
+                continue
+            nb_man.cell_start(cell, index)
+            try:
+                failed = _run_cell(shell, cell)
+            finally:
+                nb_man.cell_complete(cell, cell_index=index)
+            if failed:
+                return  # Papermill sees the error output, marks the cell, saves the notebook and raises
+
+
+def _run_cell(shell: Any, cell: Any) -> bool:
+    """Run one cell and fill in its outputs; True if it raised."""
+    from IPython.utils.capture import capture_output
+
+    with capture_output() as captured:
+        result = shell.run_cell(cell.source, store_history=True)
+    error = result.error_before_exec or result.error_in_exec
+    cell.execution_count = shell.execution_count - 1
+    streams = [("stdout", "" if error else captured.stdout), ("stderr", captured.stderr)]
+    cell.outputs = [new_output("stream", name=name, text=text) for name, text in streams if text]
+    cell.outputs += [new_output("display_data", data=o.data, metadata=o.metadata) for o in captured.outputs]
+    if error is not None:
+        lines = traceback.format_exception(error)
+        cell.outputs.append(
+            new_output("error", ename=type(error).__name__, evalue=str(error), traceback=lines)
+        )
+    return error is not None
+
+
+papermill_engines.register("inprocess", InProcess)
+ENGINE = {"engine_name": "inprocess", "kernel_name": "python3", "language": "python", "progress_bar": False}
+
+
+def execute(notebook: str, parameters: dict[str, str], root: Path | None = None) -> Path:
+    """Execute ``notebooks/<notebook>.ipynb`` with the given parameters, from the root of the clone.
+
+    Args:
+        notebook: file stem.
+        parameters: values as text; each is converted to the type of its default in the `parameters` cell.
+        root: folder of params.yaml; None searches upwards.
+
+    Returns:
+        The executed copy under reports/notebooks/ (kept also when a cell fails).
+
+    Raises:
+        ConfigError: no such notebook or parameter.
+        StageError: a cell raised; the message is that exception's.
+    """
+    root = root or find_root()
+    known = sorted(p.stem for p in (root / "notebooks").glob("*.ipynb"))
+    if notebook not in known:
+        raise ConfigError(f"no notebook named '{notebook}'; {nearest(notebook, known)}")
+    source = root / "notebooks" / f"{notebook}.ipynb"
+    values = typed_parameters(source, parameters)
+    profile = str(values.get("profile", "none"))
+    label = "-".join([notebook, *(str(v) for k, v in values.items() if k != "profile")])
+    target = root / "reports" / "notebooks" / profile / f"{label}.ipynb"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    try:
+        papermill.execute_notebook(str(source), str(target), parameters=values, **ENGINE, cwd=str(root))
+    except PapermillExecutionError as error:
+        where = target.relative_to(root)
+        raise StageError(f"{error.ename}: {error.evalue}\nthe traceback is in {where}") from error
+    _write_timing(root / "reports" / "timings" / profile / f"{label}.json", start, root)
+    return target
+
+
+def typed_parameters(source: Path, parameters: dict[str, str]) -> dict[str, Any]:
+    """The defaults of a notebook's `parameters` cell, overridden by text values converted to the defaults' types.
+
+    Raises:
+        ConfigError: a parameter that the notebook does not have, or a value of another type.
+    """
+    cells = [c for c in nbformat.read(source, 4).cells if "parameters" in c.metadata.get("tags", [])]
+    defaults: dict[str, Any] = {}
+    for cell in cells:
+        exec(compile(cell.source, str(source), "exec"), {}, defaults)  # our own notebook: plain assignments
+    for key, text in parameters.items():
+        if key not in defaults:
+            raise ConfigError(f"{source.name} has no parameter '{key}'; {nearest(key, defaults)}")
+        try:
+            defaults[key] = type(defaults[key])(text)
+        except ValueError as error:
+            raise ConfigError(
+                f"{source.name}: {key}={text!r} is not {type(defaults[key]).__name__}"
+            ) from error
+    return defaults
+
+
+def _write_timing(path: Path, start: float, root: Path) -> None:
+    """Wall time, peak memory and loaded modules of a stage: outside git, because two runs of one thing differ in them."""
+    modules = [
+        f.relative_to(root.resolve()).as_posix()
+        for f in provenance.loaded_files()
+        if f.is_relative_to(root.resolve())
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    peak_kib = max(
+        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    record = {
+        "seconds": round(time.perf_counter() - start, 2),
+        "peak_mib": peak_kib // 1024,
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "modules": modules,
+    }
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """``NOTEBOOK KEY=VALUE ...``; a failure ends with one line that says what is wrong and exit status 1."""
+    if not arguments or any("=" not in a for a in arguments[1:]):
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        execute(arguments[0], dict(a.split("=", 1) for a in arguments[1:]))
+    except (ConfigError, StageError) as error:
+        print(f"error in {' '.join(arguments)}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

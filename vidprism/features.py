@@ -1,0 +1,201 @@
+"""The frozen track's inputs: the backbone's frame features of every video and view, computed once, and the
+store they are read from.
+
+Only `extract` decodes and encodes, and imports what that takes itself: stages that read the store depend on
+none of it. Letters: N videos, V views (view = clip * n_crops + crop), T frames, D width, C classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vidprism import paths
+from vidprism.config import Config, ConfigError
+
+SPLITS = ("train", "dev", "test")
+INDEX_COLUMNS = ("split", "row", "video_id", "label", "class_name", "readable", "reason", "path")
+# The choices of the protocol that decide what the arrays hold.
+CHOICES = ("split", "frames", "n_clips", "n_crops", "sampling", "resize", "prompt_sets")
+
+
+class FeatureStore:
+    """Cached frame features of one dataset, read from disk on demand.
+
+    `meta` holds dataset, generated, backbone (name, key, model, size, weights, weights_sha256), dim,
+    image_size_px, logit_scale, class_names, split, frames, n_clips and n_crops (of the test split; train and
+    dev have one view), sampling, resize, prompt_sets, counts (split -> listed, readable), videos_sha256 and
+    fingerprint.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        text = dict.fromkeys(("split", "video_id", "class_name", "reason", "path"), str)
+        self._index = pd.read_csv(folder / "index.csv", dtype=text, keep_default_na=False)
+
+    def load(self, split: str, frames: int) -> np.ndarray:
+        """Features (N, V, T, D) float16 of all listed videos in manifest order, mapped from disk; zeros where
+        unreadable.
+
+        Raises:
+            ConfigError: the store has no such split or frame count.
+        """
+        path = self.folder / f"{split}_{frames}f.npy"
+        if not path.is_file():
+            raise ConfigError(
+                f"'{self.folder}' has no features of split '{split}' with {frames} frames, only of "
+                f"{', '.join(SPLITS)} with {', '.join(map(str, self.meta['frames']))}; add the count to "
+                "protocol.frames in params.yaml"
+            )
+        return np.load(path, mmap_mode="r")
+
+    def index(self, split: str) -> pd.DataFrame:
+        """The listed videos of a split in manifest order, with the columns `INDEX_COLUMNS`; `row` indexes
+        `load`.
+        """
+        return self._index[self._index["split"] == split].reset_index(drop=True)
+
+    def text(self, prompt_set: str) -> np.ndarray:
+        """L2-normalised class texts (C, D) float32 of a prompt set, in the order of the labels.
+
+        Raises:
+            ConfigError: the store has no such prompt set.
+        """
+        sets = self.meta["prompt_sets"]
+        if prompt_set not in sets:
+            raise ConfigError(f"'{self.folder}' has no prompt set '{prompt_set}' (it has {', '.join(sets)})")
+        return np.load(self.folder / "text.npy")[sets.index(prompt_set)]
+
+
+def open_store(folder: Path) -> FeatureStore:
+    """The store that `extract` wrote into `folder`.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not (Path(folder) / "meta.json").is_file():
+        raise ConfigError(f"'{folder}' holds no features; run the features stage of that dataset first")
+    return FeatureStore(Path(folder))
+
+
+def extract(config: Config, dataset: str) -> FeatureStore:
+    """Encode every readable video of a dataset with the profile's backbone, for every frame count.
+
+    Train and dev get one centre view, test gets n_clips * n_crops. The store is written beside its place and
+    moved there when complete, so that a failure leaves an earlier one untouched.
+
+    Raises:
+        ConfigError: the profile has not exactly one backbone, or names an unknown prompt set.
+        DatasetError: the dataset has not been prepared.
+        FloatingPointError: a feature is not finite in half precision.
+    """
+    from vidprism import backbones, datasets, encoding, manifest
+
+    name = only_backbone(config)
+    df, root = manifest.load(config, dataset), paths.dataset_root(config, dataset)
+    module = datasets.load(dataset)
+    class_names = module.class_names(root)
+    spec = config.profile.backbones[name]
+    backbone = backbones.load(dataclasses.replace(spec, weights=paths.backbone(config, name)))
+    protocol, folder = config.profile.protocol, paths.features(config, dataset)
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    text = encoding.text_features(backbone, protocol.prompt_sets, [module.class_text(n) for n in class_names])
+    np.save(partial / "text.npy", text)
+    index, videos_sha256 = _write_arrays(df, root / "videos", backbone, protocol, partial)
+    index.to_csv(partial / "index.csv", index=False)
+    counts = index.groupby("split")["readable"].agg(listed="size", readable="sum")
+    meta = {
+        "dataset": dataset,
+        "generated": config.profile.generated,
+        "backbone": {
+            "name": name,
+            **dataclasses.asdict(spec),
+            "weights_sha256": encoding.weights_sha256(backbone),
+        },
+        "dim": backbone.dim,
+        "image_size_px": backbone.image_size,
+        "logit_scale": float(backbone.logit_scale),
+        "class_names": class_names,
+        **{key: value for key, value in dataclasses.asdict(protocol).items() if key in CHOICES},
+        "counts": json.loads(counts.to_json(orient="index")),
+        "videos_sha256": videos_sha256,
+    }
+    meta["fingerprint"] = fingerprint(df, meta)
+    content = json.dumps(meta, indent=1, ensure_ascii=False) + "\n"
+    (partial / "meta.json").write_text(content, encoding="utf-8")
+    _replace(folder, partial)
+    return open_store(folder)
+
+
+def only_backbone(config: Config) -> str:
+    """Name of the profile's backbone.
+
+    Raises:
+        ConfigError: the profile has none or several, while cached features hold one.
+    """
+    names = list(config.profile.backbones)
+    if len(names) != 1:
+        raise ConfigError(
+            f"params.yaml: the frozen track takes one backbone, but {config.profile.name}.backbones has "
+            f"{len(names)} ({', '.join(names)}); leave one, or set protocol.track to tuned"
+        )
+    return names[0]
+
+
+def fingerprint(df: pd.DataFrame, meta: dict[str, Any]) -> str:
+    """sha256 over all that decides the features: manifest, bytes of the videos, choices of the protocol,
+    weights.
+
+    Args:
+        df: the manifest.
+        meta: a store's `meta`, of which `CHOICES`, videos_sha256, image_size_px and the backbone enter.
+    """
+    decisive = {key: meta[key] for key in (*CHOICES, "videos_sha256", "image_size_px")}
+    decisive["backbone"] = {key: meta["backbone"][key] for key in ("key", "model", "weights_sha256")}
+    content = df.to_csv(index=False) + json.dumps(decisive, sort_keys=True)
+    return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
+
+
+def _write_arrays(
+    df: pd.DataFrame, videos: Path, backbone: Any, protocol: Any, out: Path
+) -> tuple[pd.DataFrame, str]:
+    """One array a split and frame count; returns the index, and one hash over the hashes of all files."""
+    from vidprism import encoding
+
+    parts, digest = [], hashlib.sha256()
+    for split in SPLITS:
+        part = df[df["split"] == split].reset_index(drop=True)
+        n_clips, n_crops = encoding.views(protocol, split)
+        arrays = {
+            t: np.lib.format.open_memmap(
+                out / f"{split}_{t}f.npy", "w+", np.float16, (len(part), n_clips * n_crops, t, backbone.dim)
+            )
+            for t in protocol.frames
+        }
+        reasons, hashes = encoding.encode_split(part, videos, backbone, protocol, arrays)
+        for array in arrays.values():
+            array.flush()
+        digest.update("\n".join([split, *hashes]).encode())
+        part = part.assign(row=part.index, reason=reasons, readable=[not reason for reason in reasons])
+        parts.append(part[list(INDEX_COLUMNS)])
+    return pd.concat(parts, ignore_index=True), digest.hexdigest()
+
+
+def _replace(folder: Path, partial: Path) -> None:
+    """Move `partial` to `folder`; an earlier one is removed only once the new one is complete."""
+    earlier = folder.with_name(f"{folder.name}.earlier")
+    shutil.rmtree(earlier, ignore_errors=True)
+    if folder.exists():
+        folder.rename(earlier)
+    partial.rename(folder)
+    shutil.rmtree(earlier, ignore_errors=True)

@@ -1,0 +1,174 @@
+"""The frozen track: the repeats of a cell train side by side on cached frame features.
+
+Parameters of all repeats are stacked and the head runs once under ``torch.func.vmap``; the sum of the
+repeats' losses has each repeat's own gradient in its slice, and AdamW works element by element, so no repeat
+sees another.
+Shapes: R repeats, N videos, V views, B batch, T frames, D width, C classes, E experts, S updates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+from tqdm.auto import tqdm
+
+from vidprism.inputs import Inputs
+from vidprism.jobs import Job, Outcome, class_means
+from vidprism.optimizer import AdamW
+from vidprism.recipe import LOG_EVERY, Recipe, batch_order, check_finite, parameter_groups
+
+VIDEOS_PER_CHUNK = (
+    128  # scored at once: bounds the memory (batch-wide gates, `gate_scope: batch_mean`, see one chunk)
+)
+
+
+def run(job: Job, inputs: Inputs) -> Outcome:
+    """Train all repeats of a cell and score a split.
+
+    Raises:
+        TrainingError: a loss is not finite.
+    """
+    stack = Stack([job.build(inputs, seed) for seed in job.seeds])
+    union = np.unique(np.concatenate([chosen.positions for chosen in job.training]))
+    labels_N = inputs.labels("train")[union]
+    losses_RS, usage_RCE = np.empty((stack.size, 0)), None
+    if job.recipe.updates:
+        features_NTD = inputs.read("train", union)[:, 0]
+        losses_RS = fit(stack, features_NTD, labels_N, _orders(job, union), job.recipe, job.seeds, job.where)
+        _, experts_RNE = stack.predict(lambda at: features_NTD[at, None], len(union))
+        if experts_RNE is not None:
+            used = [np.isin(union, chosen.positions) for chosen in job.training]
+            usage_RCE = np.stack(
+                [
+                    class_means(e[u], labels_N[u], inputs.n_classes)
+                    for e, u in zip(experts_RNE, used, strict=True)
+                ]
+            )
+    readable = np.flatnonzero(inputs.usable(job.split))
+    logits_RNVC, experts_RNE = stack.predict(lambda at: inputs.read(job.split, readable[at]), len(readable))
+    return Outcome(
+        losses_RS, logits_RNVC, experts_RNE, usage_RCE, stack.weights(), stack.n_parameters, (stack.device, 1)
+    )
+
+
+def _orders(job: Job, union: np.ndarray) -> np.ndarray:
+    """The clips of every repeat and update (R, S, B), counted within `union`."""
+    orders = []
+    for chosen, seed in zip(job.training, job.seeds, strict=True):
+        order = batch_order(len(chosen.positions), job.batch_size, job.recipe.updates, seed)
+        orders.append(np.searchsorted(union, chosen.positions)[order])
+    return np.stack(orders)
+
+
+class Stack:
+    """Several modules of one architecture with their parameters stacked along a new first dimension."""
+
+    def __init__(self, modules: list[nn.Module], device: str | None = None) -> None:
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.module = modules[0].to(self.device)
+        self.n_parameters = sum(p.numel() for p in self.module.parameters())
+        self.size = len(modules)
+        parameters, buffers = stack_module_state([m.to(self.device) for m in modules])
+        self.parameters = {name: p.detach().requires_grad_() for name, p in parameters.items()}
+        self.buffers = {name: b.detach() for name, b in buffers.items()}
+
+    def losses(self, features_RBTD: Tensor, labels_RB: Tensor) -> Tensor:
+        """The objective of each repeat on its own batch, (R,)."""
+        return vmap(self._loss)(self.parameters, self.buffers, features_RBTD, labels_RB)
+
+    def _loss(
+        self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x_BTD: Tensor, labels_B: Tensor
+    ) -> Tensor:
+        return functional_call(_Objective(self.module), _prefixed(parameters, buffers), (x_BTD, labels_B))
+
+    def predict(
+        self, read: Callable[[np.ndarray], np.ndarray], n: int
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Score `n` videos with every repeat; `read` gives the features (n, V, T, D) of some of them.
+
+        Returns:
+            Logits (R, N, V, C) float32 and expert weights (R, N, E), the mean over views, or None.
+        """
+
+        def forward(
+            parameters: dict[str, Tensor], buffers: dict[str, Tensor], x_BTD: Tensor
+        ) -> tuple[Tensor, ...]:
+            output = functional_call(self.module, (parameters, buffers), (x_BTD,))
+            return (
+                (output.logits,) if output.expert_weights is None else (output.logits, output.expert_weights)
+            )
+
+        self.module.eval()
+        logits, experts = [], []
+        with torch.no_grad():
+            for start in range(0, n, VIDEOS_PER_CHUNK):
+                x_NVTD = torch.from_numpy(read(np.arange(start, min(start + VIDEOS_PER_CHUNK, n)))).to(
+                    self.device
+                )
+                scored = vmap(forward, in_dims=(0, 0, None))(
+                    self.parameters, self.buffers, x_NVTD.flatten(0, 1)
+                )
+                views = [s.unflatten(1, x_NVTD.shape[:2]).float().cpu().numpy() for s in scored]
+                logits.append(views[0])
+                experts += [views[1].mean(axis=2)] if len(views) > 1 else []
+        return np.concatenate(logits, axis=1), np.concatenate(experts, axis=1) if experts else None
+
+    def weights(self) -> dict[str, Tensor]:
+        """The stacked parameters (R, ...) by name, on the CPU."""
+        return {name: p.detach().cpu().contiguous() for name, p in self.parameters.items()}
+
+
+class _Objective(nn.Module):
+    """Forward and objective as one call, which is what `functional_call` can wrap."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, x_BTD: Tensor, labels_B: Tensor) -> Tensor:
+        return self.head.objective(self.head(x_BTD), labels_B)["total"]
+
+
+def _prefixed(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"head.{name}": tensor for part in (parameters, buffers) for name, tensor in part.items()}
+
+
+def fit(
+    stack: Stack,
+    features_NTD: np.ndarray,
+    labels_N: np.ndarray,
+    orders_RSB: np.ndarray,
+    recipe: Recipe,
+    seeds: list[int],
+    where: str,
+) -> np.ndarray:
+    """Train the stacked modules; `orders_RSB` holds the clips of every update.
+
+    Returns:
+        The objective of every repeat before each update, (R, S).
+
+    Raises:
+        TrainingError: a loss is not finite.
+    """
+    stack.module.train()
+    optimizer = AdamW(parameter_groups(stack.parameters.values(), recipe, stacked=True))
+    labels = torch.from_numpy(labels_N.astype(np.int64)).to(stack.device)
+    features = torch.from_numpy(features_NTD).to(stack.device)
+    orders = torch.from_numpy(orders_RSB).to(stack.device)
+    history: list[Tensor] = []
+    for step in tqdm(range(recipe.updates), desc=where, leave=False, mininterval=1.0):
+        at_RB = orders[:, step]
+        losses_R = stack.losses(features[at_RB], labels[at_RB])
+        losses_R.sum().backward()
+        optimizer.step(recipe.lr_factor(step))
+        history.append(losses_R.detach())
+        if (
+            step + 1
+        ) % LOG_EVERY == 0 or step + 1 == recipe.updates:  # one look at the values per group, not per update
+            for back, values in enumerate(torch.stack(history[step // LOG_EVERY * LOG_EVERY :]).tolist()):
+                check_finite(values, seeds, step // LOG_EVERY * LOG_EVERY + back, where, recipe.lr)
+    return torch.stack(history, dim=1).cpu().numpy()

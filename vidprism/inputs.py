@@ -1,0 +1,150 @@
+"""What a cell trains on and is scored on: listed videos, their labels and draws, and the arrays a track reads
+for them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from vidprism import features, paths
+from vidprism.config import Config, ConfigError
+from vidprism.jobs import Job, Outcome, TrainingSet
+
+
+class Inputs(Protocol):
+    """One dataset at one clip length, on one track. `FrozenInputs` reads cached features, `clips.VideoInputs`
+    pictures.
+    """
+
+    dim: int
+    n_classes: int
+    n_frames: int
+    logit_scale: float
+    fingerprint: str
+    backbone: dict[str, Any]
+
+    def index(self, split: str) -> pd.DataFrame:
+        """The listed videos of a split in manifest order: video_id, label, readable, reason, path."""
+
+    def labels(self, split: str) -> np.ndarray:
+        """Labels (n,) of the listed videos."""
+
+    def usable(self, split: str, positions: np.ndarray | None = None) -> np.ndarray:
+        """Which of the videos at `positions` (all listed ones by default) can be read, bool (n,)."""
+
+    def read(self, split: str, positions: np.ndarray) -> np.ndarray:
+        """Views of some videos: features (n, V, T, D) float32, or pictures (n, V, T, S, S, 3) uint8."""
+
+    def text(self, prompt_set: str) -> Tensor:
+        """L2-normalised class texts (C, D)."""
+
+
+class FrozenInputs:
+    """Cached frame features of one dataset.
+
+    Raises:
+        ConfigError: the store was made by another backbone than the row names, or lacks the clip length.
+    """
+
+    def __init__(self, config: Config, dataset: str, n_frames: int, backbone: str) -> None:
+        self.store = features.open_store(paths.features(config, dataset))
+        meta = self.store.meta
+        self.backbone, self.fingerprint, self.logit_scale = (
+            meta["backbone"],
+            meta["fingerprint"],
+            float(meta["logit_scale"]),
+        )
+        if self.backbone["name"] != backbone:
+            raise ConfigError(
+                f"the cached features of {dataset} come from backbone '{self.backbone['name']}', the row "
+                f"asks for '{backbone}'; give it a profile of its own, or use the tuned track"
+            )
+        self.n_frames = n_frames
+        self.dim = self.store.load("train", n_frames).shape[-1]
+        self.n_classes = len(self.text(config.profile.protocol.prompt_sets[0]))
+
+    def index(self, split: str) -> pd.DataFrame:
+        """See `Inputs`."""
+        return self.store.index(split)
+
+    def labels(self, split: str) -> np.ndarray:
+        """See `Inputs`."""
+        return self.index(split)["label"].to_numpy(np.int64)
+
+    def usable(self, split: str, positions: np.ndarray | None = None) -> np.ndarray:
+        """See `Inputs`."""
+        readable = self.index(split)["readable"].to_numpy(bool)
+        return readable if positions is None else readable[positions]
+
+    def read(self, split: str, positions: np.ndarray) -> np.ndarray:
+        """See `Inputs`: features (n, V, T, D) float32."""
+        rows = self.index(split)["row"].to_numpy()[positions].astype(np.int64)
+        return np.asarray(self.store.load(split, self.n_frames)[rows], dtype=np.float32)
+
+    def text(self, prompt_set: str) -> Tensor:
+        """See `Inputs`."""
+        return torch.as_tensor(np.asarray(self.store.text(prompt_set)), dtype=torch.float32)
+
+
+def training_sets(
+    config: Config, dataset: str, inputs: Inputs, shots: int | None, repeats: tuple[int, ...]
+) -> list[TrainingSet]:
+    """What each repeat trains on: draw i for repeat i, or everything readable where `shots` is None.
+
+    Raises:
+        ConfigError: the draws do not hold this many shots or this repeat, or name a video that the list
+            lacks.
+    """
+    if shots is None:
+        usable = inputs.usable("train")
+        return [TrainingSet(np.flatnonzero(usable), len(usable), None, None) for _ in repeats]
+    path = paths.manifest(config, dataset) / "draws.json"
+    drawn = json.loads(path.read_text(encoding="utf-8"))
+    position = {video_id: i for i, video_id in enumerate(inputs.index("train")["video_id"])}
+    chosen = []
+    for repeat in repeats:
+        hashes = drawn["sha256"].get(str(repeat), {})
+        if str(shots) not in hashes:
+            raise ConfigError(
+                f"{path} has no draw {repeat} of {shots} shots; add them to protocol.draw_seeds and "
+                "protocol.shots in params.yaml"
+            )
+        videos = [video for ordered in drawn["draws"][str(repeat)].values() for video in ordered[:shots]]
+        lost = [video for video in videos if video not in position]
+        if lost:
+            raise ConfigError(
+                f"{path} names {lost[0]}, which the training list of {dataset} lacks; run the prepare and "
+                "features stages again"
+            )
+        at = np.array(sorted(position[video] for video in videos))
+        chosen.append(TrainingSet(at[inputs.usable("train", at)], len(at), repeat, hashes[str(shots)]))
+    return chosen
+
+
+Run = Callable[[Job, Inputs], Outcome]
+
+
+def open_track(config: Config, track: str, dataset: str, n_frames: int, backbone: str) -> tuple[Run, Inputs]:
+    """The track's training function and its inputs for a dataset.
+
+    Raises:
+        ConfigError: unknown track; see the tracks' inputs for the rest.
+    """
+    # imported here: a stage on cached features loads (and depends on) neither the tuned track nor a video
+    # reader
+    if track == "frozen":
+        from vidprism import frozen
+
+        return frozen.run, FrozenInputs(config, dataset, n_frames, backbone)
+    if track == "tuned":
+        from vidprism import clips, tuning
+
+        return tuning.run, clips.VideoInputs(config, dataset, n_frames, backbone)
+    raise ConfigError(f"params.yaml: protocol.track must be frozen or tuned, not {track!r}")

@@ -1,0 +1,226 @@
+"""From the official lists to a manifest: one row per listed video, with what it holds, or why it cannot be
+read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from vidprism import datasets, draws, paths, video
+from vidprism.config import Config
+from vidprism.datasets import DatasetError, Video
+
+TEXT_COLUMNS = ("video_id", "path", "class_name", "split", "group", "reason")
+COLUMNS = (
+    "video_id",
+    "path",
+    "label",
+    "class_name",
+    "split",
+    "group",
+    "n_frames",
+    "fps",
+    "width",
+    "height",
+    "readable",
+    "reason",
+)
+
+
+def prepare(config: Config, dataset: str) -> pd.DataFrame:
+    """Write manifest.csv, checks.json and draws.json of one dataset, and return the manifest.
+
+    Nothing is written unless all three could be made.
+
+    Raises:
+        DatasetError: lists or videos are missing or contradict themselves, or a class has too few videos.
+    """
+    protocol, root = config.profile.protocol, paths.dataset_root(config, dataset)
+    df = build(dataset, root, protocol.split, protocol.dev_per_class, config.seed)
+    checks = check(df, dataset, root, protocol.split)
+    drawn = draws.nested(df, protocol.shots, protocol.draw_seeds)
+    folder = paths.manifest(config, dataset)
+    folder.mkdir(parents=True, exist_ok=True)
+    df.to_csv(folder / "manifest.csv", index=False)
+    for name, content in {"checks": checks, "draws": drawn}.items():
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        (folder / f"{name}.json").write_text(text, encoding="utf-8")
+    return df
+
+
+def load(config: Config, dataset: str) -> pd.DataFrame:
+    """Read manifest.csv: ids and names as text (an empty group or reason is ""), the rest as numbers.
+
+    Raises:
+        DatasetError: the dataset has not been prepared.
+    """
+    path = paths.manifest(config, dataset) / "manifest.csv"
+    if not path.is_file():
+        raise DatasetError(f"'{path}' does not exist; run the prepare stage of {dataset} first")
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False)
+
+
+def build(dataset: str, root: Path, split: int, dev_per_class: int, seed: int) -> pd.DataFrame:
+    """The manifest of a dataset: official order, repeated lines once, dev held out of the training list,
+    every file probed.
+
+    Args:
+        dataset: file name of a reader in vidprism/datasets.
+        root: folder with annotations/ and videos/.
+        split: official split.
+        dev_per_class: size of the dev pool; whole groups are held out where the dataset has groups.
+        seed: decides which videos are held out.
+
+    Returns:
+        One row per video with the columns `COLUMNS`; width and height in pixels, fps in Hz, all 0 where
+        readable is False.
+
+    Raises:
+        DatasetError: see the dataset's reader and `hold_out`.
+    """
+    module = datasets.load(dataset)
+    videos = _distinct(module.list_videos(root, split))
+    dev = hold_out([v for v in videos if v.split == "train"], dev_per_class, seed, module.GROUPED)
+    probed = _probe_all([root / "videos" / v.path for v in videos], f"probing {module.NAME}")
+    rows = [
+        {**vars(v), "split": "dev" if v.video_id in dev else v.split, "group": v.group or "", **facts}
+        for v, facts in zip(videos, probed, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def hold_out(videos: list[Video], per_class: int, seed: int, grouped: bool) -> set[str]:
+    """Video ids of the dev pool, taken from the training list in hash order.
+
+    Where videos are grouped, whole groups are taken while they fit into `per_class`; if not even one fits,
+    the smallest is taken.
+
+    Raises:
+        DatasetError: a class would keep no training video.
+    """
+    members: dict[str, dict[str, list[str]]] = {}
+    for v in videos:
+        unit = v.group if grouped and v.group else v.video_id
+        members.setdefault(v.class_name, {}).setdefault(unit, []).append(v.video_id)
+    held: set[str] = set()
+    for name, units in members.items():
+        chosen: list[str] = []
+        for unit in draws.hash_order(units, seed):
+            if len(chosen) + len(units[unit]) <= per_class:
+                chosen += units[unit]
+        if per_class and not chosen:
+            chosen = min(units.values(), key=len)
+        if len(chosen) == sum(map(len, units.values())):
+            raise DatasetError(
+                f"class '{name}' has only {len(chosen)} training videos, all needed for the dev pool; lower "
+                "protocol.dev_per_class in params.yaml"
+            )
+        held.update(chosen)
+    return held
+
+
+def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
+    """What is odd in the official lists and in this copy of the videos; lists of names, empty where all is
+    well.
+
+    Args:
+        df: the manifest that `build` made from the same dataset, root and split.
+
+    Returns:
+        `videos`, `unreadable` (counts a split), `class_counts`, `path_class_differs`, `repeated_lines`,
+        `conflicting_labels`, `train_test_overlap`, `group_leakage` (groups on both sides of any two splits),
+        `classes_absent` (split: classes), `flip_sensitive` (pairs of classes that a horizontal flip swaps),
+        `horizontal_flip` (whether flipping is allowed).
+    """
+    module = datasets.load(dataset)
+    listed = module.list_videos(root, split)
+    names = module.class_names(root)
+    counts = df.groupby(["class_name", "split"]).size().unstack(fill_value=0)
+    grouped = df[df["group"] != ""].groupby("group")["split"].nunique()
+    differs = [
+        row.path for row in df.itertuples() if module.path_class(row.path) not in (None, row.class_name)
+    ]
+    flips = flip_pairs(module, names)
+    return {
+        "dataset": dataset,
+        "official_split": split,
+        "videos": {k: int(n) for k, n in df["split"].value_counts().sort_index().items()},
+        "unreadable": {k: int(n) for k, n in (~df["readable"]).groupby(df["split"]).sum().items()},
+        "classes": len(names),
+        "class_counts": {
+            name: {k: int(n) for k, n in row.items()} for name, row in counts.to_dict("index").items()
+        },
+        "path_class_differs": differs,
+        **_list_checks(listed),
+        "group_leakage": sorted(grouped[grouped > 1].index),
+        "classes_absent": {
+            k: sorted(set(names) - set(part["class_name"])) for k, part in df.groupby("split")
+        },
+        "flip_sensitive": [list(pair) for pair in flips],
+        "horizontal_flip": module.HORIZONTAL_FLIP and not flips,
+    }
+
+
+def flip_pairs(module: ModuleType, names: list[str]) -> list[tuple[str, str]]:
+    """Pairs of `names` that a horizontal flip swaps: those the dataset declares, and those that differ by
+    left and right alone.
+    """
+    other = {"left": "right", "right": "left"}
+    found = {tuple(sorted(pair)) for pair in module.FLIP_PAIRS if set(pair) <= set(names)}
+    for name in names:
+        mirrored = re.sub(r"(?<![A-Za-z])(left|right)(?![A-Za-z])", lambda m: other[m[0]], name)
+        if mirrored != name and mirrored in names:
+            found.add(tuple(sorted((name, mirrored))))
+    return sorted(found)
+
+
+def _distinct(listed: list[Video]) -> list[Video]:
+    """Each video once, in order: a repeated line is dropped, and a training line of a test video is dropped
+    (both are checks).
+    """
+    test = {v.video_id for v in listed if v.split == "test"}
+    first: dict[str, Video] = {}
+    for v in listed:
+        if v.split == "test" or v.video_id not in test:
+            first.setdefault(v.video_id, v)
+    return list(first.values())
+
+
+def _list_checks(listed: list[Video]) -> dict[str, list[str]]:
+    lines = Counter((v.split, v.video_id) for v in listed)
+    labels: dict[str, set[int]] = {}
+    splits: dict[str, set[str]] = {}
+    for v in listed:
+        labels.setdefault(v.video_id, set()).add(v.label)
+        splits.setdefault(v.video_id, set()).add(v.split)
+    return {
+        "repeated_lines": sorted(video_id for (_, video_id), n in lines.items() if n > 1),
+        "conflicting_labels": sorted(video_id for video_id, seen in labels.items() if len(seen) > 1),
+        "train_test_overlap": sorted(video_id for video_id, seen in splits.items() if len(seen) > 1),
+    }
+
+
+def _probe_all(files: list[Path], title: str) -> list[dict]:
+    """Probe every file. Threads do: decord works outside the interpreter's lock, and each reader stays in its
+    thread.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(tqdm(pool.map(_facts, files), total=len(files), desc=title, mininterval=1.0))
+
+
+def _facts(path: Path) -> dict:
+    try:
+        found = video.probe(path)
+    except video.Unreadable as error:
+        return {"n_frames": 0, "fps": 0.0, "width": 0, "height": 0, "readable": False, "reason": error.reason}
+    size = {"width": found.width_px, "height": found.height_px}
+    return {"n_frames": found.n_frames, "fps": found.fps, **size, "readable": True, "reason": ""}

@@ -1,0 +1,100 @@
+"""The methods of Tables 1 and 2, one file each; the key in ``params.yaml`` is the file's name.
+
+A method module holds `LABEL` (its name in the tables), `TRAINED`, `DEFAULTS` (the options it accepts) and
+`build(task, **options)`, which returns a module with ``forward(features_BTD) -> Output`` and
+``objective(output, labels_B) -> dict`` whose entry "total" is minimised. A method may add ``resolve(options,
+n_frames)`` when its defaults depend on the clip. Modules must run under ``torch.func.vmap`` over stacked
+parameters, because the repeats of a cell are trained side by side. Method files are imported when they are
+asked for, so that a stage loads its own only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vidprism.config import ConfigError, nearest
+
+_SEEDING = Lock()  # torch's global generator is one, and cells are built in several threads
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a method is built for.
+
+    `dim` is the width D of a frame feature, `n_frames` the clip length T, `text_features_CD` the
+    L2-normalised class texts (None where there are none) and `logit_scale` the factor that the image-text
+    model puts on cosines.
+    """
+
+    dim: int
+    n_classes: int
+    n_frames: int
+    text_features_CD: Tensor | None = None
+    logit_scale: float = 1.0
+
+
+@dataclass
+class Output:
+    """What a control method's forward returns; the attributes are those of the VidPrism head's output.
+
+    `logits` (B, C); `fused` (B, D), the clip feature that is classified; `expert_weights` is None, there are
+    no experts.
+    """
+
+    logits: Tensor
+    fused: Tensor
+    expert_weights: Tensor | None = None
+    losses: dict[str, Tensor] = field(default_factory=dict)
+
+
+def available() -> tuple[str, ...]:
+    """Keys of all methods, from the file names of this folder."""
+    return tuple(sorted(f.stem for f in Path(__file__).parent.glob("*.py") if not f.stem.startswith("_")))
+
+
+def load(key: str) -> ModuleType:
+    """The module of one method.
+
+    Raises:
+        ConfigError: there is no file of that name.
+    """
+    if key not in available():
+        raise ConfigError(f"no method named '{key}' in vidprism/methods/; {nearest(key, available())}")
+    return importlib.import_module(f"{__name__}.{key}")
+
+
+def resolve(key: str, options: dict[str, Any], n_frames: int) -> dict[str, Any]:
+    """The complete options of a method: its defaults, overridden by `options`.
+
+    Raises:
+        ConfigError: an option that the method does not know, or a value that it cannot take for clips of
+            `n_frames`.
+    """
+    method = load(key)
+    for name in options:
+        if name not in method.DEFAULTS:
+            raise ConfigError(
+                f"params.yaml: method '{key}' has no option '{name}'; {nearest(name, method.DEFAULTS)}"
+            )
+    return method.resolve(options, n_frames) if hasattr(method, "resolve") else {**method.DEFAULTS, **options}
+
+
+def build(key: str, task: Task, options: dict[str, Any], seed: int) -> nn.Module:
+    """A freshly initialised method; the same seed gives the same parameters, and torch's global generator is
+    left as it was.
+
+    Raises:
+        ConfigError: see `resolve`.
+    """
+    complete = resolve(key, options, task.n_frames)
+    with _SEEDING, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return load(key).build(task, **complete)

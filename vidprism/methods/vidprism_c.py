@@ -1,0 +1,91 @@
+"""VidPrism-C: the VidPrism head (``vidprism.model``) on the frame features of an image-text model.
+
+The options are the reading ("paper" by default), the rates of the experts and every switch of the head; a
+switch left at None takes the value of the reading.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vidprism.config import ConfigError
+from vidprism.methods import Task
+from vidprism.model import VidPrismHead, readings
+from vidprism.model.vidprism import HeadOutput
+
+LABEL = "VidPrism-C"
+TRAINED = True
+DEFAULTS: dict[str, Any] = {"reading": "paper", "rates": None, **dict.fromkeys(readings.PRESETS["paper"])}
+
+RATES = (2, 4, 8, 16)  # section 4.1: {2, 4, 8} for 8 frames, {2, 4, 8, 16} for 32
+
+
+def default_rates(n_frames: int) -> list[int]:
+    """The sampling rates of section 4.1 for clips of 8 or 32 frames; for other lengths those of them that
+    divide it.
+
+    Raises:
+        ConfigError: none of them divides `n_frames`.
+    """
+    rates = [rate for rate in RATES if n_frames % rate == 0]
+    if not rates:
+        raise ConfigError(
+            f"none of the rates {RATES} divides clips of {n_frames} frames; give `rates` in params.yaml"
+        )
+    return rates
+
+
+def resolve(options: dict[str, Any], n_frames: int, reading: str = "paper") -> dict[str, Any]:
+    """Every switch with its value: the reading's preset, overridden by `options`; checked rates.
+
+    Raises:
+        ConfigError: unknown reading or alternative, a number out of range, or rates that do not divide the
+            frames.
+    """
+    chosen = {name: value for name, value in options.items() if value is not None}
+    reading, rates = chosen.pop("reading", reading), chosen.pop("rates", None) or default_rates(n_frames)
+    bad = [rate for rate in rates if not isinstance(rate, int) or rate < 1 or n_frames % rate]
+    if bad:
+        raise ConfigError(
+            f"params.yaml: rates {bad} do not divide clips of {n_frames} frames; choose divisors of it such "
+            f"as {default_rates(n_frames)}"
+        )
+    try:
+        switches = readings.resolve(reading, chosen)
+    except ValueError as error:
+        raise ConfigError(f"params.yaml: VidPrism-C: {error}") from error
+    return {"reading": reading, "rates": list(rates), **switches}
+
+
+class VidPrismC(nn.Module):
+    """The head together with the class texts that its auxiliary text loss may use."""
+
+    def __init__(self, head: VidPrismHead, text_features_CD: Tensor | None) -> None:
+        super().__init__()
+        self.head = head
+        text_CD = None if text_features_CD is None else F.normalize(text_features_CD.float(), dim=-1)
+        self.register_buffer("text_CD", text_CD)
+
+    def forward(self, features_BTD: Tensor) -> HeadOutput:
+        """Frame features (B, T, D) -> logits (B, C), expert weights (B, N) and the auxiliary losses."""
+        return self.head(features_BTD)
+
+    def objective(self, output: HeadOutput, labels_B: Tensor) -> dict[str, Tensor]:
+        """Equation 22: the classification loss and the weighted auxiliary ones; "total" is their sum."""
+        return self.head.objective(output, labels_B, self.text_CD)
+
+
+def build(task: Task, reading: str, rates: list[int], **switches: Any) -> VidPrismC:
+    """The head for the task; `switches` are those of `VidPrismHead`.
+
+    Raises:
+        ConfigError: a switch has a value that the head does not know.
+    """
+    try:
+        head = VidPrismHead(task.dim, task.n_classes, rates, reading=reading, **switches)
+    except ValueError as error:
+        raise ConfigError(f"params.yaml: VidPrism-C: {error}") from error
+    return VidPrismC(head, task.text_features_CD)

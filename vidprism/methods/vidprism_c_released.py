@@ -1,0 +1,27 @@
+"""VidPrism-C as its released code computes it: the same head with the `released` reading.
+
+A row of its own, searched and trained like every other method: what the two readings share is the class, not
+the recipe.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vidprism.methods import vidprism_c
+from vidprism.methods.vidprism_c import build
+
+LABEL = "VidPrism-C (released reading)"
+TRAINED = True
+DEFAULTS: dict[str, Any] = {**vidprism_c.DEFAULTS, "reading": "released"}
+
+__all__ = ["DEFAULTS", "LABEL", "TRAINED", "build", "resolve"]
+
+
+def resolve(options: dict[str, Any], n_frames: int) -> dict[str, Any]:
+    """As `vidprism_c.resolve`, from the released reading's preset.
+
+    Raises:
+        ConfigError: unknown reading, or rates that do not divide the frames.
+    """
+    return vidprism_c.resolve(options, n_frames, reading="released")

@@ -1,0 +1,102 @@
+"""The paper's Tables 1 to 5 as data: every published number, and which run of the suite fills the same row.
+
+One CSV per table. The last column, `run`, names a method (Tables 1 and 2) or a variant of params.yaml
+(Tables 3 to 5); it is empty where the suite has no run for the row. `bold` lists the columns the paper
+prints in bold. `reference` is the paper's citation number. Inputs of Table 1 are three integers, in the
+order the paper's caption gives: frames, crops, clips.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+LABELS = ("part", "section", "size", "method", "reference", "frames", "crops", "clips", "type", "bold", "run")
+TITLES = {
+    1: "Performance comparison on Kinetics-400",
+    2: "Few-shot comparison on HMDB-51, UCF-101 and SSv2",
+    3: "Number of experts and their rates",
+    4: "Effect of different supervision",
+    5: "The three modules of VidPrism",
+}
+PARTS = {"": "", "a": "(a) Aggregation", "b": "(b) Interaction", "c": "(c) Combination"}
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One printed row: its labels as text (by column), its numbers (None where the paper prints a dash),
+    what is bold.
+    """
+
+    labels: dict[str, str]
+    numbers: dict[str, float | None]
+    bold: frozenset[str]
+    run: str
+
+    @property
+    def name(self) -> str:
+        """What the paper prints in the first column that tells rows apart: the method, the rates or the
+        type.
+        """
+        return self.labels.get("method") or self.labels["type"]
+
+
+def number(table: str | int) -> int:
+    """The number of a table from its number or its name (`table3`).
+
+    Raises:
+        ValueError: the paper has no such table.
+    """
+    digits = str(table).removeprefix("table")
+    if not digits.isdecimal() or int(digits) not in TITLES:
+        raise ValueError(f"the paper has no table '{table}'; it has {', '.join(f'table{n}' for n in TITLES)}")
+    return int(digits)
+
+
+def path(table: str | int) -> Path:
+    """The CSV of a table.
+
+    Raises:
+        ValueError: the paper has no such table.
+    """
+    return Path(__file__).with_name(f"table{number(table)}.csv")
+
+
+def load(table: str | int) -> list[PublishedRow]:
+    """The rows of a table (1 to 5) in printed order; accuracies in percent, GFLOPs per view as printed.
+
+    Raises:
+        ValueError: the paper has no such table.
+    """
+    return [_row(line) for line in _lines(path(table).name)]
+
+
+def remarks(table: str | int) -> tuple[str, ...]:
+    """What a reader should know about a table's printed numbers before comparing anything with them.
+
+    Raises:
+        ValueError: the paper has no such table.
+    """
+    wanted = str(number(table))
+    return tuple(line["remark"] for line in _lines("remarks.csv") if line["table"] == wanted)
+
+
+def release_only() -> list[tuple[str, ...]]:
+    """Choices of training and evaluation that only the released code shows.
+
+    Returns:
+        (choice, what this suite does, what the release does, why the suite does not measure it).
+    """
+    return [tuple(line.values()) for line in _lines("release_only.csv")]
+
+
+def _lines(name: str) -> list[dict[str, str]]:
+    with Path(__file__).with_name(name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _row(line: dict[str, str]) -> PublishedRow:
+    numbers = {key: float(text) if text else None for key, text in line.items() if key not in LABELS}
+    labels = {key: text for key, text in line.items() if key in LABELS and key not in ("bold", "run")}
+    return PublishedRow(labels, numbers, frozenset(line["bold"].split()), line["run"])

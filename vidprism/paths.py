@@ -1,0 +1,54 @@
+"""Where everything lies, relative to the folder of params.yaml. The profile's name is part of every path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vidprism.config import Config
+
+
+def dataset_root(config: Config, dataset: str) -> Path:
+    """Folder with `annotations/` (the official lists as unpacked) and `videos/` (the official tree)."""
+    return config.root_dir / config.profile.root / dataset
+
+
+def manifest(config: Config, dataset: str) -> Path:
+    """Folder of manifest.csv, draws.json and checks.json."""
+    return config.root_dir / "data" / "manifests" / config.profile.name / dataset
+
+
+def features(config: Config, dataset: str) -> Path:
+    """Folder of the cached frame features of one dataset."""
+    return config.root_dir / "data" / "features" / config.profile.name / dataset
+
+
+def run(config: Config, group: str, row: str) -> Path:
+    """Folder of one row's weights, scores and record."""
+    return config.root_dir / "data" / "runs" / config.profile.name / group / row
+
+
+def backbone(config: Config, name: str) -> str:
+    """What `weights` of a backbone names: a path below the root if it exists there or is under data/, else a tag."""
+    weights = config.profile.backbones[name].weights
+    local = config.root_dir / weights
+    return str(local) if local.exists() or weights.startswith("data/") else weights
+
+
+def search(config: Config, method: str) -> Path:
+    """The record of a method's search on the dev pool."""
+    return config.root_dir / "reports" / "search" / config.profile.name / f"{method}.json"
+
+
+def results(config: Config, group: str) -> Path:
+    """The results of one group of rows (in git, a DVC metric)."""
+    return config.root_dir / "reports" / "results" / config.profile.name / f"{group}.json"
+
+
+def tables(config: Config) -> Path:
+    """Folder of the profile's table1..5.html and .csv and readings.html (in git)."""
+    return config.root_dir / "reports" / "tables" / config.profile.name
+
+
+def timings(config: Config) -> Path:
+    """Folder of the wall times of the stages (not in git: two runs of one thing differ in them alone)."""
+    return config.root_dir / "reports" / "timings" / config.profile.name

@@ -1,0 +1,133 @@
+"""What training means in this suite, shared by both tracks: batches, learning-rate schedule, a flat loss, the
+searched choice.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidprism import paths
+from vidprism.config import Config, ConfigError
+
+LOG_EVERY = 10  # updates per point of a recorded loss curve
+
+
+class TrainingError(RuntimeError):
+    """A run cannot go on; the message names the row, dataset, shots, repeat and step, and what to try."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One recipe for every trained method (AdamW, linear warm-up, cosine to zero); `updates` is 0 for a
+    method that is not trained.
+    """
+
+    updates: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    warmup: float
+    backbone_lr_scale: float = 0.0
+
+    def lr_factor(self, step: int) -> float:
+        """Share of the peak learning rate at update `step` (from 0): a linear rise over `warmup` of the
+        updates, then half a cosine.
+
+        The first update is already above 0 and the last one still is, so that every update counts.
+        """
+        rise = max(1, round(self.warmup * self.updates))
+        if step < rise:
+            return (step + 1) / rise
+        return 0.5 * (1 + math.cos(math.pi * (step - rise + 1) / (self.updates - rise + 1)))
+
+
+def read_choice(config: Config, method: str) -> dict[str, Any]:
+    """What the search found for a method: `chosen`, `trials`, `space` ("lr" or "prompt_set"), `split`.
+
+    Raises:
+        ConfigError: the search has not been run.
+    """
+    path = paths.search(config, method)
+    if not path.is_file():
+        raise ConfigError(f"{path} is missing; run `dvc repro`, whose search stage for '{method}' writes it")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return {key: found[key] for key in ("chosen", "trials", "space", "split")}
+
+
+def batch_order(n: int, batch_size: int, updates: int, seed: int) -> np.ndarray:
+    """Which clips each update sees: shuffled passes over `n` clips, one after the other, cut into batches.
+
+    Every clip is seen equally often, up to one; a batch may hold the end of one pass and the start of the
+    next.
+
+    Returns:
+        int64 array (updates, batch_size) of numbers below `n`, from the repeat's own generator.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    passes = math.ceil(updates * batch_size / n)
+    order = [torch.randperm(n, generator=generator) for _ in range(passes)] or [
+        torch.empty(0, dtype=torch.int64)
+    ]
+    return torch.cat(order)[: updates * batch_size].view(updates, batch_size).numpy()
+
+
+def parameter_groups(
+    parameters: Iterable[Tensor], recipe: Recipe, lr_scale: float = 1.0, stacked: bool = False
+) -> list[dict[str, Any]]:
+    """Groups for AdamW: matrices and tables decay, vectors and scalars (biases, norms) do not.
+
+    `stacked` says that the parameters have the repeats as an extra first dimension; `lr_scale` multiplies the
+    learning rate.
+    """
+    parameters = list(parameters)
+    decaying = [p for p in parameters if p.ndim - stacked >= 2]
+    others = [p for p in parameters if p.ndim - stacked < 2]
+    groups = [
+        {"params": decaying, "weight_decay": recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return [{**group, "lr": recipe.lr * lr_scale} for group in groups if group["params"]]
+
+
+def check_finite(losses_R: list[float], seeds: list[int], step: int, where: str, lr: float) -> None:
+    """Stop at the first loss that is not a number.
+
+    Raises:
+        TrainingError: names the repeat and the step.
+    """
+    for loss, seed in zip(losses_R, seeds, strict=True):
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"{where}, repeat {seed}: the loss is {loss} at update {step + 1}; lower the learning rate "
+                f"(now {lr}) or check the features for values that are not finite"
+            )
+
+
+def loss_curve(losses_S: np.ndarray) -> tuple[list[int], list[float]]:
+    """A loss per update (S,) -> the last update of each full group of `LOG_EVERY`, and the mean loss of the
+    group.
+    """
+    n = len(losses_S) // LOG_EVERY
+    means = losses_S[: n * LOG_EVERY].reshape(n, LOG_EVERY).mean(axis=1) if n else losses_S[:0]
+    return [(i + 1) * LOG_EVERY for i in range(n)], [round(float(m), 5) for m in means]
+
+
+def is_flat(curve: list[float]) -> bool | None:
+    """Whether a loss curve has levelled off: its last fifth lies below the fifth before by at most 5 % of the
+    whole fall.
+
+    None for curves of fewer than ten points, which are too short to tell.
+    """
+    if len(curve) < 10:
+        return None
+    fifth = len(curve) // 5
+    last, before = float(np.mean(curve[-fifth:])), float(np.mean(curve[-2 * fifth : -fifth]))
+    return before - last <= 0.05 * max(curve[0] - last, 0.0) + 1e-6

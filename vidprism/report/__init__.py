@@ -1,0 +1,139 @@
+"""From tables to pages: self-contained HTML that opens from disk and requests nothing.
+
+The same inputs give the same bytes: no page holds a date, and wall times stay in files outside git that the
+pages link to. Each page bears a report version, the hash of what it was made from: results, published
+numbers, profile and the report's own code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from vidprism import paper, paths, tables
+from vidprism.config import Config
+from vidprism.report import provenance
+from vidprism.report.render import render
+from vidprism.tables.setting import GROUP_OF_TABLE, setting
+
+PACKAGE = Path(__file__).resolve().parents[1]
+CODE = ("report", "tables", "templates", "record.py", "results.py", "stats.py")
+
+
+def write_table(config: Config, table: str | int) -> Path:
+    """Write ``tables/<profile>/table<number>.html`` and its CSV twin.
+
+    Args:
+        table: the number, 1 to 5, or its name in params.yaml, `table1` to `table5`.
+
+    Returns:
+        The HTML file.
+
+    Raises:
+        ValueError: the paper has no such table.
+        ResultsError: a results file that cannot be read.
+    """
+    number = paper.number(table)
+    filled = tables.build(config, number)
+    target = paths.tables(config) / f"table{number}.html"
+    version = report_version(config, [paths.results(config, GROUP_OF_TABLE[number]), paper.path(number)])
+    panels = provenance.panels(config.profile, filled.lines)
+    _write(target.with_suffix(".csv"), tables.to_csv(filled))
+    _write(
+        target,
+        render(
+            "table",
+            config,
+            version=version,
+            table=filled,
+            panels=panels,
+            home="../../index.html",
+            here="",
+            title=f"Table {number}",
+        ),
+    )
+    return target
+
+
+def write_readings(config: Config) -> Path:
+    """Write ``tables/<profile>/readings.html``: the paper's text against its released code, switch by switch.
+
+    Returns:
+        The HTML file.
+
+    Raises:
+        ResultsError: a results file that cannot be read.
+    """
+    from vidprism.report import readings  # reads the model's list of switches, which no other page needs
+
+    page = readings.build(config)
+    target = paths.tables(config) / "readings.html"
+    version = report_version(
+        config,
+        [paths.results(config, group) for group in ("ablations", "closed_set", "few_shot")]
+        + [PACKAGE / "model" / "readings.py"],
+    )
+    panels = provenance.panels(config.profile, page.lines)
+    context = {
+        "page": page,
+        "not_measured": paper.release_only(),
+        "setting": setting(config, 3),
+        "panels": panels,
+    }
+    _write(
+        target,
+        render(
+            "readings", config, version=version, home="../../index.html", here="", title="Readings", **context
+        ),
+    )
+    return target
+
+
+def write_index(config: Config) -> Path:
+    """Write ``reports/index.html``: what was measured on what, where everything is, and what is missing.
+
+    Returns:
+        The HTML file.
+
+    Raises:
+        ResultsError: a results file that cannot be read.
+    """
+    from vidprism.report import index
+
+    page = index.build(config)
+    target = config.root_dir / "reports" / "index.html"
+    version = report_version(config, index.inputs(config))
+    _write(
+        target,
+        render(
+            "index",
+            config,
+            version=version,
+            page=page,
+            home="index.html",
+            here=f"tables/{config.profile.name}/",
+            title="Overview",
+        ),
+    )
+    return target
+
+
+def report_version(config: Config, inputs: list[Path]) -> str:
+    """First 12 hex digits of the sha256 over the inputs that exist, the profile, and the report's code and
+    templates.
+    """
+    code = sorted(file for name in CODE for file in _sources(PACKAGE / name))
+    digest = hashlib.sha256(repr((config.profile, sorted(config.methods.items()))).encode())
+    for path in [*inputs, *code]:
+        content = path.read_bytes() if path.is_file() else b"absent"
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(content).digest())
+    return digest.hexdigest()[:12]
+
+
+def _sources(path: Path) -> list[Path]:
+    return [path] if path.is_file() else [*path.glob("*.py"), *path.glob("*.j2")]
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,163 @@
+"""The overview as data: what was measured on what, the searches, the facts of the generated world, what is
+missing and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidprism import paper, paths, results
+from vidprism.config import Config
+from vidprism.record import MEASURED, Cell, Record
+from vidprism.report import world
+from vidprism.rows import GROUPS, rows
+from vidprism.tables.layout import heading
+from vidprism.tables.setting import describe
+
+TABLES_OF = {"closed_set": "Table 1", "few_shot": "Table 2", "ablations": "Tables 3 to 5 and the readings"}
+TITLES = {"closed_set": "Whole training lists", "few_shot": "Few shots", "ablations": "Ablations"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group of rows: its setting, how many of its rows and cells are measured, and the rows that are
+    not.
+    """
+
+    title: str
+    tables: str
+    setting: tuple[tuple[str, str], ...]
+    n_measured: int
+    n_rows: int
+    n_cells: int
+    missing: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Account:
+    """One dataset's test list: listed, scored, broken videos with reasons, classes, fingerprints of the
+    data measured on.
+    """
+
+    name: str
+    n_listed: int
+    n_scored: int
+    n_classes: int
+    fingerprints: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Search:
+    """One method's search: (value, dev top-1 or None where training diverged, whether it was chosen)."""
+
+    method: str
+    space: str
+    split: str
+    trials: tuple[tuple[str, float | None, bool], ...]
+
+
+@dataclass(frozen=True)
+class Index:
+    """The overview page."""
+
+    links: tuple[tuple[str, str], ...]
+    groups: tuple[Group, ...]
+    accounts: tuple[Account, ...]
+    searches: tuple[Search, ...]
+    world: world.World | None
+    not_flat: tuple[tuple[str, str], ...]
+
+    @property
+    def n_trials(self) -> int:
+        """The most trials that a method has."""
+        return max((len(search.trials) for search in self.searches), default=1)
+
+
+def inputs(config: Config) -> list[Path]:
+    """The files the overview is made from, whether they exist or not."""
+    return (
+        [paths.results(config, group) for group in GROUPS]
+        + [paths.search(config, m) for m in _searched(config)]
+        + [world.path(config)]
+    )
+
+
+def build(config: Config) -> Index:
+    """The overview of the chosen profile.
+
+    Raises:
+        ResultsError: a results or search file that cannot be read.
+    """
+    records = {group: results.load(config, group) for group in GROUPS}
+    numbers = [int(name.removeprefix("table")) for group in config.profile.tables.values() for name in group]
+    return Index(
+        links=tuple((f"table{n}.html", f"Table {n}: {paper.TITLES[n]}") for n in numbers),
+        groups=tuple(_group(config, group, found) for group, found in records.items() if found),
+        accounts=tuple(_accounts(config, [r for found in records.values() for r in found.values()])),
+        searches=tuple(
+            search for method in _searched(config) if (search := _search(config, method)) is not None
+        ),
+        world=world.read(config),
+        not_flat=tuple(_not_flat(records)),
+    )
+
+
+def _group(config: Config, group: str, found: dict[str, Record]) -> Group:
+    done = [record for record in found.values() if record["status"] == MEASURED]
+    missing = tuple(
+        (key, record.get("reason", "")) for key, record in found.items() if record["status"] != MEASURED
+    )
+    chosen = [row for row in rows(config, group).values() if row.track == config.profile.protocol.track]
+    return Group(
+        TITLES[group],
+        TABLES_OF[group],
+        describe(config, chosen),
+        len(done),
+        len(found),
+        sum(len(r["cells"]) for r in done),
+        missing,
+    )
+
+
+def _accounts(config: Config, records: list[Record]) -> Iterable[Account]:
+    by_dataset: dict[str, list[Cell]] = {}
+    for cell in (cell for record in records for cell in record["cells"]):
+        by_dataset.setdefault(cell["dataset"], []).append(cell)
+    for dataset in sorted(by_dataset):
+        cells = by_dataset[dataset]
+        broken = {item["path"]: item["reason"] for cell in cells for item in cell["unreadable"]}
+        prints = tuple(dict.fromkeys(str(cell["data_fingerprint"]) for cell in cells))
+        first = cells[0]
+        yield Account(
+            heading(config.profile, dataset),
+            first["n_listed"],
+            first["n_scored"],
+            first["n_classes"],
+            prints,
+            tuple(broken.items()),
+        )
+
+
+def _searched(config: Config) -> list[str]:
+    return [method for group in config.profile.search.methods.values() for method in group]
+
+
+def _search(config: Config, method: str) -> Search | None:
+    path = paths.search(config, method)
+    if not path.is_file():
+        return None
+    found = results.read_json(path)
+    trials = tuple((value, score, str(found["chosen"]) == value) for value, score in found["trials"].items())
+    return Search(method, found["space"], found["split"], trials)
+
+
+def _not_flat(records: dict[str, dict[str, Record]]) -> Iterable[tuple[str, str]]:
+    """Rows with repeats whose loss was still falling when training ended."""
+    for group, found in records.items():
+        for key, record in found.items():
+            flags = [repeat.get("loss_flat") for cell in record["cells"] for repeat in cell["repeats"]]
+            if False in flags:
+                yield f"{group}: {key}", f"{flags.count(False)} of {len(flags)} repeats"

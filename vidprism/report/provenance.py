@@ -1,0 +1,154 @@
+"""Where each number of a page comes from, as data: one panel per row, one table line per cell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from vidprism.config import Profile
+from vidprism.record import Cell, Record, cell_key
+from vidprism.tables.layout import Line
+from vidprism.tables.setting import views
+
+UNREADABLE_SHOWN = 20  # a page lists this many broken videos of a cell; all of them are in the results JSON
+
+
+@dataclass(frozen=True)
+class CellPanel:
+    """The provenance of one cell: (name, value) facts, its repeats, and its unreadable videos as (path,
+    reason).
+    """
+
+    anchor: str
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    repeats: tuple[tuple[str, ...], ...]
+    unreadable: tuple[tuple[str, str], ...]
+    n_unreadable: int
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The provenance of one row."""
+
+    anchor: str
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    cells: tuple[CellPanel, ...]
+    timing: str
+
+
+REPEAT_HEADINGS = (
+    "Seed",
+    "Draw",
+    "Top-1",
+    "Top-5",
+    "Loss, first → last tenth",
+    "Loss flat",
+    "Training clips",
+    "Draw sha256",
+)
+
+
+def anchor(*parts: object) -> str:
+    """An HTML id from names: letters, digits, -, _ and dots between the names."""
+    return ".".join(["p", *(re.sub(r"[^A-Za-z0-9_-]+", "_", str(part)) for part in parts)])
+
+
+def panels(profile: Profile, lines: Iterable[Line]) -> list[Panel]:
+    """One panel per measured row, in the order of the lines; a row that stands in several lines gets one."""
+    found = {line.run: line for line in lines if line.status == "measured"}
+    return [_panel(profile, line) for line in found.values()]
+
+
+def _panel(profile: Profile, line: Line) -> Panel:
+    record = line.record
+    cells = tuple(_cell(line.run, cell) for cell in record["cells"])
+    return Panel(
+        anchor(line.run),
+        f"{line.run} ({record['label']})",
+        _facts(record),
+        cells,
+        f"../../timings/{profile.name}/train-{record['group']}-{line.run}.json",
+    )
+
+
+def _facts(record: Record) -> tuple[tuple[str, str], ...]:
+    code, search, backbone = record["code"], record["search"], record["backbone"]
+    state = {True: ", with uncommitted changes", False: "", None: ""}[code.get("dirty")]
+    facts = [
+        ("Method", f"{record['method']}{', reading ' + record['reading'] if record.get('reading') else ''}"),
+        ("Track", record["track"]),
+        ("Backbone", f"{backbone.get('name')} (weights {str(backbone.get('weights_sha256'))[:12]})"),
+        ("Options", pairs(record["config"].get("options", {}))),
+        ("Training", pairs(record["config"].get("train", {}))),
+        ("Search", _search(search) if search else "none"),
+        ("Code", f"version {code.get('version')}, base commit {code.get('base_commit')}{state}"),
+        ("Environment", pairs(record["environment"])),
+    ]
+    return tuple(facts)
+
+
+def _search(search: dict[str, Any]) -> str:
+    trials = search["trials"]
+    return (
+        f"{search['space']} {search['chosen']}, best of {len(trials)} on {search['split']} ({pairs(trials)})"
+    )
+
+
+def _cell(run: str, cell: Cell) -> CellPanel:
+    shots = "whole training list" if cell["shots"] is None else f"K={cell['shots']}"
+    scored = f"{cell['n_scored']} of {cell['n_listed']} listed test videos"
+    seen = f"{cell['frames']} frames, {views(cell['n_clips'], cell['n_crops'])}"
+    facts = [
+        ("Scored", f"{scored}, {cell['n_classes']} classes"),
+        ("Data", str(cell["data_fingerprint"])),
+        ("Split, frames, views", f"split {cell['split']}, {seen}, mean of {cell['fusion']}"),
+        ("Updates", f"{cell['updates']} of {cell['batch_size']} clips" if cell["updates"] else "not trained"),
+    ]
+    optional = {
+        "Parameters trained": "parameters",
+        "Expert usage": "expert_usage",
+        "GMACs per view": "gmacs_per_view",
+    }
+    facts += [(name, _value(cell[key])) for name, key in optional.items() if cell.get(key) is not None]
+    broken = cell["unreadable"]
+    listed = tuple((item["path"], item["reason"]) for item in broken[:UNREADABLE_SHOWN])
+    place = anchor(run, cell_key(cell["dataset"], cell["shots"]))
+    return CellPanel(
+        place,
+        f"{cell['dataset']}, {shots}",
+        tuple(facts),
+        tuple(map(_repeat, cell["repeats"])),
+        listed,
+        len(broken),
+    )
+
+
+def _repeat(repeat: dict[str, Any]) -> tuple[str, ...]:
+    first, last = repeat.get("loss_first"), repeat.get("loss_last")
+    return (
+        str(repeat["seed"]),
+        _value(repeat["draw"]),
+        f"{repeat['top1']:.1f}",
+        f"{repeat['top5']:.1f}",
+        "–" if first is None else f"{first:.3f} → {last:.3f}",
+        {True: "yes", False: "no", None: "–"}[repeat.get("loss_flat")],
+        _value(repeat.get("clips_seen")),
+        str(repeat.get("draw_sha256") or "–")[:12],
+    )
+
+
+def pairs(values: dict[str, Any]) -> str:
+    """`name=value, ...` of a mapping, in its own order."""
+    return ", ".join(f"{name}={_value(value)}" for name, value in values.items()) or "none"
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "[" + ", ".join(map(_value, value)) + "]" if isinstance(value, list | tuple) else str(value)

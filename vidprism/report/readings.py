@@ -1,0 +1,131 @@
+"""The readings page as data: every switch between the paper's text and its released code, and what turning
+it alone changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vidprism import results, stats
+from vidprism.config import Config
+from vidprism.model.readings import PRESETS, Setting, differences
+from vidprism.record import MEASURED, Record
+from vidprism.report.provenance import anchor
+from vidprism.rows import rows
+from vidprism.tables import ablations, entries
+from vidprism.tables.layout import Column, Line, heading
+
+
+@dataclass(frozen=True)
+class Change:
+    """Accuracy with a switch turned minus accuracy of the default, in one column; or why there is none."""
+
+    comparison: stats.Comparison | None
+    reason: str = ""
+    href: str = ""
+
+
+@dataclass(frozen=True)
+class Switch:
+    """One switch: its value in both readings with tag and source, and the change per dataset when it alone
+    is turned.
+    """
+
+    name: str
+    paper: Setting
+    released: Setting
+    variant: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Readings:
+    """The whole page: switches that differ, the released preset as a whole, switches that agree, and what
+    is not measured.
+    """
+
+    columns: tuple[str, ...]
+    switches: tuple[Switch, ...]
+    preset: tuple[Change, ...]
+    methods: tuple[tuple[str, Change], ...]
+    others: tuple[tuple[str, tuple[Change, ...]], ...]
+    agreeing: tuple[tuple[str, Setting], ...]
+    lines: tuple[Line, ...]
+
+
+def build(config: Config) -> Readings:
+    """The readings page of the chosen profile.
+
+    Raises:
+        ResultsError: a results file that cannot be read.
+    """
+    records, columns = results.load(config, "ablations"), ablations.columns(config)
+    variants, paper, released = config.profile.ablations.variants, PRESETS["paper"], PRESETS["released"]
+    differing = differences()
+    of_switch = {name: _variant(variants, {name: released[name].value}) for name in differing}
+    preset = _variant(variants, {"reading": "released"})
+    shown = {ablations.DEFAULT: "", preset: "", **dict.fromkeys(of_switch.values(), "")}
+    others = [
+        key
+        for key, changed in variants.items()
+        if key not in shown and ablations.home(key, changed) == ablations.READINGS
+    ]
+    return Readings(
+        columns=tuple(column.group for column in columns),
+        switches=tuple(
+            Switch(name, paper[name], released[name], key, _changes(records, key, columns))
+            for name, key in of_switch.items()
+        ),
+        preset=_changes(records, preset, columns),
+        methods=_between_methods(config),
+        others=tuple(
+            (f"{key} ({ablations.describe(variants[key])})", _changes(records, key, columns))
+            for key in others
+        ),
+        agreeing=tuple((name, setting) for name, setting in paper.items() if name not in differing),
+        lines=tuple(
+            ablations.line(config, columns, None, key, records) for key in [*shown, *others] if key in records
+        ),
+    )
+
+
+def _variant(variants: dict[str, dict[str, Any]], changed: dict[str, Any]) -> str:
+    """The key of the variant that turns exactly this, "" if params.yaml has none."""
+    return next((key for key, value in variants.items() if value == changed), "")
+
+
+def _changes(records: dict[str, Record], key: str, columns: tuple[Column, ...]) -> tuple[Change, ...]:
+    if not key:
+        return tuple(Change(None, "no variant in params.yaml turns this switch alone") for _ in columns)
+    default = records.get(ablations.DEFAULT)
+    return tuple(_change(records[key], default, column, f"#{anchor(key, column.cell)}") for column in columns)
+
+
+def _change(record: Record, default: Record | None, column: Column, href: str) -> Change:
+    """Accuracy of `record` minus that of `default`, paired."""
+    if default is None:
+        return Change(None, "the profile has no default row to compare with")
+    turned, plain = entries.measured(record, column), entries.measured(default, column)
+    if {turned.status, plain.status} != {MEASURED}:
+        return Change(None, f"not run: {turned.reason or plain.reason}")
+    return Change(entries.compare(turned, plain), href=href)
+
+
+def _between_methods(config: Config) -> tuple[tuple[str, Change], ...]:
+    """The whole released reading as a method of its own, with its own search, against the paper's, in every
+    cell that has both.
+    """
+    found = []
+    for group, page in (("closed_set", "table1.html"), ("few_shot", "table2.html")):
+        records, expected = results.load(config, group), rows(config, group)
+        for key, row in expected.items():
+            twin = key.replace("vidprism_c_released", "vidprism_c")
+            if row.method == "vidprism_c_released" and twin in expected:
+                for dataset, shots in row.cells:
+                    column = Column(dataset, shots, "top1", heading(config.profile, dataset), "", "")
+                    videos = "whole training list" if shots is None else f"K={shots}"
+                    name = f"{column.group}, {videos}, {row.frames} frames"
+                    href = f"{page}#{anchor(key, column.cell)}"
+                    found.append((name, _change(records[key], records[twin], column, href)))
+    return tuple(found)

@@ -1,0 +1,182 @@
+"""Reading and writing results: the records of `vidprism.record`, one file per group of rows.
+
+`data/runs/<profile>/<group>/<row>/record.json` holds one, `reports/results/<profile>/<group>.json` the
+group's: per row and cell the numbers that `dvc metrics` shows, and the full records in the list `records`
+(DVC passes lists over).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidprism import paths, stats
+from vidprism.config import Config
+from vidprism.record import (
+    MEASURED,
+    NOT_RUN,
+    SCHEMA,
+    Cell,
+    Estimate,
+    Record,
+    Repeat,
+    ResultsError,
+    cell_key,
+    check,
+)
+from vidprism.rows import Row, rows
+
+__all__ = [
+    "MEASURED",
+    "NOT_RUN",
+    "SCHEMA",
+    "Cell",
+    "Estimate",
+    "Record",
+    "Repeat",
+    "ResultsError",
+    "answers",
+    "cell_key",
+    "check",
+    "estimate",
+    "find_cell",
+    "load",
+    "metrics",
+    "read",
+    "read_json",
+    "write",
+]
+
+
+def load(config: Config, group: str) -> dict[str, Record]:
+    """The records of the rows that the profile expects, in table order.
+
+    A row that has no record, or one made under another configuration than params.yaml now asks for, is "not
+    run" with a reason.
+
+    Raises:
+        ResultsError: broken JSON, unknown schema or a missing key.
+    """
+    path = paths.results(config, group)
+    found = {record["row"]: record for record in read(path)} if path.is_file() else {}
+    return {key: _current(row, found.get(key)) for key, row in rows(config, group).items()}
+
+
+def read(path: Path) -> list[Record]:
+    """All records of one group file, checked.
+
+    Raises:
+        ResultsError: broken JSON, unknown schema or a missing key.
+    """
+    content = read_json(path)
+    records = content.get("records") if isinstance(content, dict) else None
+    if not isinstance(records, list):
+        raise ResultsError(f"{path}: has no list 'records'; delete the file and run `dvc repro`")
+    for record in records:
+        check(record, str(path))
+    return records
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        ResultsError: the file is not valid JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ResultsError(
+            f"{path} is not valid JSON ({error}); delete the file and run `dvc repro`"
+        ) from error
+
+
+def write(config: Config, group: str, records: Iterable[Record]) -> Path:
+    """Write a group's file: metrics by row and cell first, then the checked records. The same records give
+    the same bytes.
+
+    Raises:
+        ResultsError: a record that `load` would refuse.
+    """
+    records = list(records)
+    path = paths.results(config, group)
+    for record in records:
+        check(record, f"record for {path.name}")
+    content = {**{r["row"]: metrics(r) for r in records if r["status"] == MEASURED}, "records": records}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
+    return path
+
+
+def metrics(record: Record) -> dict[str, dict[str, float]]:
+    """What `dvc metrics show` prints of a record: per cell top-1 in percent and the half width of its
+    interval over repeats.
+    """
+    out = {}
+    for cell in record["cells"]:
+        interval = cell["top1"]["ci95_repeats"]
+        spread = {} if interval is None else {"ci95_repeats": round((interval[1] - interval[0]) / 2, 2)}
+        out[cell_key(cell["dataset"], cell["shots"])] = {"top1": round(cell["top1"]["mean"], 2), **spread}
+    return out
+
+
+def find_cell(record: Record, dataset: str, shots: int | None) -> Cell | None:
+    """The record's cell for a dataset and a number of shots, None if it has none (or was not run)."""
+    return next((c for c in record.get("cells", []) if (c["dataset"], c["shots"]) == (dataset, shots)), None)
+
+
+def answers(cell: Cell, key: str = "correct") -> np.ndarray:
+    """The cell's answers, (R repeats, V listed videos) of 1, 0, -1; `key` is correct (top-1) or correct5
+    (top-5).
+    """
+    return stats.answers([repeat[key] for repeat in cell["repeats"]])
+
+
+def estimate(texts: list[str]) -> Estimate:
+    """Accuracy from answer strings, one per repeat: mean, interval over repeats, interval over test videos
+    (percent).
+
+    Raises:
+        ValueError: malformed strings, or no readable video.
+    """
+    matrix = stats.answers(texts)
+    scored = (matrix >= 0).all(axis=0)
+    if not scored.any():
+        raise ValueError("no test video is readable, so there is no accuracy")
+    by_repeat = 100 * matrix[:, scored].mean(axis=1)
+    repeats, videos = stats.t_interval(by_repeat), stats.bootstrap_videos(matrix)
+    return {
+        "mean": float(by_repeat.mean()),
+        "ci95_repeats": None if repeats is None else list(repeats),
+        "ci95_videos": list(videos),
+    }
+
+
+def _current(row: Row, record: Record | None) -> Record:
+    if record is None:
+        return {"row": row.key, "status": NOT_RUN, "reason": "no result yet", "cells": []}
+    if record["status"] != MEASURED:
+        return {"cells": [], "reason": "no result yet", **record}
+    reason = _outdated(row, record)
+    return record if reason is None else {"row": row.key, "status": NOT_RUN, "reason": reason, "cells": []}
+
+
+def _outdated(row: Row, record: Record) -> str | None:
+    """Why a record is not what the row now asks for: its result must not be shown under the new
+    configuration.
+    """
+    options = record["config"].get("options", {})
+    pairs = {"method": (record["method"], row.method), "track": (record["track"], row.track)}
+    pairs |= {name: (options[name], value) for name, value in row.options.items() if name in options}
+    changed = [name for name, (made, asked) in pairs.items() if made != asked]
+    return (
+        f"params.yaml changed since it was measured ({', '.join(changed)}); run `dvc repro`"
+        if changed
+        else None
+    )

@@ -1,0 +1,128 @@
+"""Which runs a profile expects: a row is one line of a table, and one training stage of the pipeline.
+
+Tables, the evaluation and the pipeline all take their rows from here, never from what lies on disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vidprism.config import Config, ConfigError, nearest
+
+GROUPS = ("closed_set", "few_shot", "ablations")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: a method on a backbone, over its cells (dataset x shots), each with its repeats.
+
+    `shots` holds None where the whole training list is used. Repeat i trains with seed i, on draw i if there are draws.
+    """
+
+    group: str
+    key: str
+    method: str
+    backbone: str
+    frames: int
+    datasets: tuple[str, ...]
+    shots: tuple[int | None, ...]
+    repeats: tuple[int, ...]
+    options: dict[str, Any]
+    track: str
+    updates: int
+    batch_size: int
+
+    @property
+    def cells(self) -> list[tuple[str, int | None]]:
+        """The row's cells in order: (dataset, shots)."""
+        return [(dataset, shots) for dataset in self.datasets for shots in self.shots]
+
+
+def rows(config: Config, group: str) -> dict[str, Row]:
+    """The rows of one group of the chosen profile, in table order, by key.
+
+    Raises:
+        ConfigError: the group does not exist.
+    """
+    if group not in GROUPS:
+        raise ConfigError(f"no group of rows named '{group}'; {nearest(group, GROUPS)}")
+    found = {"closed_set": _closed_set, "few_shot": _few_shot, "ablations": _ablations}[group](config)
+    return {row.key: row for row in found}
+
+
+def row(config: Config, group: str, key: str) -> Row:
+    """One row by its key.
+
+    Raises:
+        ConfigError: the profile has no such row.
+    """
+    found = rows(config, group)
+    if key not in found:
+        raise ConfigError(
+            f"profile '{config.profile.name}' has no row '{key}' in {group}; {nearest(key, found)}"
+        )
+    return found[key]
+
+
+def _make(config: Config, group: str, key: str, method: str, **rest: Any) -> Row:
+    p = config.profile
+    defaults = {
+        "options": dict(config.methods.get(method, {})),
+        "track": p.protocol.track,
+        "updates": p.train.updates,
+        "batch_size": p.train.batch_size,
+    }
+    return Row(group=group, key=key, method=method, **{**defaults, **rest})
+
+
+def _closed_set(config: Config) -> list[Row]:
+    c = config.profile.closed_set
+    return [
+        _make(
+            config,
+            "closed_set",
+            f"{method}-{backbone}-{frames}f",
+            method,
+            backbone=backbone,
+            frames=frames,
+            datasets=(c.dataset,),
+            shots=(None,),
+            repeats=c.repeats,
+        )
+        for method in (*c.controls, *c.vidprism)
+        for backbone in c.backbones
+        for frames in c.frames
+    ]
+
+
+def _few_shot(config: Config) -> list[Row]:
+    c, tuned = config.profile.few_shot, config.profile.tuned
+    full = [
+        _make(
+            config,
+            "few_shot",
+            method,
+            method,
+            backbone=c.backbone,
+            frames=c.frames,
+            datasets=c.datasets,
+            shots=c.shots,
+            repeats=c.repeats,
+        )
+        for method in (*c.controls, *c.vidprism)
+    ]
+    both = [
+        _make(config, "few_shot", f"{method}-tuned", method, backbone=c.backbone, frames=tuned.frames, datasets=(tuned.dataset,), shots=(tuned.shots,), repeats=c.repeats, track="tuned", updates=tuned.updates, batch_size=tuned.batch_size)
+        for method in c.tuned
+    ]  # fmt: skip
+    return full + both
+
+
+def _ablations(config: Config) -> list[Row]:
+    c = config.profile.ablations
+    base = config.methods.get(c.method, {})
+    return [
+        _make(config, "ablations", key, c.method, backbone=c.backbone, frames=c.frames, datasets=c.datasets, shots=(c.shots,), repeats=c.repeats, options={**base, **changed})
+        for key, changed in c.variants.items()
+    ]  # fmt: skip

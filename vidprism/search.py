@@ -1,0 +1,115 @@
+"""The search every method gets: the same number of trials, each scored on the dev pools, never on test
+videos.
+
+A trial of a trained method is a learning rate, one of a method that is not trained a prompt set. All datasets
+of the profile are used (draw 0, seed 0); the mean dev top-1 over them decides, the first of equals wins.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from vidprism import methods, metrics, paths, provenance
+from vidprism.config import Config, ConfigError
+from vidprism.inputs import open_track, training_sets
+from vidprism.jobs import Job, plan
+from vidprism.parallel import side_by_side
+from vidprism.recipe import TrainingError
+
+
+def search(config: Config, method: str) -> dict[str, Any]:
+    """Search one method and write ``reports/search/<profile>/<method>.json``.
+
+    Returns:
+        `chosen`, `trials` (value -> mean dev top-1 in percent, None if training diverged), `dev` (value ->
+        dataset -> top-1), `failed` (value -> why) and what the trials had in common.
+
+    Raises:
+        ConfigError: missing draws or features, or fewer prompt sets than trials.
+        TrainingError: every trial diverged.
+    """
+    p = config.profile
+    space, values = trials(config, method)
+    pairs = [(value, dataset) for value in values for dataset in p.datasets]
+    frozen = p.protocol.track == "frozen"
+    scores = side_by_side(
+        lambda pair: _attempt(config, method, *pair), pairs, p.train.threads, f"search {method}", split=frozen
+    )
+    dev: dict[str, dict[str, float]] = {str(value): {} for value in values}
+    failed: dict[str, str] = {}
+    for (value, dataset), outcome in zip(pairs, scores, strict=True):
+        if isinstance(outcome, str):
+            failed[str(value)] = outcome
+        else:
+            dev[str(value)][dataset] = outcome
+    means = {value: sum(by.values()) / len(by) for value, by in dev.items() if value not in failed}
+    if not means:
+        raise TrainingError(
+            f"search of {method}: every trial diverged; the last one: {list(failed.values())[-1]}"
+        )
+    chosen = next(value for value in values if means.get(str(value)) == max(means.values()))
+    found = {
+        "method": method,
+        "space": space,
+        "chosen": chosen,
+        "trials": {str(v): round(means[str(v)], 3) if str(v) in means else None for v in values},
+        "split": "dev",
+        "dev": {
+            value: {dataset: round(score, 3) for dataset, score in by.items()} for value, by in dev.items()
+        },
+        "failed": failed,
+        "shots": p.search.shots,
+        "frames": p.search.frames,
+        "updates": p.search.updates if space == "lr" else 0,
+        "track": p.protocol.track,
+        "code": provenance.code_version(),
+    }
+    path = paths.search(config, method)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return found
+
+
+def trials(config: Config, method: str) -> tuple[str, list[float | str]]:
+    """What is tried: ("lr", rates) or ("prompt_set", names), as many of one as of the other.
+
+    Raises:
+        ConfigError: fewer prompt sets than learning rates.
+    """
+    rates, prompts = config.profile.search.lr, config.profile.protocol.prompt_sets
+    if methods.load(method).TRAINED:
+        return "lr", list(rates)
+    if len(prompts) < len(rates):
+        raise ConfigError(
+            f"params.yaml: {len(rates)} learning rates but {len(prompts)} prompt sets; every method gets the "
+            "same number of trials"
+        )
+    return "prompt_set", list(prompts[: len(rates)])
+
+
+def _attempt(config: Config, method: str, value: float | str, dataset: str) -> float | str:
+    """The trial's score, or why training diverged: an unusable learning rate is a finding, not the end of the
+    search.
+    """
+    try:
+        return score(config, method, value, dataset)
+    except TrainingError as error:
+        return str(error)
+
+
+def score(config: Config, method: str, value: float | str, dataset: str) -> float:
+    """Dev top-1 in percent of one trial on one dataset.
+
+    Raises:
+        TrainingError: training diverged.
+    """
+    p = config.profile
+    run, inputs = open_track(config, p.protocol.track, dataset, p.search.frames, p.few_shot.backbone)
+    recipe, prompt_set = plan(config, method, value, p.search.updates, p.train.batch_size)
+    options = methods.resolve(method, config.methods.get(method, {}), p.search.frames)
+    training = training_sets(config, dataset, inputs, p.search.shots, (p.protocol.draw_seeds[0],))
+    where = f"search of {method} at {value}, {dataset}"
+    outcome = run(Job(method, options, prompt_set, recipe, training, [0], "dev", where), inputs)
+    labels = inputs.labels("dev")[inputs.usable("dev")]
+    return 100.0 * float(metrics.hits(metrics.fuse(outcome.logits[0], p.protocol.fusion), labels, 1).mean())

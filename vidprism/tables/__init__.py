@@ -1,0 +1,47 @@
+"""The paper's tables, filled with what the suite measured: results and published numbers in, blocks of
+lines out.
+
+Rows come from the paper's CSV and from the profile (`vidprism.rows`), never from what lies on disk, so a
+row is never dropped: it is measured, "not run" (the suite has or will have a run for it) or "reported"
+(only the paper has it).
+"""
+
+from __future__ import annotations
+
+from vidprism import paper
+from vidprism.config import Config
+from vidprism.tables import ablations, comparison, entries
+from vidprism.tables.layout import Table
+from vidprism.tables.setting import setting
+from vidprism.tables.tidy import to_csv
+
+__all__ = ["build", "to_csv"]
+
+BLOCKS = {
+    1: comparison.table1,
+    2: comparison.table2,
+    3: ablations.table3,
+    4: ablations.table4,
+    5: ablations.table5,
+}
+
+
+def build(config: Config, number: int) -> Table:
+    """Table `number` (1 to 5) of the chosen profile.
+
+    Raises:
+        ValueError: the paper has no such table.
+        ResultsError: a results file that cannot be read, or results that do not belong together.
+    """
+    number = paper.number(number)
+    blocks = tuple(entries.mark_best(block) for block in BLOCKS[number](config))
+    p = config.profile
+    return Table(
+        number,
+        paper.TITLES[number],
+        p.name,
+        p.generated,
+        setting(config, number),
+        blocks,
+        paper.remarks(number),
+    )

@@ -1,0 +1,182 @@
+"""Tables 1 and 2: one line per printed method, then the methods of the suite that the paper does not have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vidprism import paper, results
+from vidprism.config import Config
+from vidprism.paper import PublishedRow
+from vidprism.record import NOT_RUN, Record
+from vidprism.rows import Row, rows
+from vidprism.tables import entries
+from vidprism.tables.layout import REPORTED, Block, Column, Entry, Line, heading, real_name
+
+EXTRA_SECTION = "Measured by the suite, not in the paper"
+
+
+def table1(config: Config) -> list[Block]:
+    """One line per method, backbone size and number of frames; bold within a backbone size, as in the
+    paper.
+    """
+    p, dataset = config.profile, config.profile.closed_set.dataset
+    columns = tuple(
+        Column(dataset, None, m, heading(p, dataset), h, m)
+        for m, h in (("top1", "Top-1 (%)"), ("top5", "Top-5 (%)"))
+    )
+    records, expected = results.load(config, "closed_set"), rows(config, "closed_set")
+    claimed, lines = set(), []
+    for printed in paper.load(1):
+        wanted = (printed.run, printed.labels["size"], int(printed.labels["frames"]))
+        row = next((r for r in expected.values() if _identity(config, r) == wanted), None)
+        claimed |= {row.key} if row else set()
+        lines.append(_table1_line(config, columns, printed, row, records))
+    lines += [
+        _table1_line(config, columns, None, row, records)
+        for key, row in expected.items()
+        if key not in claimed
+    ]
+    sizes = list(dict.fromkeys(line.contest for line in lines))
+    lines.sort(key=lambda line: sizes.index(line.contest))
+    headings = tuple(("Kinetics-400", h) for h in ("Top-1", "Top-5", "GFLOPs"))
+    return [
+        Block(
+            "",
+            ("Method", "Inputs"),
+            columns,
+            headings,
+            tuple(lines),
+            ("Frames, clips × crops", "GMACs / view"),
+        )
+    ]
+
+
+def _identity(config: Config, row: Row) -> tuple[str, str, int]:
+    return row.method, config.profile.backbones[row.backbone].size, row.frames
+
+
+def _table1_line(
+    config: Config,
+    columns: tuple[Column, ...],
+    printed: PublishedRow | None,
+    row: Row | None,
+    records: dict[str, Record],
+) -> Line:
+    size = printed.labels["size"] if printed else config.profile.backbones[row.backbone].size
+    line = _line(config, columns, printed, row, records, ["top1", "top5", "gflops"])
+    section = f"{size}: {printed.labels['section'] if printed else EXTRA_SECTION}"
+    inputs = (
+        "×".join(printed.labels[k] for k in ("frames", "crops", "clips"))
+        if printed
+        else f"{row.frames} frames"
+    )
+    return replace(
+        line,
+        section=section,
+        contest=size,
+        labels=(*line.labels, inputs),
+        facts=_compute(line.record, columns[0].dataset),
+    )
+
+
+def _compute(record: Record | None, dataset: str) -> tuple[str, str]:
+    """Frames and views behind a line of Table 1, and the multiply-adds of one view where the run counted
+    them.
+    """
+    cell = results.find_cell(record, dataset, None) if record else None
+    if cell is None:
+        return "", ""
+    gmacs = cell.get("gmacs_per_view")
+    return (
+        f"{cell['frames']}, {cell['n_clips']} × {cell['n_crops']}",
+        "not measured" if gmacs is None else f"{gmacs:.3g}",
+    )
+
+
+def table2(config: Config) -> list[Block]:
+    """One line per method over datasets x K on the profile's own track; rows on the other track stand in a
+    block of their own.
+    """
+    p, printed_rows = config.profile, paper.load(2)
+    records, expected = results.load(config, "few_shot"), rows(config, "few_shot")
+    columns = tuple(
+        Column(dataset, shots, "top1", heading(p, dataset), f"K={shots}", f"{dataset}_k{shots}")
+        for dataset in p.few_shot.datasets
+        for shots in p.few_shot.shots
+    )
+    main = {row.method: row for row in expected.values() if row.track == p.protocol.track}
+    known = {printed.run for printed in printed_rows}
+    lines = [
+        replace(
+            _line(config, columns, printed, main.get(printed.run), records), section=printed.labels["section"]
+        )
+        for printed in printed_rows
+    ]
+    lines += [
+        replace(_line(config, columns, None, row, records), section=EXTRA_SECTION)
+        for method, row in main.items()
+        if method not in known
+    ]
+    blocks = [Block("", ("Method",), columns, _panel(columns), tuple(lines))]
+    others = [row for row in expected.values() if row.track != p.protocol.track]
+    if others:
+        blocks.append(_other_track(config, others, records, {r.run: r for r in printed_rows if r.run}))
+    return blocks
+
+
+def _other_track(
+    config: Config, others: list[Row], records: dict[str, Record], printed: dict[str, PublishedRow]
+) -> Block:
+    p, t = config.profile, config.profile.tuned
+    group, published = heading(p, t.dataset), f"{t.dataset}_k{t.shots}"
+    columns = (Column(t.dataset, t.shots, "top1", group, f"K={t.shots}", published),)
+    lines = tuple(_line(config, columns, printed.get(row.method), row, records) for row in others)
+    track = others[0].track
+    note = (
+        f"{track.capitalize()} track: the backbone trains too. {t.frames} frames, {t.updates} updates of "
+        f"{t.batch_size} videos. Not comparable with the {p.protocol.track} track above."
+    )
+    return Block(f"One cell on the {track} track", ("Method",), columns, _panel(columns), lines, note=note)
+
+
+def _panel(columns: tuple[Column, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((real_name(c.dataset), c.heading) for c in columns)
+
+
+def _line(
+    config: Config,
+    columns: tuple[Column, ...],
+    printed: PublishedRow | None,
+    row: Row | None,
+    records: dict[str, Record],
+    names: list[str] | None = None,
+) -> Line:
+    """A line of Table 1 or 2 from its printed row, its run, or both."""
+    record = records[row.key] if row else None
+    if row:
+        cells = tuple(entries.measured(record, column) for column in columns)
+    else:
+        cells = (_unmeasured(printed),) * len(columns)
+    names = names or [c.published for c in columns]
+    label = printed.name if printed else (record.get("label") or row.method)
+    return Line(
+        labels=(label,),
+        entries=cells,
+        published=entries.published(printed, names, cells, config.profile.generated),
+        run=row.key if row else "",
+        reference=printed.labels["reference"] if printed else "",
+        extra=printed is None,
+        record=record,
+    )
+
+
+def _unmeasured(printed: PublishedRow) -> Entry:
+    """A printed row without a run in this profile: not run if the suite names a method for it, else only
+    reported.
+    """
+    if not printed.run:
+        return Entry(REPORTED)
+    size = printed.labels.get("size")
+    return Entry(
+        NOT_RUN, f"no {printed.run}{f' on ViT-{size} with these frames' if size else ''} in this profile"
+    )

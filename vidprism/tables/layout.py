@@ -1,0 +1,171 @@
+"""What a table is made of, before it becomes HTML or CSV: blocks of lines, lines of entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vidprism.config import Profile
+from vidprism.record import Record, cell_key
+
+REPORTED = "reported"  # the paper prints a number, the suite has no run for the row
+
+# Heading of a dataset: its name, and what its generated stand-in is called.
+HEADINGS = {
+    "hmdb51": ("HMDB-51", "mini-HMDB"),
+    "kinetics400": ("Kinetics-400", "mini-K400"),
+    "ssv2": ("SSv2", "mini-SSv2"),
+    "ucf101": ("UCF-101", "mini-UCF"),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A measured column: one metric of one cell of every row. `published` names its twin in the paper's
+    CSV.
+    """
+
+    dataset: str
+    shots: int | None
+    metric: str
+    group: str
+    heading: str
+    published: str
+
+    @property
+    def key(self) -> str:
+        """Name in the CSV, for example `hmdb51_k4_top1`."""
+        return f"{self.cell}_{self.metric}"
+
+    @property
+    def cell(self) -> str:
+        """Name of the cell it shows, for example `hmdb51_k4`."""
+        return cell_key(self.dataset, self.shots)
+
+
+@dataclass(frozen=True)
+class Sign:
+    """Effect against the default row: its sign in the paper, in the measurement, and whether the two
+    agree.
+    """
+
+    paper: int
+    measured: int
+    verdict: str  # agrees, opposite, not separable
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One measured cell of a line, or why there is none. Accuracies in percent."""
+
+    status: str  # measured, not run, reported
+    reason: str = ""
+    mean: float | None = None
+    repeats: tuple[float, float] | None = None
+    videos: tuple[float, float] | None = None
+    n_scored: int = 0
+    n_listed: int = 0
+    best: bool = False
+    sign: Sign | None = None
+    seeds: tuple[int, ...] = ()
+    answers: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the interval over repeats: what stands behind the plus-minus sign."""
+        return None if self.repeats is None else (self.repeats[1] - self.repeats[0]) / 2
+
+
+@dataclass(frozen=True)
+class Published:
+    """One number of the paper as printed; `difference` (measured minus published) only where the data are
+    the paper's.
+    """
+
+    value: float | None
+    bold: bool = False
+    difference: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The number with the paper's digits: one for accuracies, none for GFLOPs; a dash where it prints
+        none.
+        """
+        if self.value is None:
+            return "–"
+        return f"{self.value:.0f}" if self.value > 100 else f"{self.value:.1f}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table. `run` is the row key of the suite; `extra` marks rows that are not in the paper."""
+
+    labels: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    published: tuple[Published, ...]
+    section: str = ""
+    contest: str = ""  # bold compares within one contest
+    run: str = ""
+    reference: str = ""
+    extra: bool = False
+    default: bool = False
+    facts: tuple[str, ...] = ()
+    record: Record | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def status(self) -> str:
+        """The status its entries share: measured as soon as one is."""
+        return "measured" if any(e.status == "measured" for e in self.entries) else self.entries[0].status
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines that share columns: the whole table, one of the three parts of Table 5, or the tuned track of
+    Table 2.
+    """
+
+    title: str
+    label_headings: tuple[str, ...]
+    columns: tuple[Column, ...]
+    published_headings: tuple[tuple[str, str], ...]
+    lines: tuple[Line, ...]
+    fact_headings: tuple[str, ...] = ()
+    with_signs: bool = False
+    note: str = ""
+
+    @property
+    def n_measured(self) -> int:
+        """Columns of the measured panel: numbers, what they were measured with, and signs."""
+        return len(self.columns) * (2 if self.with_signs else 1) + len(self.fact_headings)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper, filled: title, the setting its numbers were measured in, blocks, remarks on the
+    printed numbers.
+    """
+
+    number: int
+    title: str
+    profile: str
+    generated: bool
+    setting: tuple[tuple[str, str], ...]
+    blocks: tuple[Block, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def lines(self) -> list[Line]:
+        """All lines of all blocks."""
+        return [line for block in self.blocks for line in block.lines]
+
+
+def heading(profile: Profile, dataset: str) -> str:
+    """What a measured column is headed: `mini-UCF` on generated data, `UCF-101` on the real one."""
+    real, stand_in = HEADINGS.get(dataset, (dataset, f"mini-{dataset}"))
+    return stand_in if profile.generated else real
+
+
+def real_name(dataset: str) -> str:
+    """The dataset's own name, for the published panel."""
+    return HEADINGS.get(dataset, (dataset, ""))[0]

@@ -1,0 +1,54 @@
+"""The setting of a table in words: what stands in its caption."""
+
+from __future__ import annotations
+
+from vidprism.config import Config
+from vidprism.rows import Row, rows
+
+TRACKS = {"frozen": "frozen (cached frame features)", "tuned": "tuned (the whole model trains)"}
+GROUP_OF_TABLE = {1: "closed_set", 2: "few_shot", 3: "ablations", 4: "ablations", 5: "ablations"}
+
+
+def setting(config: Config, number: int) -> tuple[tuple[str, str], ...]:
+    """(name, value) pairs that say what the measured numbers of table `number` were measured in."""
+    group = GROUP_OF_TABLE[number]
+    return describe(
+        config, [row for row in rows(config, group).values() if row.track == config.profile.protocol.track]
+    )
+
+
+def describe(config: Config, chosen: list[Row]) -> tuple[tuple[str, str], ...]:
+    """The setting that the chosen rows share, as (name, value) pairs; several values are joined."""
+    p = config.profile
+    if not chosen:
+        return (("Profile", p.name), ("Measured", "nothing: this profile has no rows here"))
+    place = "in the place of " if p.generated else ""
+    backbones = [f"{name} ({place}ViT-{p.backbones[name].size})" for name in _values(chosen, "backbone")]
+    training = f"{_join(_values(chosen, 'updates'))} updates, batch {_join(_values(chosen, 'batch_size'))}"
+    shots = [f"K={k}" if k is not None else "whole training list" for row in chosen for k in row.shots]
+    repeats = max((row.repeats for row in chosen), key=len, default=())
+    drawn = any(k is not None for row in chosen for k in row.shots)
+    return (
+        ("Profile", f"{p.name}{', generated data' if p.generated else ''}"),
+        ("Backbone", _join(backbones)),
+        ("Track", TRACKS[p.protocol.track]),
+        ("Frames", _join(_values(chosen, "frames"))),
+        ("Training videos per class", _join(shots)),
+        ("Split", f"{p.protocol.split}, tested on its test list"),
+        ("Views", f"{views(p.protocol.n_clips, p.protocol.n_crops)}, mean of {p.protocol.fusion}"),
+        ("Repeats", f"{len(repeats)} ({'seed i on draw i' if drawn else 'seeds'}: {_join(repeats)})"),
+        ("Training", f"{training}, last update taken; learning rate from the search on the dev pool"),
+    )
+
+
+def views(n_clips: int, n_crops: int) -> str:
+    """`2 clips × 1 crop`."""
+    return f"{n_clips} clip{'s' if n_clips != 1 else ''} × {n_crops} crop{'s' if n_crops != 1 else ''}"
+
+
+def _values(chosen: list[Row], name: str) -> list[object]:
+    return [getattr(row, name) for row in chosen]
+
+
+def _join(values: list[object] | tuple[object, ...]) -> str:
+    return ", ".join(dict.fromkeys(map(str, values))) or "none"

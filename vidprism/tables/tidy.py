@@ -1,0 +1,103 @@
+"""The CSV twin of a table: tidy, one line per row and measured column."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from vidprism.record import MEASURED
+from vidprism.tables.layout import Entry, Line, Table
+
+CSV_FIELDS = (
+    "table",
+    "block",
+    "section",
+    "row",
+    "run",
+    "in_paper",
+    "column",
+    "status",
+    "mean",
+    "ci95_repeats_low",
+    "ci95_repeats_high",
+    "ci95_videos_low",
+    "ci95_videos_high",
+    "n_repeats",
+    "n_scored",
+    "n_listed",
+    "bold",
+    "published",
+    "sign_paper",
+    "sign_measured",
+    "verdict",
+    "track",
+    "code_version",
+)
+
+
+def to_csv(table: Table) -> str:
+    """The table as tidy CSV: one line per row and measured column; empty where there is no number."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, CSV_FIELDS, lineterminator="\n", restval="")
+    writer.writeheader()
+    for block in table.blocks:
+        for line in block.lines:
+            for column, entry, printed in zip(block.columns, line.entries, line.published, strict=False):
+                place = {
+                    "table": table.number,
+                    "block": block.title,
+                    "section": line.section,
+                    "row": " | ".join(line.labels),
+                    "run": line.run,
+                }
+                writer.writerow(
+                    {
+                        **place,
+                        "in_paper": int(not line.extra),
+                        "column": column.key,
+                        **_numbers(entry),
+                        "published": _text(printed.value),
+                        **_origin(line),
+                    }
+                )
+    return out.getvalue()
+
+
+def _numbers(entry: Entry) -> dict[str, object]:
+    signs = (
+        {}
+        if entry.sign is None
+        else {
+            "sign_paper": entry.sign.paper,
+            "sign_measured": entry.sign.measured,
+            "verdict": entry.sign.verdict,
+        }
+    )
+    if entry.mean is None:
+        return {"status": entry.status}
+    (low, high), (video_low, video_high) = entry.repeats or (None, None), entry.videos or (None, None)
+    return {
+        "status": entry.status,
+        "mean": _text(entry.mean),
+        "ci95_repeats_low": _text(low),
+        "ci95_repeats_high": _text(high),
+        "ci95_videos_low": _text(video_low),
+        "ci95_videos_high": _text(video_high),
+        "n_repeats": len(entry.seeds),
+        "n_scored": entry.n_scored,
+        "n_listed": entry.n_listed,
+        "bold": int(entry.best),
+        **signs,
+    }
+
+
+def _origin(line: Line) -> dict[str, object]:
+    return (
+        {"track": line.record["track"], "code_version": line.record["code"]["version"]}
+        if line.status == MEASURED
+        else {}
+    )
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")

@@ -1,0 +1,252 @@
+"""Videos to pixels: probing, temporal sampling, spatial views. The only module that knows the decoder,
+decord.
+
+A reader is opened where it is used (one opened in a parent process kills a forked worker) with one thread.
+What cannot be read raises `Unreadable` with a short reason; no other video ever takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import decord
+import numpy as np
+
+from vidprism.config import nearest
+
+# Everything decord raises on a bad file; DECORDError is no RuntimeError.
+DECODE_ERRORS = (RuntimeError, decord.DECORDError, IndexError, AssertionError)
+SAMPLINGS = ("segment_center", "segment_start", "segment_random", "dense")
+RESIZES = ("bilinear", "bicubic")
+# A damaged file may decode in part: it must hold this share of the frames that its header declares. Old avi
+# files miss their header by a frame or two without harm.
+COMPLETE = 0.9
+# Frames between two frames of a dense window: VideoMAE's rate on Kinetics (16 x 4).
+DENSE_STRIDE = 4
+
+
+class Unreadable(Exception):
+    """A video file that cannot be decoded; `reason` is short and free of paths, so that it can go into a
+    report.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a video file holds."""
+
+    n_frames: int
+    fps: float
+    width_px: int
+    height_px: int
+
+
+def probe(path: Path) -> Probe:
+    """Size and length of a video that is complete and whose first and last frame decode.
+
+    Raises:
+        Unreadable: the file is missing, empty, not a video, cut off, or one of the two frames cannot be
+        decoded.
+    """
+    reader = _open(path)
+    n_frames, declared = len(reader), _declared_frames(path)
+    if n_frames < COMPLETE * declared:
+        raise Unreadable(f"damaged or cut off: {n_frames} of {declared} frames")
+    height, width = _read(reader, np.unique([0, n_frames - 1])).shape[1:3]
+    return Probe(n_frames, round(float(reader.get_avg_fps()), 3), width, height)
+
+
+def frame_indices(
+    n_frames: int,
+    t: int,
+    sampling: str = "segment_center",
+    clip: int = 0,
+    n_clips: int = 1,
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
+    """Which T frames of a video one clip sees.
+
+    The video is cut into T equal (fractional) segments of n_frames / T. Clip k of K takes from segment i the
+    frame at
+    - segment_center: (i + (k + 1/2) / K) n_frames / T, for K = 1 the centre (TSN; mmaction2 SampleFrames in
+      test mode);
+    - segment_start: i n_frames / T + offset k, offsets evenly from 0 to n_frames / T - 1 (validation of MoTE
+      and of VidPrism's release);
+    - segment_random: (i + u) n_frames / T with u uniform in [0, 1) per segment (TSN training);
+    - dense: a window of T frames `DENSE_STRIDE` apart, windows evenly spaced over the video, for K = 1 in its
+      middle; beyond the end the last frame repeats (ST-Adapter).
+    Positions are rounded down, so a video shorter than T frames repeats its frames evenly and in order.
+
+    Returns:
+        int64 (T,), non-decreasing, in [0, n_frames).
+
+    Raises:
+        ValueError: unknown sampling, no frames, a clip outside 0 .. n_clips - 1, or segment_random without
+        `rng`.
+    """
+    if sampling not in SAMPLINGS:
+        raise ValueError(
+            f"unknown sampling '{sampling}' (params.yaml: protocol.sampling); {nearest(sampling, SAMPLINGS)}"
+        )
+    if n_frames < 1 or t < 1 or not 0 <= clip < n_clips:
+        raise ValueError(f"cannot take clip {clip} of {n_clips} with {t} frames from a video of {n_frames}")
+    i = np.arange(t)
+    if sampling == "segment_center":
+        return (2 * n_clips * i + 2 * clip + 1) * n_frames // (2 * n_clips * t)
+    if sampling == "segment_random":
+        if rng is None:
+            raise ValueError("segment_random needs a random generator")
+        return np.minimum((i + rng.random(t)) * n_frames / t, n_frames - 1).astype(np.int64)
+    if sampling == "segment_start":
+        offset = np.linspace(0, max(n_frames / t - 1, 0), n_clips)[clip]
+        return np.minimum(i * n_frames / t + offset + 1e-9, n_frames - 1).astype(np.int64)
+    return _dense(n_frames, t, clip, n_clips)
+
+
+def read_clip(path: Path, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+    """The frames at `indices` (any order, repeats allowed) as uint8 (T, H, W, 3), RGB.
+
+    Raises:
+        Unreadable: the file or one of the frames cannot be decoded.
+    """
+    return _read(_open(path), np.asarray(indices))
+
+
+def spatial_views(frames: np.ndarray, size_px: int, n_crops: int = 1, resize: str = "bilinear") -> np.ndarray:
+    """Short side to `size_px` with anti-aliasing, then square crops along the long side.
+
+    One crop is the centre; three are left, centre, right, or top, centre, bottom of a portrait video (so they
+    differ there too).
+
+    Args:
+        frames: uint8 (T, H, W, 3).
+
+    Returns:
+        uint8 (n_crops, T, size_px, size_px, 3).
+
+    Raises:
+        ValueError: n_crops is not 1 or 3, or the resize filter is unknown.
+    """
+    if n_crops not in (1, 3):
+        raise ValueError(f"n_crops must be 1 or 3, not {n_crops} (params.yaml: protocol.n_crops)")
+    frames = _short_side(frames, size_px, resize)
+    spare_y, spare_x = frames.shape[1] - size_px, frames.shape[2] - size_px
+    parts = (0.5,) if n_crops == 1 else (0.0, 0.5, 1.0)
+    corners = [(int(part * spare_y), int(part * spare_x)) for part in parts]
+    return np.stack([frames[:, y : y + size_px, x : x + size_px] for y, x in corners])
+
+
+def read_views(
+    path: Path,
+    frame_counts: Sequence[int],
+    n_clips: int,
+    n_crops: int,
+    size_px: int,
+    sampling: str = "segment_center",
+    resize: str = "bilinear",
+    rng: np.random.Generator | None = None,
+) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    """All that several frame counts and views need of one video, from one read: each frame once.
+
+    Returns:
+        The distinct frames, uint8 (n_crops, U, S, S, 3), and for each T the positions in U that its clips
+        take, (n_clips, T).
+
+    Raises:
+        Unreadable: the file or one of the frames cannot be decoded.
+    """
+    reader = _open(path)
+    indices = {
+        t: np.stack([frame_indices(len(reader), t, sampling, clip, n_clips, rng) for clip in range(n_clips)])
+        for t in frame_counts
+    }
+    used = np.unique(np.concatenate([index.ravel() for index in indices.values()]))
+    crops = spatial_views(_read(reader, used), size_px, n_crops, resize)
+    return crops, {t: np.searchsorted(used, index) for t, index in indices.items()}
+
+
+def load_views(path: Path, t: int, n_clips: int, n_crops: int, size_px: int, **choices: object) -> np.ndarray:
+    """The views of one video: view = clip * n_crops + crop; `choices` are sampling, resize and rng of
+    `read_views`.
+
+    Returns:
+        uint8 (n_clips * n_crops, T, size_px, size_px, 3).
+
+    Raises:
+        Unreadable: the file or one of the frames cannot be decoded.
+    """
+    crops, positions = read_views(path, (t,), n_clips, n_crops, size_px, **choices)
+    views = crops[:, positions[t]].swapaxes(0, 1)
+    return views.reshape(n_clips * n_crops, *views.shape[2:])
+
+
+def _open(path: Path) -> decord.VideoReader:
+    path = Path(path)
+    if not path.is_file():
+        raise Unreadable("missing file")
+    if path.stat().st_size == 0:
+        raise Unreadable("empty file (0 bytes)")
+    try:
+        reader = decord.VideoReader(str(path), num_threads=1)
+    except DECODE_ERRORS as error:
+        raise Unreadable(f"not a video that decord can open ({type(error).__name__})") from error
+    if len(reader) == 0:
+        raise Unreadable("no frames")
+    return reader
+
+
+def _declared_frames(path: Path) -> int:
+    """Frames by the container's header (count, else duration times rate), 0 where it has neither. decord
+    cannot tell.
+    """
+    try:
+        with av.open(str(path), metadata_errors="replace") as file:
+            stream = file.streams.video[0]
+            if stream.frames or not file.duration or not stream.average_rate:
+                return stream.frames
+            return int(file.duration / av.time_base * stream.average_rate)
+    except (av.FFmpegError, IndexError) as error:
+        raise Unreadable(f"header cannot be read ({type(error).__name__})") from error
+
+
+def _read(reader: decord.VideoReader, indices: np.ndarray) -> np.ndarray:
+    """Frames (T, H, W, 3); each distinct one is decoded once, in order."""
+    used, inverse = np.unique(indices, return_inverse=True)
+    try:
+        frames = reader.get_batch(used).asnumpy()
+    except DECODE_ERRORS as error:
+        raise Unreadable(
+            f"frames {used[0]} to {used[-1]} of {len(reader)} cannot all be decoded ({type(error).__name__})"
+        ) from error
+    return frames if np.array_equal(used, indices) else frames[inverse]
+
+
+def _dense(n_frames: int, t: int, clip: int, n_clips: int) -> np.ndarray:
+    room = max(n_frames - ((t - 1) * DENSE_STRIDE + 1), 0)
+    start = room // 2 if n_clips == 1 else room * clip // (n_clips - 1)
+    return np.minimum(start + DENSE_STRIDE * np.arange(t), n_frames - 1)
+
+
+def _short_side(frames: np.ndarray, size_px: int, resize: str) -> np.ndarray:
+    if resize not in RESIZES:
+        raise ValueError(
+            f"unknown resize filter '{resize}' (params.yaml: protocol.resize); {nearest(resize, RESIZES)}"
+        )
+    height, width = frames.shape[1:3]
+    short = min(height, width)
+    if short == size_px:
+        return frames
+    import torch  # only here: listing and probing videos must not cost an import of torch
+
+    size = (height * size_px // short, width * size_px // short)
+    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
+    return (
+        torch.nn.functional.interpolate(pixels, size, mode=resize, antialias=True).permute(0, 2, 3, 1).numpy()
+    )

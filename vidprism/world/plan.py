@@ -1,0 +1,104 @@
+"""Which clips a dataset has, and what is seen in each: the part of the world that is drawn before any pixel
+is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vidprism.config import WorldConfig
+from vidprism.world.backgrounds import TEXTURES
+from vidprism.world.classes import DATASETS, ActionClass
+from vidprism.world.motions import MOTIONS, Track, track
+from vidprism.world.random import stream
+from vidprism.world.realpixels import fold_of_group
+from vidprism.world.render import Instance, make_instance
+
+GROUPS_TEST = tuple(range(1, 8))  # as in UCF-101's first split
+GROUPS_TRAIN = tuple(range(8, 26))
+GROUP_EXTRA = (
+    26  # videos a dataset has beside its labelled ones: unused (HMDB-51) or without a label (SSv2, Kinetics)
+)
+
+
+GROUPED = ("ucf101", "hmdb51")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One video to make; `take` counts the clips of a class and group (1 to 26) from 1.
+
+    In UCF-101 and HMDB-51, whose groups are known, the clips of a group share one object and one background;
+    elsewhere every clip has its own. `split` is train, test (both as in the official split 1) or extra.
+    """
+
+    dataset: str
+    action: ActionClass
+    split: str
+    group: int
+    take: int
+
+    @property
+    def source(self) -> tuple:
+        """What names the object and background of this clip."""
+        shared = (self.dataset, self.action.name, self.group)
+        return shared if self.dataset in GROUPED else (*shared, self.take)
+
+
+def classes_of(dataset: str, world: WorldConfig) -> tuple[ActionClass, ...]:
+    """The classes of a dataset: the first `world.classes` of them, or all.
+
+    Raises:
+        KeyError: unknown dataset.
+    """
+    if dataset not in DATASETS:
+        raise KeyError(f"the world has no dataset '{dataset}'; it has {', '.join(DATASETS)}")
+    return DATASETS[dataset][: world.classes or None]
+
+
+def clips_of(dataset: str, world: WorldConfig, extra_per_class: int = 0) -> list[Clip]:
+    """Every clip of a dataset, class by class; the test groups of split 1 hold the test clips."""
+    classes = classes_of(dataset, world)
+    n_test = -(-world.test_per_dataset // len(classes))
+    clips = []
+    for action in classes:
+        clips += _spread(dataset, action, "train", GROUPS_TRAIN, world.train_per_class)
+        clips += _spread(dataset, action, "test", GROUPS_TEST, n_test)
+        clips += _spread(dataset, action, "extra", (GROUP_EXTRA,), extra_per_class)
+    return clips
+
+
+def _spread(dataset: str, action: ActionClass, split: str, groups: tuple[int, ...], n: int) -> list[Clip]:
+    """`n` clips over the groups as evenly as possible, group by group."""
+    takes = [(group, take) for take in range(1, n // len(groups) + 2) for group in groups][:n]
+    return [Clip(dataset, action, split, group, take) for group, take in sorted(takes)]
+
+
+def subject(clip: Clip, seed: int) -> tuple[str, str, str]:
+    """Category, colour and texture of a clip's object and background."""
+    rng = stream(seed, "subject", *clip.source)
+    return tuple(
+        str(rng.choice(options)) for options in (clip.action.categories, clip.action.colours, TEXTURES)
+    )
+
+
+def look(clip: Clip, seed: int) -> Instance:
+    """The object and background of a clip: the same for all clips of its source, and for no other clip."""
+    rng = stream(seed, "look", *clip.source)
+    return make_instance(*subject(clip, seed), fold_of_group(clip.group), rng)
+
+
+def motion_of(clip: Clip, seed: int) -> tuple[str, bool]:
+    """The motion of a clip and whether its path is played backwards."""
+    rng = stream(seed, "motion", clip.dataset, clip.action.name, clip.group, clip.take)
+    name = str(rng.choice(clip.action.motions))
+    coin = bool(rng.random() < 0.5)
+    return name, coin if MOTIONS[name].backwards is None else MOTIONS[name].backwards
+
+
+def course(clip: Clip, world: WorldConfig) -> Track:
+    """Where the object of a clip is in each of its frames."""
+    name, backwards = motion_of(clip, world.seed)
+    rng = stream(world.seed, "course", clip.dataset, clip.action.name, clip.group, clip.take)
+    n_frames = int(rng.integers(world.frames_min, world.frames_max, endpoint=True))
+    return track(MOTIONS[name].path, backwards, n_frames, rng)

@@ -1,0 +1,16 @@
+"""Independent random streams: one per name, so that no draw depends on the order in which videos are made."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+
+def stream(*keys: object) -> np.random.Generator:
+    """A generator that depends on its keys alone, for example ``stream(seed, "ucf101", class_name, group)``.
+
+    The keys are hashed with SHA-256, whose value (unlike Python's ``hash``) is the same in every process.
+    """
+    digest = hashlib.sha256("\x1f".join(map(str, keys)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "little"))
