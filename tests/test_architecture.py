@@ -13,12 +13,15 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A module imports only from its own layer's names and from layers above it.
 LAYERS = [
     {"config"},
-    {"paths", "rows", "provenance", "prompts"},
-    {"execute", "results", "paper", "stats", "world", "video", "draws", "datasets", "model", "backbones"},
-    {"manifest", "tables", "pretrain", "methods"},
-    {"features", "report", "compare"},
-    {"scores", "training", "tuning", "search"},
-    {"evaluation"},
+    {"paths", "rows", "provenance", "prompts", "record", "parallel", "metrics"},
+    {"execute", "stats", "paper", "world", "video", "draws", "datasets", "model", "backbones"},
+    {"results", "manifest", "pretrain", "methods"},
+    {"encoding", "features", "tables"},
+    {"learned", "report", "compare", "recipe", "scores"},
+    {"inputs"},
+    {"frozen", "clips"},
+    {"tuning"},
+    {"training", "search", "evaluation"},
 ]
 
 

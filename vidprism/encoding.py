@@ -1,5 +1,4 @@
-"""Videos and class names through a frozen backbone: decode ahead in threads, encode in batches, fill arrays
-on disk.
+"""Videos and class names through a frozen backbone into arrays on disk, one video a thread.
 
 Letters: N videos, V views (view = clip * n_crops + crop), T frames, D width, C classes, U distinct frames of
 a video, K crops, S pixels.
@@ -23,8 +22,8 @@ from vidprism.backbones import Backbone
 from vidprism.config import ProtocolConfig
 from vidprism.prompts import sentences
 
-# One video at a time a thread, with one thread of torch each: its 30 to 40 frames fill the cache of a core better than
-# large batches do, and a feature depends on nothing but its own video, however many cores there are.
+# Each thread decodes and encodes one video after another with one thread of torch: 30 to 40 frames fit the
+# cache of a core where large batches do not, and a feature depends on its own video alone.
 THREADS = os.cpu_count() or 1
 
 
@@ -67,8 +66,7 @@ def encode_split(
         videos: the folder that the manifest's paths are relative to.
 
     Returns:
-        For every row the reason why it could not be read ("" where it could), and the sha256 of its file ("" where
-        it could not).
+        For every row the reason why it could not be read ("" where it could), and its file's sha256.
 
     Raises:
         FloatingPointError: a feature is not finite in half precision.
@@ -86,8 +84,8 @@ def encode_split(
     try:
         with ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             done = tqdm(pool.map(encode, readable), total=len(readable), desc="encoding", mininterval=1.0)
-            for row, (reasons[row], hashes[row]) in zip(readable, done, strict=True):
-                pass
+            for row, found in zip(readable, done, strict=True):
+                reasons[row], hashes[row] = found
     finally:
         torch.set_num_threads(n_torch_threads)
     return reasons, hashes
@@ -101,7 +99,7 @@ def views(protocol: ProtocolConfig, split: str) -> tuple[int, int]:
 def _encode_video(
     path: Path, split: str, backbone: Backbone, protocol: ProtocolConfig, place: dict[int, np.ndarray]
 ) -> tuple[str, str]:
-    """Encode each distinct frame once and put it where the clips want it: `place` T -> (V, T, D). Reason and hash."""
+    """Encode each distinct frame once and put it where the clips want it; `place` is T -> (V, T, D)."""
     n_clips, n_crops = views(protocol, split)
     choices = (protocol.frames, n_clips, n_crops, backbone.image_size, protocol.sampling, protocol.resize)
     try:

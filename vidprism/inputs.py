@@ -5,7 +5,6 @@ for them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from vidprism import features, paths
 from vidprism.config import Config, ConfigError
-from vidprism.jobs import Job, Outcome, TrainingSet
+from vidprism.jobs import TrainingSet
 
 
 class Inputs(Protocol):
@@ -126,25 +125,3 @@ def training_sets(
         at = np.array(sorted(position[video] for video in videos))
         chosen.append(TrainingSet(at[inputs.usable("train", at)], len(at), repeat, hashes[str(shots)]))
     return chosen
-
-
-Run = Callable[[Job, Inputs], Outcome]
-
-
-def open_track(config: Config, track: str, dataset: str, n_frames: int, backbone: str) -> tuple[Run, Inputs]:
-    """The track's training function and its inputs for a dataset.
-
-    Raises:
-        ConfigError: unknown track; see the tracks' inputs for the rest.
-    """
-    # imported here: a stage on cached features loads (and depends on) neither the tuned track nor a video
-    # reader
-    if track == "frozen":
-        from vidprism import frozen
-
-        return frozen.run, FrozenInputs(config, dataset, n_frames, backbone)
-    if track == "tuned":
-        from vidprism import clips, tuning
-
-        return tuning.run, clips.VideoInputs(config, dataset, n_frames, backbone)
-    raise ConfigError(f"params.yaml: protocol.track must be frozen or tuned, not {track!r}")

@@ -12,10 +12,11 @@ from typing import Any
 
 from vidprism import methods, metrics, paths, provenance
 from vidprism.config import Config, ConfigError
-from vidprism.inputs import open_track, training_sets
+from vidprism.inputs import training_sets
 from vidprism.jobs import Job, plan
 from vidprism.parallel import side_by_side
 from vidprism.recipe import TrainingError
+from vidprism.tracks import open_track
 
 
 def search(config: Config, method: str) -> dict[str, Any]:

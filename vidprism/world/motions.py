@@ -39,7 +39,7 @@ def _still(u: np.ndarray, rng: np.random.Generator) -> Track:
     """An object at rest: what each path starts from."""
     one = np.ones_like(u)
     x, y = rng.uniform(-0.3, 0.3, 2)
-    return Track(x * one, y * one, rng.uniform(0.34, 0.6) * one, rng.uniform(-0.35, 0.35) * one, one)
+    return Track(x * one, y * one, rng.uniform(0.4, 0.62) * one, rng.uniform(-0.3, 0.3) * one, one)
 
 
 def _progress(u: np.ndarray, rng: np.random.Generator) -> np.ndarray:
