@@ -18,8 +18,13 @@ def run() -> dict[str, str]:
     found = {"dvc repro --dry": f"{time.perf_counter() - start:.1f} s"}
     for folder in sorted((ROOT / "reports" / "timings").glob("*/")):
         records = {f.stem: json.loads(f.read_text(encoding="utf-8")) for f in sorted(folder.glob("*.json"))}
-        total, peak = sum(r["seconds"] for r in records.values()), max(r["peak_mib"] for r in records.values())
-        found[f"{folder.name}: stages last run, total, peak memory"] = f"{len(records)}, {total:.0f} s, {peak} MiB"
+        total, peak = (
+            sum(r["seconds"] for r in records.values()),
+            max(r["peak_mib"] for r in records.values()),
+        )
+        found[f"{folder.name}: stages last run, total, peak memory"] = (
+            f"{len(records)}, {total:.0f} s, {peak} MiB"
+        )
         slowest = sorted(records.items(), key=lambda item: -item[1]["seconds"])[:5]
         found[f"{folder.name}: slowest"] = ", ".join(f"{name} {r['seconds']:.0f} s" for name, r in slowest)
     return found

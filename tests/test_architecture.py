@@ -13,15 +13,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A module imports only from its own layer's names and from layers above it.
 LAYERS = [
     {"config"},
-    {"paths", "rows", "provenance", "prompts", "record", "parallel", "metrics"},
+    {"paths", "rows", "provenance", "prompts", "record", "metrics"},
     {"execute", "stats", "paper", "world", "video", "draws", "datasets", "model", "backbones"},
     {"results", "manifest", "pretrain", "methods"},
     {"encoding", "features", "tables"},
-    {"learned", "report", "compare", "recipe", "scores"},
-    {"inputs"},
-    {"frozen", "clips"},
-    {"tuning"},
-    {"training", "search", "evaluation"},
+    {"learned", "report", "compare", "scores"},
+    {"training"},
+    {"search", "evaluation"},
 ]
 
 
@@ -50,7 +48,9 @@ def test_imports_run_one_way(path: Path) -> None:
         assert layer(other) <= layer(own), f"{own} must not import {other}"
 
 
-@pytest.mark.parametrize("module", ["config", "rows", "results", "paper", "stats", "tables", "report", "compare", "evaluation"])
+@pytest.mark.parametrize(
+    "module", ["config", "rows", "results", "paper", "stats", "tables", "report", "compare", "evaluation"]
+)
 def test_needs_no_torch(module: str) -> None:
     program = f"import sys, vidprism.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
@@ -70,4 +70,6 @@ def test_small_and_documented(path: Path) -> None:
             assert ast.get_docstring(node), f"{node.name} has no docstring"
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-            assert node.returns and all(a.annotation for a in arguments), f"{node.name} is not fully annotated"
+            assert node.returns and all(a.annotation for a in arguments), (
+                f"{node.name} is not fully annotated"
+            )

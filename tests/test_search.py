@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.synthetic_store import small_config, write_store
-from vidprism import inputs, paths, search
+from vidprism import paths, search
 from vidprism.config import Config, ConfigError
-from vidprism.recipe import TrainingError
+from vidprism.training import inputs
+from vidprism.training.recipe import TrainingError
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,11 +14,17 @@ import yaml
 from tools.with_profile import choose
 
 ROOT = Path(__file__).resolve().parents[1]
+# the stages' `python` must be the one that runs the tests
+ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 pytestmark = pytest.mark.pipeline
 
 
+def dvc_or_module(folder: Path, *command: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, env=ENVIRONMENT)
+
+
 def run(folder: Path, *command: str) -> str:
-    done = subprocess.run([sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True)
+    done = dvc_or_module(folder, *command)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done.stdout
 
@@ -57,7 +64,9 @@ def test_reports_are_there_and_labelled(clone: Path) -> None:
         assert "generated" in text.lower() and "<script" not in text and "http-equiv" in text, page.name
     with (tables / "table3.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert any(row["status"] == "measured" for row in rows) and any(row["status"] == "not run" for row in rows)
+    assert any(row["status"] == "measured" for row in rows) and any(
+        row["status"] == "not run" for row in rows
+    )
 
 
 def test_results_say_what_they_rest_on(clone: Path) -> None:
@@ -85,7 +94,9 @@ def test_declared_dependencies_are_what_the_notebooks_load(clone: Path) -> None:
         label = "-".join([name, *order(clone, name, dict(v.split("=") for v in values))])
         loaded = json.loads((clone / f"reports/timings/smoke/{label}.json").read_text())["modules"]
         code = [d["path"].removeprefix("../../") for d in stage["deps"] if "vidprism/" in d["path"]]
-        missing = [m for m in loaded if m not in plumbing and not any(m == c or m.startswith(f"{c}/") for c in code)]
+        missing = [
+            m for m in loaded if m not in plumbing and not any(m == c or m.startswith(f"{c}/") for c in code)
+        ]
         vain = [c for c in code if c.endswith(".py") and c not in loaded and c not in plumbing]
         assert not missing, f"{stage['cmd']}: add to deps {missing}"
         assert not vain, f"{stage['cmd']}: never loaded {vain}"
@@ -109,7 +120,9 @@ def order(clone: Path, notebook: str, values: dict[str, str]) -> list[str]:
     ],
     ids=["model", "variant", "new_variant"],
 )  # fmt: skip
-def test_an_edit_reruns_what_depends_on_it(clone: Path, file: str, old: str, new: str, only: list[str]) -> None:
+def test_an_edit_reruns_what_depends_on_it(
+    clone: Path, file: str, old: str, new: str, only: list[str]
+) -> None:
     path = clone / file
     before = path.read_text(encoding="utf-8")
     assert old in before
@@ -124,7 +137,9 @@ def test_an_edit_reruns_what_depends_on_it(clone: Path, file: str, old: str, new
 
 
 def test_dvc_shows_metrics(clone: Path) -> None:
-    shown = run(clone, "dvc", "metrics", "show", "--md", "--all-commits") or run(clone, "dvc", "metrics", "show", "--md")
+    shown = run(clone, "dvc", "metrics", "show", "--md", "--all-commits") or run(
+        clone, "dvc", "metrics", "show", "--md"
+    )
     assert "top1" in shown and "correct" not in shown
 
 
@@ -132,9 +147,13 @@ def test_a_bad_key_fails_clearly_and_leaves_results(clone: Path) -> None:
     params = clone / "params.yaml"
     before = params.read_text(encoding="utf-8")
     results = {p: p.read_bytes() for p in (clone / "reports" / "results" / "smoke").glob("*.json")}
-    params.write_text(before.replace("rates_2_4: {rates: [2, 4]}}}", "rates_2_4: {rate: [2, 4]}}}"), encoding="utf-8")
+    params.write_text(
+        before.replace("rates_2_4: {rates: [2, 4]}}}", "rates_2_4: {rate: [2, 4]}}}"), encoding="utf-8"
+    )
     try:
-        done = subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=clone, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", "repro"], cwd=clone, capture_output=True, text=True
+        )
     finally:
         params.write_text(before, encoding="utf-8")
     assert done.returncode != 0

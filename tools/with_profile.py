@@ -1,6 +1,6 @@
 """Run a command with another profile chosen in params.yaml, then put the line back.
 
-    python -m tools.with_profile smoke dvc repro
+python -m tools.with_profile smoke dvc repro
 """
 
 from __future__ import annotations

@@ -59,9 +59,7 @@ def row(config: Config, group: str, key: str) -> Row:
     """
     found = rows(config, group)
     if key not in found:
-        raise ConfigError(
-            f"profile '{config.profile.name}' has no row '{key}' in {group}; {nearest(key, found)}"
-        )
+        raise ConfigError(f"profile '{config.profile.name}' has no row '{key}' in {group}; {nearest(key, found)}")
     return found[key]
 
 
@@ -114,7 +112,7 @@ def _few_shot(config: Config) -> list[Row]:
     ]
     both = [
         _make(config, "few_shot", f"{method}-tuned", method, backbone=c.backbone, frames=tuned.frames, datasets=(tuned.dataset,), shots=(tuned.shots,), repeats=c.repeats, track="tuned", updates=tuned.updates, batch_size=tuned.batch_size)
-        for method in c.tuned
+        for method in (*c.tuned_controls, *c.tuned_vidprism)
     ]  # fmt: skip
     return full + both
 

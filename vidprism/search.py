@@ -12,11 +12,11 @@ from typing import Any
 
 from vidprism import methods, metrics, paths, provenance
 from vidprism.config import Config, ConfigError
-from vidprism.inputs import training_sets
-from vidprism.jobs import Job, plan
-from vidprism.parallel import side_by_side
-from vidprism.recipe import TrainingError
-from vidprism.tracks import open_track
+from vidprism.training.inputs import training_sets
+from vidprism.training.jobs import Job, plan
+from vidprism.training.parallel import side_by_side
+from vidprism.training.recipe import TrainingError
+from vidprism.training.tracks import open_track
 
 
 def search(config: Config, method: str) -> dict[str, Any]:

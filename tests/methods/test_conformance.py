@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from vidprism import frozen, methods
+from vidprism import methods
 from vidprism.config import ConfigError
-from vidprism.recipe import Recipe, batch_order
+from vidprism.training import frozen
+from vidprism.training.recipe import Recipe, batch_order
 
 B, T, D, C = 4, 8, 16, 5
 KEYS = methods.available()

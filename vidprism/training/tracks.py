@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vidprism.config import Config, ConfigError
-from vidprism.inputs import FrozenInputs, Inputs
-from vidprism.jobs import Job, Outcome
+from vidprism.training.inputs import FrozenInputs, Inputs
+from vidprism.training.jobs import Job, Outcome
 
 Run = Callable[[Job, Inputs], Outcome]
 
@@ -19,11 +19,11 @@ def open_track(config: Config, track: str, dataset: str, n_frames: int, backbone
     """
     # imported here: a stage on cached features depends on neither the tuned track nor a video reader
     if track == "frozen":
-        from vidprism import frozen
+        from vidprism.training import frozen
 
         return frozen.run, FrozenInputs(config, dataset, n_frames, backbone)
     if track == "tuned":
-        from vidprism import clips, tuning
+        from vidprism.training import clips, tuning
 
         return tuning.run, clips.VideoInputs(config, dataset, n_frames, backbone)
     raise ConfigError(f"params.yaml: protocol.track must be frozen or tuned, not {track!r}")

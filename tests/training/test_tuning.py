@@ -10,9 +10,10 @@ from safetensors.torch import load_file
 
 from tests.miniature import small_config
 from tests.synthetic_store import write_choice
-from vidprism import backbones, clips, evaluation, manifest, paths, rows, scores, training
+from vidprism import backbones, evaluation, manifest, paths, rows, scores, training
 from vidprism.config import Config
-from vidprism.recipe import TrainingError
+from vidprism.training import clips
+from vidprism.training.recipe import TrainingError
 
 DIM, SIZE = 8, 24
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from vidprism import methods
 from vidprism.config import Config
-from vidprism.recipe import Recipe
+from vidprism.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from vidprism.inputs import Inputs
+    from vidprism.training.inputs import Inputs
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from vidprism.backbones import Backbone
-from vidprism.clips import VideoInputs
-from vidprism.jobs import Job, Outcome, class_means, join
-from vidprism.parallel import side_by_side
-from vidprism.recipe import LOG_EVERY, Recipe, batch_order, check_finite, parameter_groups
+from vidprism.training.clips import VideoInputs
+from vidprism.training.jobs import Job, Outcome, class_means, join
+from vidprism.training.parallel import side_by_side
+from vidprism.training.recipe import LOG_EVERY, Recipe, batch_order, check_finite, parameter_groups
 
 VIDEOS_PER_CHUNK = 16  # scored at once
 

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from tqdm.auto import tqdm
 
-from vidprism.inputs import Inputs
-from vidprism.jobs import Job, Outcome, class_means
-from vidprism.optimizer import AdamW
-from vidprism.recipe import LOG_EVERY, Recipe, batch_order, check_finite, parameter_groups
+from vidprism.training.inputs import Inputs
+from vidprism.training.jobs import Job, Outcome, class_means
+from vidprism.training.optimizer import AdamW
+from vidprism.training.recipe import LOG_EVERY, Recipe, batch_order, check_finite, parameter_groups
 
 VIDEOS_PER_CHUNK = (
     128  # scored at once: bounds the memory (batch-wide gates, `gate_scope: batch_mean`, see one chunk)

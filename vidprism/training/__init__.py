@@ -15,14 +15,14 @@ from safetensors.torch import save_file
 
 from vidprism import methods, paths, provenance
 from vidprism.config import Config
-from vidprism.inputs import Inputs, training_sets
-from vidprism.jobs import Job, Outcome, TrainingSet, plan
-from vidprism.parallel import side_by_side
-from vidprism.recipe import is_flat, loss_curve, read_choice
 from vidprism.record import MEASURED, SCHEMA, cell_key
 from vidprism.rows import Row
 from vidprism.scores import CellScores, save, spread, whole_folder
-from vidprism.tracks import open_track
+from vidprism.training.inputs import Inputs, training_sets
+from vidprism.training.jobs import Job, Outcome, TrainingSet, plan
+from vidprism.training.parallel import side_by_side
+from vidprism.training.recipe import is_flat, loss_curve, read_choice
+from vidprism.training.tracks import open_track
 
 
 def train_row(config: Config, row: Row) -> dict[str, Any]:

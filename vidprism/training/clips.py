@@ -21,7 +21,7 @@ CACHE_BYTES = (
 
 
 class VideoInputs:
-    """The videos of one dataset at one clip length, decoded when first needed (see `vidprism.inputs.Inputs`).
+    """The videos of one dataset at one clip length, decoded when first needed (see `vidprism.training.inputs.Inputs`).
 
     Raises:
         DatasetError: the dataset has not been prepared.

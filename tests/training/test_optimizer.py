@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from vidprism.optimizer import AdamW
+from vidprism.training.optimizer import AdamW
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_equals_torchs_adamw_bit_for_bit() -> None:
@@ -36,7 +36,7 @@ def test_equals_torchs_adamw_bit_for_bit() -> None:
 
 def test_training_does_not_import_the_compiler() -> None:
     program = (
-        "import sys, torch; from vidprism.optimizer import AdamW; p = torch.ones(2, requires_grad=True); "
+        "import sys, torch; from vidprism.training.optimizer import AdamW; p = torch.ones(2, requires_grad=True); "
         "o = AdamW([{'params': [p], 'lr': 0.1, 'weight_decay': 0.0}]); p.sum().backward(); o.step(); "
         "sys.exit('torch._dynamo' in sys.modules)"
     )

@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import load_file
 
 from tests.synthetic_store import BROKEN, CLASSES, TEST, small_config, write_choice, write_store
-from vidprism import inputs, paths, rows, scores, training
+from vidprism import paths, rows, scores, training
 from vidprism.config import Config, ConfigError
-from vidprism.parallel import side_by_side
-from vidprism.recipe import Recipe, TrainingError, batch_order, is_flat, loss_curve, parameter_groups
+from vidprism.training import inputs
+from vidprism.training.parallel import side_by_side
+from vidprism.training.recipe import Recipe, TrainingError, batch_order, is_flat, loss_curve, parameter_groups
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vidprism import features, paths
 from vidprism.config import Config, ConfigError
-from vidprism.jobs import TrainingSet
+from vidprism.training.jobs import TrainingSet
 
 
 class Inputs(Protocol):

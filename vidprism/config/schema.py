@@ -1,0 +1,174 @@
+"""What params.yaml may hold: frozen dataclasses, one per section of a profile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """The generated benchmark (vidprism.world): counts, frame size and the seed of everything random in it.
+
+    `train_per_class` is the official training list (the dev pool is held out of it later); `test_per_dataset` is
+    spread evenly over the classes; `classes` keeps the first classes of each dataset only (0: all of them).
+    """
+
+    seed: int = 1024
+    train_per_class: int = 64
+    test_per_dataset: int = 280
+    frames_min: int = 36
+    frames_max: int = 40
+    classes: int = 0
+    processes: int = 2
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Contrastive pre-training of the small CLIP on captioned stills: a budget of steps, never of seconds."""
+
+    steps: int = 900
+    batch_size: int = 128
+    lr: float = 2e-3
+    weight_decay: float = 0.1
+    pool: int = 600
+    seed: int = 7
+    threads: int = 2
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """A frame encoder: `key` is a file of vidprism/backbones/, `size` the column of Table 1 it fills."""
+
+    key: str
+    model: str
+    size: str
+    weights: str
+
+
+@dataclass(frozen=True)
+class ProtocolConfig:
+    """How videos become clips and scores (each value is a documented choice, see docs/protocol.md)."""
+
+    split: int
+    dev_per_class: int
+    shots: tuple[int, ...]
+    draw_seeds: tuple[int, ...]
+    frames: tuple[int, ...]
+    n_clips: int
+    n_crops: int
+    track: str = "frozen"
+    sampling: str = "segment_center"
+    resize: str = "bilinear"
+    fusion: str = "logits"
+    prompt_sets: tuple[str, ...] = ("plain", "photo", "video", "ensemble")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One recipe for every trained method; the learning rate comes from the search."""
+
+    updates: int
+    batch_size: int
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    backbone_lr_scale: float = 0.1
+    threads: int = 2
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """The search every method gets: the same number of trials, scored on the dev pool only."""
+
+    methods: dict[str, list[str]]
+    lr: tuple[float, ...]
+    shots: int
+    frames: int
+    updates: int
+
+
+@dataclass(frozen=True)
+class ClosedSetConfig:
+    """Table 1: one row per method, backbone and frame count, trained on the whole training list."""
+
+    dataset: str
+    controls: tuple[str, ...]
+    vidprism: tuple[str, ...]
+    backbones: tuple[str, ...]
+    frames: tuple[int, ...]
+    repeats: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FewShotConfig:
+    """Table 2: one row per method; repeat i trains with seed i on draw i."""
+
+    datasets: tuple[str, ...]
+    controls: tuple[str, ...]
+    vidprism: tuple[str, ...]
+    tuned_controls: tuple[str, ...]
+    tuned_vidprism: tuple[str, ...]
+    backbone: str
+    frames: int
+    shots: tuple[int, ...]
+    repeats: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TunedConfig:
+    """The cell of Table 2 that is measured on the tuned track as well."""
+
+    dataset: str
+    shots: int
+    frames: int
+    updates: int
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class AblationsConfig:
+    """Tables 3 to 5 and the readings: one row per variant of one method."""
+
+    method: str
+    datasets: tuple[str, ...]
+    backbone: str
+    frames: int
+    shots: int
+    repeats: tuple[int, ...]
+    variants: dict[str, dict]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One complete run of the suite; its name is part of every path."""
+
+    name: str
+    generated: bool
+    root: str
+    inputs: str
+    watch: str
+    generate: tuple[str, ...]
+    pretrain: tuple[str, ...]
+    datasets: tuple[str, ...]
+    features: tuple[str, ...]
+    tables: dict[str, list[str]]
+    world: WorldConfig
+    pretraining: PretrainConfig
+    backbones: dict[str, BackboneConfig]
+    protocol: ProtocolConfig
+    train: TrainConfig
+    search: SearchConfig
+    closed_set: ClosedSetConfig
+    few_shot: FewShotConfig
+    tuned: TunedConfig
+    ablations: AblationsConfig
+
+
+@dataclass(frozen=True)
+class Config:
+    """params.yaml with one profile chosen."""
+
+    seed: int
+    methods: dict[str, dict]
+    profile: Profile
+    root_dir: Path = field(compare=False)
