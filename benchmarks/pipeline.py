@@ -22,9 +22,7 @@ def run() -> dict[str, str]:
             sum(r["seconds"] for r in records.values()),
             max(r["peak_mib"] for r in records.values()),
         )
-        found[f"{folder.name}: stages last run, total, peak memory"] = (
-            f"{len(records)}, {total:.0f} s, {peak} MiB"
-        )
+        found[f"{folder.name}: stages last run, total, peak memory"] = f"{len(records)}, {total:.0f} s, {peak} MiB"
         slowest = sorted(records.items(), key=lambda item: -item[1]["seconds"])[:5]
         found[f"{folder.name}: slowest"] = ", ".join(f"{name} {r['seconds']:.0f} s" for name, r in slowest)
     return found

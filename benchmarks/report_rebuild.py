@@ -36,12 +36,8 @@ def run(root: Path | None = None) -> dict[str, str]:
         return {"not measured": "no results of this profile yet; `make reproduce` makes them"}
     calls = [("write_table", name) for names in config.profile.tables.values() for name in names]
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(
-            reports, Path(folder) / "reports", ignore=shutil.ignore_patterns("notebooks", "timings")
-        )
-        return {
-            " ".join(call): _time(folder, call) for call in [*calls, ("write_readings",), ("write_index",)]
-        }
+        shutil.copytree(reports, Path(folder) / "reports", ignore=shutil.ignore_patterns("notebooks", "timings"))
+        return {" ".join(call): _time(folder, call) for call in [*calls, ("write_readings",), ("write_index",)]}
 
 
 def _time(folder: str, call: tuple[str, ...]) -> str:

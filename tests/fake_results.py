@@ -35,10 +35,7 @@ def write_all(config: Config, accuracy: dict[str, float] | None = None) -> None:
         results.write(
             config,
             group,
-            [
-                fake_record(config, row, (accuracy or {}).get(row.key, 0.6))
-                for row in rows(config, group).values()
-            ],
+            [fake_record(config, row, (accuracy or {}).get(row.key, 0.6)) for row in rows(config, group).values()],
         )
     for method in {method for group in config.profile.search.methods.values() for method in group}:
         path = paths.search(config, method)

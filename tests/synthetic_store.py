@@ -52,17 +52,13 @@ def write_store(config: Config, dataset: str = "ucf101", seed: int = 0) -> Path:
         for i, label in enumerate(labels):
             broken = split == "test" and i == BROKEN
             name = f"{split}/{label}_{i:03d}"
-            rows.append(
-                [split, i, name, label, f"class {label}", not broken, "empty file" * broken, f"{name}.avi"]
-            )
+            rows.append([split, i, name, label, f"class {label}", not broken, "empty file" * broken, f"{name}.avi"])
     with (folder / "index.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["split", "row", "video_id", "label", "class_name", "readable", "reason", "path"])
         writer.writerows(rows)
     sets = config.profile.protocol.prompt_sets
-    text = np.stack(
-        [centre.mean(axis=1) + 0.3 * k * rng.normal(size=(CLASSES, DIM)) for k in range(len(sets))]
-    )
+    text = np.stack([centre.mean(axis=1) + 0.3 * k * rng.normal(size=(CLASSES, DIM)) for k in range(len(sets))])
     np.save(folder / "text.npy", (text / np.linalg.norm(text, axis=-1, keepdims=True)).astype(np.float32))
     backbone = {"name": "mini_clip", "key": "clip", "weights_sha256": "0" * 64}
     meta = {
@@ -96,6 +92,4 @@ def write_choice(config: Config, method: str, chosen: float | str) -> None:
     path = paths.search(config, method)
     path.parent.mkdir(parents=True, exist_ok=True)
     space = "lr" if isinstance(chosen, float) else "prompt_set"
-    path.write_text(
-        json.dumps({"chosen": chosen, "trials": {str(chosen): 50.0}, "space": space, "split": "dev"})
-    )
+    path.write_text(json.dumps({"chosen": chosen, "trials": {str(chosen): 50.0}, "space": space, "split": "dev"}))

@@ -70,6 +70,4 @@ def test_small_and_documented(path: Path) -> None:
             assert ast.get_docstring(node), f"{node.name} has no docstring"
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-            assert node.returns and all(a.annotation for a in arguments), (
-                f"{node.name} is not fully annotated"
-            )
+            assert node.returns and all(a.annotation for a in arguments), f"{node.name} is not fully annotated"

@@ -29,19 +29,23 @@ def test_the_profile_line_chooses(tmp_path: Path) -> None:
     assert load_config(root=edited(tmp_path, "profile: *mini", "profile: *smoke")).profile.name == "smoke"
 
 
+TRAIN = "  train: {updates: 20, batch_size: 16}"
+FEW_SHOT = "backbone: mini_clip, frames: 8, shots: [2]"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("  train: {updates: 20, batch_size: 16}", "  train: {update: 20, batch_size: 16}", ["smoke.train.update", "did you mean 'updates'"]),
-        ("  train: {updates: 20, batch_size: 16}", "  train: {updates: 20}", ["smoke.train lacks batch_size"]),
-        ("  train: {updates: 20, batch_size: 16}", "  train: {updates: many, batch_size: 16}", ["smoke.train.updates must be int"]),
+        (TRAIN, TRAIN.replace("updates", "update"), ["smoke.train.update", "did you mean 'updates'"]),
+        (TRAIN, "  train: {updates: 20}", ["smoke.train lacks batch_size"]),
+        (TRAIN, TRAIN.replace("20", "many"), ["smoke.train.updates must be int"]),
         ("  datasets: [ucf101]", "  datasets: [ucf102]", ["unknown dataset 'ucf102'", "did you mean 'ucf101'"]),
         ("  datasets: [ucf101]", "  datasets: ucf101", ["smoke.datasets must be a list"]),
         ("methods:\n", "methods:\n  vidprism_d: {}\n", ["unknown method 'vidprism_d'", "vidprism_c"]),
         ("seed: 1024", "seeed: 1024", ["unknown key 'seeed'", "did you mean 'seed'"]),
-        ("backbone: mini_clip, frames: 8, shots: [2]", "backbone: mini_clop, frames: 8, shots: [2]", ["unknown backbone 'mini_clop'", "mini_clip"]),
+        (FEW_SHOT, FEW_SHOT.replace("clip", "clop"), ["unknown backbone 'mini_clop'", "mini_clip"]),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config("smoke", edited(tmp_path, old, new))

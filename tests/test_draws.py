@@ -61,7 +61,5 @@ def test_unreadable_video_is_left_out_counted_and_changes_nothing_else() -> None
 
 @pytest.mark.parametrize("per_class, available", [(12, 12), (0, 0)])
 def test_more_shots_than_videos_names_the_class(per_class: int, available: int) -> None:
-    with pytest.raises(
-        DatasetError, match=rf"class 'walk' has {available} readable .* 16 shots; lower protocol.shots"
-    ):
+    with pytest.raises(DatasetError, match=rf"class 'walk' has {available} readable .* 16 shots; lower protocol.shots"):
         draws.nested(frame(per_class), (2, 16), (0,))

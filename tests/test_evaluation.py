@@ -74,8 +74,7 @@ def test_a_group_is_evaluated_and_written(config: Config) -> None:
     for repeat, logits in zip(cell["repeats"], stored.logits, strict=True):
         best = logits.mean(axis=1).argmax(axis=1)
         by_hand = "".join(
-            "-" if not ok else str(int(b == y))
-            for ok, b, y in zip(readable, best, stored.labels, strict=True)
+            "-" if not ok else str(int(b == y)) for ok, b, y in zip(readable, best, stored.labels, strict=True)
         )
         assert repeat["correct"] == by_hand and len(repeat["correct5"]) == cell["n_listed"]
         assert repeat["top1"] == pytest.approx(100 * by_hand.count("1") / readable.sum(), abs=1e-3)
@@ -91,9 +90,7 @@ def test_the_use_of_the_experts_is_recorded(config: Config) -> None:
     (cell,) = evaluation.evaluate(config, "ablations")["records"][0]["cells"]
     assert sum(cell["expert_usage"]) == pytest.approx(1, abs=1e-3)
     by_class = cell["expert_usage_by_class"]
-    assert len(by_class["train"]) == cell["n_classes"] and sum(by_class["train"][0]) == pytest.approx(
-        1, abs=1e-3
-    )
+    assert len(by_class["train"]) == cell["n_classes"] and sum(by_class["train"][0]) == pytest.approx(1, abs=1e-3)
     for c in range(cell["n_classes"]):
         assert by_class["correct"][c] or by_class["wrong"][c]
 

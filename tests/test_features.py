@@ -136,9 +136,7 @@ def test_fingerprint_follows_data_choices_and_weights(
     tmp_path: Path, backbone: FakeBackbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = changed_fingerprint(tmp_path / "a")
-    assert first.startswith("sha256:") and first == changed_fingerprint(tmp_path / "b"), (
-        "the place does not matter"
-    )
+    assert first.startswith("sha256:") and first == changed_fingerprint(tmp_path / "b"), "the place does not matter"
     assert first != changed_fingerprint(tmp_path / "a", sampling="segment_start")
     assert first != changed_fingerprint(tmp_path / "a", n_clips=2)
     monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": FakeBackbone(2.0))

@@ -19,9 +19,7 @@ def _videos(seed: int, apart: float) -> PooledVideos:
 
 
 def _facts(apart: float) -> dict:
-    return dataset_facts(
-        _videos(0, apart), _videos(1, apart), np.eye(4, dtype=np.float32)[:3], NAMES, REVERSAL
-    )
+    return dataset_facts(_videos(0, apart), _videos(1, apart), np.eye(4, dtype=np.float32)[:3], NAMES, REVERSAL)
 
 
 def test_stills_that_do_not_tell_motion() -> None:
@@ -29,9 +27,7 @@ def test_stills_that_do_not_tell_motion() -> None:
     assert [p["classes"] for p in facts["pairs"]] == [NAMES[:2]]
     assert facts["pairs"][0]["mean_pool"]["guesses"] and facts["pairs"][0]["zero_shot"]["guesses"]
     assert facts["all_pairs"]["mean_pool"]["n"] == 120
-    assert facts["tellable_from_stills"] == NAMES, (
-        "a pair is told from the rest, though not from its reversal"
-    )
+    assert facts["tellable_from_stills"] == NAMES, "a pair is told from the rest, though not from its reversal"
 
 
 def test_a_leak_shows() -> None:

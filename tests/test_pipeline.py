@@ -12,11 +12,7 @@ from tools.with_profile import choose
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = [ROOT / "dvc.yaml", *sorted((ROOT / "pipelines").glob("*/dvc.yaml"))]
-STAGES = [
-    (path, name, stage)
-    for path in FILES
-    for name, stage in yaml.safe_load(path.read_text())["stages"].items()
-]
+STAGES = [(path, name, stage) for path in FILES for name, stage in yaml.safe_load(path.read_text())["stages"].items()]
 IDS = [f"{path.parent.name}:{name}" for path, name, _ in STAGES]
 
 

@@ -30,9 +30,7 @@ def test_another_seed_other_weights(tmp_path: Path) -> None:
     one = replace(SHORT, steps=2)
     pretrain(WorldConfig(), one, tmp_path / "a")
     pretrain(WorldConfig(), replace(one, seed=8), tmp_path / "b")
-    a, b = (
-        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / n))) for n in ("a", "b")
-    )
+    a, b = (backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / n))) for n in ("a", "b"))
     assert not torch.equal(a.module.proj, b.module.proj)
 
 

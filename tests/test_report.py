@@ -266,9 +266,7 @@ def test_all_pages_without_torch(config: Config, tmp_path: Path) -> None:
         "report.write_table(config, 4); report.write_readings(config); report.write_index(config);"
         "sys.exit('torch' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], cwd=REPO, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=REPO, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr or "torch was imported"
     assert (tmp_path / "reports" / "index.html").read_bytes() == (
         config.root_dir / "reports" / "index.html"

@@ -21,9 +21,7 @@ def config(tmp_path: Path) -> Config:
 
 
 def changed(config: Config, part: str, **values: object) -> Config:
-    return replace(
-        config, profile=replace(config.profile, **{part: replace(getattr(config.profile, part), **values)})
-    )
+    return replace(config, profile=replace(config.profile, **{part: replace(getattr(config.profile, part), **values)}))
 
 
 @pytest.mark.parametrize(
@@ -41,9 +39,7 @@ def test_test_videos_are_never_opened(config: Config) -> None:
     folder = paths.features(config, "ucf101")
     (folder / "test_8f.npy").unlink()
     lines = (folder / "index.csv").read_text().splitlines()
-    (folder / "index.csv").write_text(
-        "\n".join(line for line in lines if not line.startswith("test,")) + "\n"
-    )
+    (folder / "index.csv").write_text("\n".join(line for line in lines if not line.startswith("test,")) + "\n")
     assert search.search(config, "mean_pool")["chosen"] in config.profile.search.lr
 
 
@@ -65,9 +61,7 @@ def test_equal_trials_go_to_the_first(config: Config, monkeypatch: pytest.Monkey
     assert search.search(config, "mean_pool")["chosen"] == config.profile.search.lr[0]
 
 
-def test_a_trial_that_diverges_is_recorded_and_not_chosen(
-    config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trial_that_diverges_is_recorded_and_not_chosen(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     def score(config: Config, method: str, value: float, dataset: str) -> float:
         if value == 0.01:
             raise TrainingError("the loss is nan")
@@ -80,9 +74,7 @@ def test_a_trial_that_diverges_is_recorded_and_not_chosen(
 
 def test_all_trials_diverging_is_an_error(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     read = inputs.FrozenInputs.read
-    monkeypatch.setattr(
-        inputs.FrozenInputs, "read", lambda self, split, at: read(self, split, at) * float("inf")
-    )
+    monkeypatch.setattr(inputs.FrozenInputs, "read", lambda self, split, at: read(self, split, at) * float("inf"))
     with pytest.raises(TrainingError, match="every trial diverged"):
         search.search(config, "mean_pool")
     assert not paths.search(config, "mean_pool").exists()

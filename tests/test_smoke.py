@@ -64,9 +64,7 @@ def test_reports_are_there_and_labelled(clone: Path) -> None:
         assert "generated" in text.lower() and "<script" not in text and "http-equiv" in text, page.name
     with (tables / "table3.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert any(row["status"] == "measured" for row in rows) and any(
-        row["status"] == "not run" for row in rows
-    )
+    assert any(row["status"] == "measured" for row in rows) and any(row["status"] == "not run" for row in rows)
 
 
 def test_results_say_what_they_rest_on(clone: Path) -> None:
@@ -94,9 +92,7 @@ def test_declared_dependencies_are_what_the_notebooks_load(clone: Path) -> None:
         label = "-".join([name, *order(clone, name, dict(v.split("=") for v in values))])
         loaded = json.loads((clone / f"reports/timings/smoke/{label}.json").read_text())["modules"]
         code = [d["path"].removeprefix("../../") for d in stage["deps"] if "vidprism/" in d["path"]]
-        missing = [
-            m for m in loaded if m not in plumbing and not any(m == c or m.startswith(f"{c}/") for c in code)
-        ]
+        missing = [m for m in loaded if m not in plumbing and not any(m == c or m.startswith(f"{c}/") for c in code)]
         vain = [c for c in code if c.endswith(".py") and c not in loaded and c not in plumbing]
         assert not missing, f"{stage['cmd']}: add to deps {missing}"
         assert not vain, f"{stage['cmd']}: never loaded {vain}"
@@ -111,18 +107,19 @@ def order(clone: Path, notebook: str, values: dict[str, str]) -> list[str]:
     return [str(v) for k, v in found.items() if k != "profile"]
 
 
+VARIANTS = "rates_2_4: {rates: [2, 4]}}}"
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "only"),
     [
         ("vidprism/model/aggregation.py", "\n", "\n# edited\n", ["vidprism", "ablations"]),
-        ("params.yaml", "rates_2_4: {rates: [2, 4]}}}", "rates_2_4: {rates: [4]}}}", ["rates_2_4"]),
-        ("params.yaml", "rates_2_4: {rates: [2, 4]}}}", "rates_2_4: {rates: [2, 4]}, rates_4: {rates: [4]}}}", ["rates_4"]),
+        ("params.yaml", VARIANTS, VARIANTS.replace("2, 4", "4"), ["rates_2_4"]),
+        ("params.yaml", VARIANTS, "rates_2_4: {rates: [2, 4]}, rates_4: {rates: [4]}}}", ["rates_4"]),
     ],
     ids=["model", "variant", "new_variant"],
-)  # fmt: skip
-def test_an_edit_reruns_what_depends_on_it(
-    clone: Path, file: str, old: str, new: str, only: list[str]
-) -> None:
+)
+def test_an_edit_reruns_what_depends_on_it(clone: Path, file: str, old: str, new: str, only: list[str]) -> None:
     path = clone / file
     before = path.read_text(encoding="utf-8")
     assert old in before
@@ -147,13 +144,9 @@ def test_a_bad_key_fails_clearly_and_leaves_results(clone: Path) -> None:
     params = clone / "params.yaml"
     before = params.read_text(encoding="utf-8")
     results = {p: p.read_bytes() for p in (clone / "reports" / "results" / "smoke").glob("*.json")}
-    params.write_text(
-        before.replace("rates_2_4: {rates: [2, 4]}}}", "rates_2_4: {rate: [2, 4]}}}"), encoding="utf-8"
-    )
+    params.write_text(before.replace("rates_2_4: {rates: [2, 4]}}}", "rates_2_4: {rate: [2, 4]}}}"), encoding="utf-8")
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "dvc", "repro"], cwd=clone, capture_output=True, text=True
-        )
+        done = subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=clone, capture_output=True, text=True)
     finally:
         params.write_text(before, encoding="utf-8")
     assert done.returncode != 0

@@ -16,9 +16,7 @@ def test_answers() -> None:
 
 def test_t_interval_against_scipy() -> None:
     values = [71.2, 70.4, 72.9, 69.8, 71.0]
-    expected = scipy_stats.t.interval(
-        0.95, len(values) - 1, loc=np.mean(values), scale=scipy_stats.sem(values)
-    )
+    expected = scipy_stats.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=scipy_stats.sem(values))
     assert stats.t_interval(values) == pytest.approx(expected)
     assert stats.t_interval([3.0, 3.0]) == (3.0, 3.0)
     assert stats.t_interval([3.0]) is None

@@ -45,9 +45,7 @@ def _with_variants(config: Config, variants: dict[str, dict]) -> Config:
 def test_every_printed_row_is_there_in_order(built: dict[int, Table], number: int) -> None:
     printed = [row.name for row in paper.load(number)]
     shown = [line.labels[1 if number == 3 else 0] for line in built[number].lines if not line.extra]
-    tuned = (
-        2 if number == 2 else 0
-    )  # zero-shot and VidPrism-C stand a second time in the block of the tuned track
+    tuned = 2 if number == 2 else 0  # zero-shot and VidPrism-C stand a second time in the block of the tuned track
     assert shown[: len(shown) - tuned] == printed
     values = [[cell.value for cell in line.published] for line in built[number].lines if not line.extra]
     assert values[: len(printed)] == [list(row.numbers.values()) for row in paper.load(number)]
@@ -107,16 +105,12 @@ def test_signs(built: dict[int, Table]) -> None:
     better = _line(built[5], "comb_mlp").entries[0].sign
     assert (better.paper, better.measured, better.verdict) == (-1, 1, "opposite")
     assert _line(built[5], "int_none").entries[0].sign.verdict == "not separable"
-    assert all(
-        e.sign is None for n in (3, 4, 5) for line in built[n].lines if line.default for e in line.entries
-    )
+    assert all(e.sign is None for n in (3, 4, 5) for line in built[n].lines if line.default for e in line.entries)
     assert all(e.sign is None for n in (1, 2) for line in built[n].lines for e in line.entries)
 
 
 def test_no_difference_to_the_paper_on_generated_data(built: dict[int, Table]) -> None:
-    assert not any(
-        cell.difference for table in built.values() for line in table.lines for cell in line.published
-    )
+    assert not any(cell.difference for table in built.values() for line in table.lines for cell in line.published)
 
 
 def test_difference_to_the_paper_on_real_data(tmp_path: Path) -> None:
@@ -144,9 +138,7 @@ def test_captions_name_the_setting(built: dict[int, Table]) -> None:
         setting = dict(built[number].setting)
         assert setting["Training videos per class"] == "K=16" and setting["Split"].startswith("1")
         assert (
-            setting["Frames"] == "32"
-            and "2 clips × 1 crop" in setting["Views"]
-            and setting["Repeats"].startswith("5")
+            setting["Frames"] == "32" and "2 clips × 1 crop" in setting["Views"] and setting["Repeats"].startswith("5")
         )
         assert "mini_clip" in setting["Backbone"] and "200 updates" in setting["Training"]
 
@@ -181,9 +173,7 @@ def test_added_variant_is_an_extra_row(config: Config) -> None:
 def test_removed_variant_stays_as_not_run(config: Config) -> None:
     variants = {k: v for k, v in config.profile.ablations.variants.items() if k != "rates_4"}
     line = tables.build(_with_variants(config, variants), 3).lines[1]
-    assert (
-        line.labels == ("1 expert", "4") and line.status == "not run" and "rates_4" in line.entries[0].reason
-    )
+    assert line.labels == ("1 expert", "4") and line.status == "not run" and "rates_4" in line.entries[0].reason
 
 
 def test_without_default_there_are_no_signs(config: Config) -> None:

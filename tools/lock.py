@@ -2,8 +2,9 @@
 
     python tools/lock.py > requirements.lock
 
-Run it in an environment that was installed from pyproject.toml. Packages that torch itself pins exactly (the CUDA libraries
-and triton, which exist for some platforms only) are left to torch, so that one lock serves machines with and without a GPU.
+Run it in an environment that was installed from pyproject.toml. Packages that torch itself pins exactly (the CUDA
+libraries and triton, which exist for some platforms only) are left to torch, so that one lock serves machines with
+and without a GPU.
 """
 
 from __future__ import annotations

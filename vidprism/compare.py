@@ -54,11 +54,7 @@ def changes(root: Path, folder: Path, revision: str) -> list[Change]:
         )
     inside = folder.resolve().relative_to(root.resolve()).as_posix()
     listed = (_git(root, "ls-tree", "--name-only", commit.strip(), f"{inside}/") or "").split()
-    old = {
-        file: _git(root, "show", f"{commit.strip()}:{file}")
-        for file in listed
-        if Path(file).match("table*.csv")
-    }
+    old = {file: _git(root, "show", f"{commit.strip()}:{file}") for file in listed if Path(file).match("table*.csv")}
     new = {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob("table*.csv"))}
     before, after = cells(old.values()), cells(new.values())
     keys = dict.fromkeys([*after, *before])
@@ -69,9 +65,7 @@ def changes(root: Path, folder: Path, revision: str) -> list[Change]:
 def cells(texts: Iterable[str]) -> dict[tuple[str, ...], dict[str, str]]:
     """The lines of table CSVs by table, block, row and column."""
     return {
-        tuple(line.get(name, "") for name in KEY): line
-        for text in texts
-        for line in csv.DictReader(io.StringIO(text))
+        tuple(line.get(name, "") for name in KEY): line for text in texts for line in csv.DictReader(io.StringIO(text))
     }
 
 
@@ -128,9 +122,7 @@ def main(arguments: list[str]) -> int:
         description="Cells of the tables that changed since a git revision.",
     )
     parser.add_argument("revision", metavar="REV", help="a commit, tag or branch, for example HEAD~1")
-    parser.add_argument(
-        "--profile", help="profile whose tables are compared; default: the one params.yaml chooses"
-    )
+    parser.add_argument("--profile", help="profile whose tables are compared; default: the one params.yaml chooses")
     chosen = parser.parse_args(arguments)
     try:
         config = load_config(chosen.profile)

@@ -39,8 +39,7 @@ def nested(df: pd.DataFrame, shots: Sequence[int], seeds: Sequence[int]) -> dict
     """
     pool = df[df["split"] == "train"]
     by_class = {
-        name: list(part.loc[part["readable"], "video_id"])
-        for name, part in pool.groupby("class_name", sort=True)
+        name: list(part.loc[part["readable"], "video_id"]) for name, part in pool.groupby("class_name", sort=True)
     }
     most = max(shots)
     for name in df["class_name"].unique():
@@ -50,10 +49,7 @@ def nested(df: pd.DataFrame, shots: Sequence[int], seeds: Sequence[int]) -> dict
                 f"class '{name}' has {available} readable training videos beside the dev pool, too few for "
                 f"{most} shots; lower protocol.shots or protocol.dev_per_class in params.yaml"
             )
-    draws = {
-        str(seed): {name: hash_order(videos, seed)[:most] for name, videos in by_class.items()}
-        for seed in seeds
-    }
+    draws = {str(seed): {name: hash_order(videos, seed)[:most] for name, videos in by_class.items()} for seed in seeds}
     return {
         "shots": list(shots),
         "draws": draws,

@@ -76,9 +76,7 @@ def encode_split(
 
     def encode(row: int) -> tuple[str, str]:
         place = {t: array[row] for t, array in arrays.items()}
-        return _encode_video(
-            videos / part["path"].iloc[row], part["split"].iloc[row], backbone, protocol, place
-        )
+        return _encode_video(videos / part["path"].iloc[row], part["split"].iloc[row], backbone, protocol, place)
 
     n_torch_threads = torch.get_num_threads()
     try:

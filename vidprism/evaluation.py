@@ -59,9 +59,7 @@ def _evaluate_cell(cell: dict[str, Any], folder: Path) -> dict[str, Any]:
         {**repeat, **_evaluate_repeat(fused, labels, readable)}
         for repeat, fused in zip(cell["repeats"], fused_RNC, strict=True)
     ]
-    top1, top5 = (
-        _rounded(results.estimate([repeat[key] for repeat in repeats])) for key in ("correct", "correct5")
-    )
+    top1, top5 = (_rounded(results.estimate([repeat[key] for repeat in repeats])) for key in ("correct", "correct5"))
     return {
         **cell,
         "repeats": repeats,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-# jsonschema imports this optional package when it is there, and that costs two seconds a stage for a format nobody uses here.
+# jsonschema imports this optional package when it is there: two seconds a stage for a format nobody uses here.
 sys.modules.setdefault("rfc3987_syntax", None)
 
 import json  # noqa: E402
@@ -68,9 +68,7 @@ def _run_cell(shell: Any, cell: Any) -> bool:
     cell.outputs += [new_output("display_data", data=o.data, metadata=o.metadata) for o in captured.outputs]
     if error is not None:
         lines = traceback.format_exception(error)
-        cell.outputs.append(
-            new_output("error", ename=type(error).__name__, evalue=str(error), traceback=lines)
-        )
+        cell.outputs.append(new_output("error", ename=type(error).__name__, evalue=str(error), traceback=lines))
     return error is not None
 
 
@@ -129,23 +127,17 @@ def typed_parameters(source: Path, parameters: dict[str, str]) -> dict[str, Any]
         try:
             defaults[key] = type(defaults[key])(text)
         except ValueError as error:
-            raise ConfigError(
-                f"{source.name}: {key}={text!r} is not {type(defaults[key]).__name__}"
-            ) from error
+            raise ConfigError(f"{source.name}: {key}={text!r} is not {type(defaults[key]).__name__}") from error
     return defaults
 
 
 def _write_timing(path: Path, start: float, root: Path) -> None:
-    """Wall time, peak memory and loaded modules of a stage: outside git, because two runs of one thing differ in them."""
+    """Wall time, peak memory and loaded modules of a stage: outside git, as two runs of one thing differ in them."""
     modules = [
-        f.relative_to(root.resolve()).as_posix()
-        for f in provenance.loaded_files()
-        if f.is_relative_to(root.resolve())
+        f.relative_to(root.resolve()).as_posix() for f in provenance.loaded_files() if f.is_relative_to(root.resolve())
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    peak_kib = max(
-        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
+    peak_kib = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     record = {
         "seconds": round(time.perf_counter() - start, 2),
         "peak_mib": peak_kib // 1024,

@@ -166,9 +166,7 @@ def fingerprint(df: pd.DataFrame, meta: dict[str, Any]) -> str:
     return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
 
 
-def _write_arrays(
-    df: pd.DataFrame, videos: Path, backbone: Any, protocol: Any, out: Path
-) -> tuple[pd.DataFrame, str]:
+def _write_arrays(df: pd.DataFrame, videos: Path, backbone: Any, protocol: Any, out: Path) -> tuple[pd.DataFrame, str]:
     """One array a split and frame count; returns the index, and one hash over the hashes of all files."""
     from vidprism import encoding
 

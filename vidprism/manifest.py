@@ -146,9 +146,7 @@ def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
     names = module.class_names(root)
     counts = df.groupby(["class_name", "split"]).size().unstack(fill_value=0)
     grouped = df[df["group"] != ""].groupby("group")["split"].nunique()
-    differs = [
-        row.path for row in df.itertuples() if module.path_class(row.path) not in (None, row.class_name)
-    ]
+    differs = [row.path for row in df.itertuples() if module.path_class(row.path) not in (None, row.class_name)]
     flips = flip_pairs(module, names)
     return {
         "dataset": dataset,
@@ -156,15 +154,11 @@ def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
         "videos": {k: int(n) for k, n in df["split"].value_counts().sort_index().items()},
         "unreadable": {k: int(n) for k, n in (~df["readable"]).groupby(df["split"]).sum().items()},
         "classes": len(names),
-        "class_counts": {
-            name: {k: int(n) for k, n in row.items()} for name, row in counts.to_dict("index").items()
-        },
+        "class_counts": {name: {k: int(n) for k, n in row.items()} for name, row in counts.to_dict("index").items()},
         "path_class_differs": differs,
         **_list_checks(listed),
         "group_leakage": sorted(grouped[grouped > 1].index),
-        "classes_absent": {
-            k: sorted(set(names) - set(part["class_name"])) for k, part in df.groupby("split")
-        },
+        "classes_absent": {k: sorted(set(names) - set(part["class_name"])) for k, part in df.groupby("split")},
         "flip_sensitive": [list(pair) for pair in flips],
         "horizontal_flip": module.HORIZONTAL_FLIP and not flips,
     }

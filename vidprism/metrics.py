@@ -52,9 +52,7 @@ def answers(hit: np.ndarray, readable: np.ndarray) -> str:
     return "".join(text)
 
 
-def usage(
-    experts_RNE: np.ndarray, correct_RN: np.ndarray, labels_N: np.ndarray, n_classes: int
-) -> dict[str, list]:
+def usage(experts_RNE: np.ndarray, correct_RN: np.ndarray, labels_N: np.ndarray, n_classes: int) -> dict[str, list]:
     """Mean expert weights per class over the videos answered right, and over those answered wrong, all
     repeats together.
 

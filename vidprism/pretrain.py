@@ -56,11 +56,7 @@ def pretrain(world: WorldConfig, cfg: PretrainConfig, out_dir: Path, model: str 
         "stills_seen": cfg.steps * cfg.batch_size,
         "parameters": sum(p.numel() for p in net.parameters()),
         "logit_scale": round(float(net.logit_scale.detach().exp()), 3),
-        "curve": [
-            {"step": i, "loss": round(x, 4)}
-            for i, x in enumerate(losses)
-            if i % 20 == 0 or i == cfg.steps - 1
-        ],
+        "curve": [{"step": i, "loss": round(x, 4)} for i, x in enumerate(losses) if i % 20 == 0 or i == cfg.steps - 1],
     }
     (out_dir / "pretraining.json").write_text(json.dumps(report, indent=1) + "\n")
     return report

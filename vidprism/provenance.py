@@ -25,27 +25,22 @@ PACKAGES = (
 
 def loaded_files() -> list[Path]:
     """Source files of the vidprism modules that this process has imported, sorted."""
-    modules = [
-        m for name, m in list(sys.modules.items()) if name == "vidprism" or name.startswith("vidprism.")
-    ]
-    return sorted(
-        {Path(m.__file__).resolve() for m in modules if m is not None and getattr(m, "__file__", None)}
-    )
+    modules = [m for name, m in list(sys.modules.items()) if name == "vidprism" or name.startswith("vidprism.")]
+    return sorted({Path(m.__file__).resolve() for m in modules if m is not None and getattr(m, "__file__", None)})
 
 
 def code_version() -> dict[str, object]:
     """Version of the code behind a result.
 
     Returns:
-        `version`: first 12 hex digits of the sha256 over the loaded vidprism modules (names and bytes); `base_commit` and
-        `dirty`: the commit checked out and whether code, notebooks or params.yaml differ from it (None outside git).
+        `version`: first 12 hex digits of the sha256 over the loaded vidprism modules (names and bytes);
+        `base_commit` and `dirty`: the commit checked out, and whether code, notebooks or params.yaml differ
+        from it (None outside git).
     """
     digest = hashlib.sha256()
     package = Path(__file__).resolve().parent
     for file in loaded_files():
-        digest.update(
-            file.relative_to(package.parent).as_posix().encode() + b"\0" + file.read_bytes() + b"\0"
-        )
+        digest.update(file.relative_to(package.parent).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     commit = _git("rev-parse", "--short=12", "HEAD")
     changed = _git("status", "--porcelain", "--", "vidprism", "notebooks", "params.yaml")
     return {
@@ -55,9 +50,7 @@ def code_version() -> dict[str, object]:
     }
 
 
-def environment(
-    device: str = "cpu", world_size_asked: int = 1, world_size_obtained: int = 1
-) -> dict[str, object]:
+def environment(device: str = "cpu", world_size_asked: int = 1, world_size_obtained: int = 1) -> dict[str, object]:
     """Versions and hardware of this process; no wall times and no host names, so that equal runs give equal records."""
     versions = {}
     for name in PACKAGES:

@@ -115,9 +115,7 @@ def check(record: Any, where: str) -> None:
             _require(repeat, Repeat, f"{at}, a repeat")
             if {len(repeat["correct"]), len(repeat["correct5"])} != {cell["n_listed"]}:
                 answered = len(repeat["correct"])
-                raise ResultsError(
-                    f"{at}: n_listed is {cell['n_listed']} but a repeat answers {answered} videos"
-                )
+                raise ResultsError(f"{at}: n_listed is {cell['n_listed']} but a repeat answers {answered} videos")
 
 
 def _require(value: Any, kind: Any, where: str) -> None:

@@ -90,9 +90,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ResultsError(
-            f"{path} is not valid JSON ({error}); delete the file and run `dvc repro`"
-        ) from error
+        raise ResultsError(f"{path} is not valid JSON ({error}); delete the file and run `dvc repro`") from error
 
 
 def write(config: Config, group: str, records: Iterable[Record]) -> Path:
@@ -108,9 +106,7 @@ def write(config: Config, group: str, records: Iterable[Record]) -> Path:
         check(record, f"record for {path.name}")
     content = {**{r["row"]: metrics(r) for r in records if r["status"] == MEASURED}, "records": records}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return path
 
 
@@ -175,8 +171,4 @@ def _outdated(row: Row, record: Record) -> str | None:
     pairs = {"method": (record["method"], row.method), "track": (record["track"], row.track)}
     pairs |= {name: (options[name], value) for name, value in row.options.items() if name in options}
     changed = [name for name, (made, asked) in pairs.items() if made != asked]
-    return (
-        f"params.yaml changed since it was measured ({', '.join(changed)}); run `dvc repro`"
-        if changed
-        else None
-    )
+    return f"params.yaml changed since it was measured ({', '.join(changed)}); run `dvc repro`" if changed else None

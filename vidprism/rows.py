@@ -110,17 +110,20 @@ def _few_shot(config: Config) -> list[Row]:
         )
         for method in (*c.controls, *c.vidprism)
     ]
+    cell = {"datasets": (tuned.dataset,), "shots": (tuned.shots,), "repeats": c.repeats, "frames": tuned.frames}
+    recipe = {"track": "tuned", "updates": tuned.updates, "batch_size": tuned.batch_size}
     both = [
-        _make(config, "few_shot", f"{method}-tuned", method, backbone=c.backbone, frames=tuned.frames, datasets=(tuned.dataset,), shots=(tuned.shots,), repeats=c.repeats, track="tuned", updates=tuned.updates, batch_size=tuned.batch_size)
+        _make(config, "few_shot", f"{method}-tuned", method, backbone=c.backbone, **cell, **recipe)
         for method in (*c.tuned_controls, *c.tuned_vidprism)
-    ]  # fmt: skip
+    ]
     return full + both
 
 
 def _ablations(config: Config) -> list[Row]:
     c = config.profile.ablations
     base = config.methods.get(c.method, {})
+    cell = {"datasets": c.datasets, "shots": (c.shots,), "repeats": c.repeats, "frames": c.frames}
     return [
-        _make(config, "ablations", key, c.method, backbone=c.backbone, frames=c.frames, datasets=c.datasets, shots=(c.shots,), repeats=c.repeats, options={**base, **changed})
+        _make(config, "ablations", key, c.method, backbone=c.backbone, **cell, options={**base, **changed})
         for key, changed in c.variants.items()
-    ]  # fmt: skip
+    ]

@@ -44,9 +44,7 @@ def save(path: Path, cells: dict[str, CellScores]) -> None:
     for key, cell in cells.items():
         arrays |= {key: cell.logits, f"{key}_labels": cell.labels}
         arrays |= {
-            f"{key}_{name}": value
-            for name in ("experts", "usage_train")
-            if (value := getattr(cell, name)) is not None
+            f"{key}_{name}": value for name in ("experts", "usage_train") if (value := getattr(cell, name)) is not None
         }
     np.savez_compressed(path, **arrays)
 
@@ -58,9 +56,7 @@ def load(path: Path, key: str) -> CellScores:
         KeyError: the file has no such cell.
     """
     with np.load(path) as stored:
-        optional = {
-            name: stored[f"{key}_{name}"] for name in ("experts", "usage_train") if f"{key}_{name}" in stored
-        }
+        optional = {name: stored[f"{key}_{name}"] for name in ("experts", "usage_train") if f"{key}_{name}" in stored}
         return CellScores(stored[key], stored[f"{key}_labels"], **optional)
 
 

@@ -46,9 +46,7 @@ def search(config: Config, method: str) -> dict[str, Any]:
             dev[str(value)][dataset] = outcome
     means = {value: sum(by.values()) / len(by) for value, by in dev.items() if value not in failed}
     if not means:
-        raise TrainingError(
-            f"search of {method}: every trial diverged; the last one: {list(failed.values())[-1]}"
-        )
+        raise TrainingError(f"search of {method}: every trial diverged; the last one: {list(failed.values())[-1]}")
     chosen = next(value for value in values if means.get(str(value)) == max(means.values()))
     found = {
         "method": method,
@@ -56,9 +54,7 @@ def search(config: Config, method: str) -> dict[str, Any]:
         "chosen": chosen,
         "trials": {str(v): round(means[str(v)], 3) if str(v) in means else None for v in values},
         "split": "dev",
-        "dev": {
-            value: {dataset: round(score, 3) for dataset, score in by.items()} for value, by in dev.items()
-        },
+        "dev": {value: {dataset: round(score, 3) for dataset, score in by.items()} for value, by in dev.items()},
         "failed": failed,
         "shots": p.search.shots,
         "frames": p.search.frames,

@@ -46,13 +46,9 @@ def answers(texts: Sequence[str]) -> np.ndarray:
         ValueError: no string, strings of different lengths, or another character.
     """
     if not texts or len({len(t) for t in texts}) != 1:
-        raise ValueError(
-            f"answer strings must be one or more of one length, not lengths {[len(t) for t in texts]}"
-        )
+        raise ValueError(f"answer strings must be one or more of one length, not lengths {[len(t) for t in texts]}")
     if set().union(*texts) - set("01-"):
-        raise ValueError(
-            f"answer strings hold 1, 0 and - only, not {sorted(set().union(*texts) - set('01-'))}"
-        )
+        raise ValueError(f"answer strings hold 1, 0 and - only, not {sorted(set().union(*texts) - set('01-'))}")
     codes = np.frombuffer("".join(texts).encode("ascii"), dtype=np.uint8).reshape(len(texts), -1)
     return np.where(codes == ord("-"), -1, codes.astype(np.int8) - ord("0")).astype(np.int8)
 
@@ -104,9 +100,7 @@ def paired(
         ValueError: different videos, repeat counts that cannot be paired, or no video both could read.
     """
     if a.shape[1] != b.shape[1] or (len(a) != len(b) and 1 not in (len(a), len(b))):
-        raise ValueError(
-            f"cannot pair answers of shape {a.shape} with {b.shape}: (repeats, videos) must agree"
-        )
+        raise ValueError(f"cannot pair answers of shape {a.shape} with {b.shape}: (repeats, videos) must agree")
     both = ((a >= 0).all(axis=0)) & ((b >= 0).all(axis=0))
     if not both.any():
         raise ValueError("cannot pair: there is no video that both could read")

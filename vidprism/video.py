@@ -236,9 +236,7 @@ def _dense(n_frames: int, t: int, clip: int, n_clips: int) -> np.ndarray:
 
 def _short_side(frames: np.ndarray, size_px: int, resize: str) -> np.ndarray:
     if resize not in RESIZES:
-        raise ValueError(
-            f"unknown resize filter '{resize}' (params.yaml: protocol.resize); {nearest(resize, RESIZES)}"
-        )
+        raise ValueError(f"unknown resize filter '{resize}' (params.yaml: protocol.resize); {nearest(resize, RESIZES)}")
     height, width = frames.shape[1:3]
     short = min(height, width)
     if short == size_px:
@@ -247,6 +245,4 @@ def _short_side(frames: np.ndarray, size_px: int, resize: str) -> np.ndarray:
 
     size = (height * size_px // short, width * size_px // short)
     pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
-    return (
-        torch.nn.functional.interpolate(pixels, size, mode=resize, antialias=True).permute(0, 2, 3, 1).numpy()
-    )
+    return torch.nn.functional.interpolate(pixels, size, mode=resize, antialias=True).permute(0, 2, 3, 1).numpy()

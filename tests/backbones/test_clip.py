@@ -29,9 +29,7 @@ def test_frames_and_texts_share_a_space(backbone: ClipBackbone) -> None:
         together, alone = backbone.encode_frames(frames), backbone.encode_frames(frames[7:8])
     texts = backbone.encode_text(["red star", "moving something up"])
     assert (
-        together.shape == (300, backbone.dim)
-        and together.dtype == torch.float32
-        and texts.shape == (2, backbone.dim)
+        together.shape == (300, backbone.dim) and together.dtype == torch.float32 and texts.shape == (2, backbone.dim)
     )
     assert torch.allclose(together[7], alone[0], atol=1e-5)
     assert torch.allclose(texts.norm(dim=-1), torch.ones(2), atol=1e-5)
@@ -53,9 +51,7 @@ def test_a_checkpoint_of_another_shape(tmp_path: Path) -> None:
     state = create("mini_clip").state_dict()
     state["visual.proj"] = torch.zeros(96, 32)
     save_file(state, tmp_path / "weights.safetensors")
-    with pytest.raises(
-        ValueError, match=r"'visual.proj' is \(96, 32\) in the file and \(96, 64\) in the model"
-    ):
+    with pytest.raises(ValueError, match=r"'visual.proj' is \(96, 32\) in the file and \(96, 64\) in the model"):
         backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path)))
 
 

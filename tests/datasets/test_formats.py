@@ -23,9 +23,7 @@ def test_ucf101_reads_three_splits(tmp_path: Path) -> None:
     miniature.ucf101(tmp_path)
     lists = tmp_path / "annotations" / "ucfTrainTestlist"
     miniature.write_lines(lists / "testlist03.txt", ["YoYo/v_YoYo_g09_c01.avi"])
-    assert [v.path for v in ucf101.list_videos(tmp_path, 3) if v.split == "test"] == [
-        "YoYo/v_YoYo_g09_c01.avi"
-    ]
+    assert [v.path for v in ucf101.list_videos(tmp_path, 3) if v.split == "test"] == ["YoYo/v_YoYo_g09_c01.avi"]
     assert len(ucf101.list_videos(tmp_path, 2)) == 36
 
 
@@ -88,9 +86,7 @@ def test_ssv2_brackets_ids_and_test_list(tmp_path: Path) -> None:
 def test_ssv2_unknown_template_and_broken_json(tmp_path: Path) -> None:
     miniature.ssv2(tmp_path)
     path = tmp_path / "annotations" / "something-something-v2-train.json"
-    path.write_text(
-        json.dumps([{"id": "5", "label": "", "template": "Eating [something]", "placeholders": []}])
-    )
+    path.write_text(json.dumps([{"id": "5", "label": "", "template": "Eating [something]", "placeholders": []}]))
     with pytest.raises(DatasetError, match="video 5 has the template 'Eating something'"):
         ssv2.list_videos(tmp_path, 1)
     path.write_text("[{")

@@ -15,9 +15,7 @@ TRAINED = [key for key in KEYS if methods.load(key).TRAINED]
 
 
 def task(n_frames: int = T) -> methods.Task:
-    text_CD = torch.nn.functional.normalize(
-        torch.randn(C, D, generator=torch.Generator().manual_seed(1)), dim=-1
-    )
+    text_CD = torch.nn.functional.normalize(torch.randn(C, D, generator=torch.Generator().manual_seed(1)), dim=-1)
     return methods.Task(D, C, n_frames, text_CD, logit_scale=10.0)
 
 
@@ -71,9 +69,7 @@ def test_gradients_are_finite_and_reach_the_classifier(key: str) -> None:
 def test_overfits_eight_clips(key: str) -> None:
     stack = frozen.Stack([methods.build(key, task(), {}, seed=0)], "cpu")
     x, labels, seeds = clips(8).numpy(), np.arange(8) % C, [0]
-    losses = frozen.fit(
-        stack, x, labels, orders(8, 8, 80, seeds), Recipe(80, 8, 0.02, 0.0, 0.1), seeds, "here"
-    )
+    losses = frozen.fit(stack, x, labels, orders(8, 8, 80, seeds), Recipe(80, 8, 0.02, 0.0, 0.1), seeds, "here")
     logits, _ = stack.predict(lambda at: x[at, None], 8)
     assert losses[0, -1] < 0.5 * losses[0, 0]
     assert (logits[0, :, 0].argmax(axis=1) == labels).all()

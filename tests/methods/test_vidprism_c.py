@@ -34,9 +34,7 @@ def test_every_switch_is_resolved(key: str, reading: str) -> None:
 
 
 def test_the_two_readings_are_one_class() -> None:
-    assert methods.resolve("vidprism_c", {"reading": "released"}, 8) == methods.resolve(
-        "vidprism_c_released", {}, 8
-    )
+    assert methods.resolve("vidprism_c", {"reading": "released"}, 8) == methods.resolve("vidprism_c_released", {}, 8)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +50,7 @@ def test_a_switch_reaches_the_head() -> None:
     task = methods.Task(16, 5, 8, torch.eye(5, 16))
     head = methods.build("vidprism_c", task, {"rates": [2, 4], "combination": "avg", "lambda_div": 0}, 0)
     assert (
-        head.head.rates == (2, 4)
-        and head.head.switches["combination"] == "avg"
-        and head.head.loss_weights["div"] == 0
+        head.head.rates == (2, 4) and head.head.switches["combination"] == "avg" and head.head.loss_weights["div"] == 0
     )
 
 

@@ -29,9 +29,7 @@ def forward(head: VidPrismHead, features_BTD: Tensor) -> dict:
     fused = [head.readout_norm(v) for v in fused]
     means = [torch.stack([x.mean(0) for x in experts[b]]) for b in range(B)]
     losses = {
-        "rank": torch.stack([torch.stack(windows).mean() for windows in rank]).mean()
-        if rank[0]
-        else torch.tensor(0.0),
+        "rank": torch.stack([torch.stack(windows).mean() for windows in rank]).mean() if rank[0] else torch.tensor(0.0),
         "div": diversity(s["div"], means),
         "gate": N * sum((sum(w[i] for w in usage) / B) ** 2 for i in range(N)),
     }
@@ -110,16 +108,12 @@ def gate_score(head: VidPrismHead, streams: list[Tensor], i: int, j: int) -> Ten
     return torch.sigmoid(hidden @ gates.w2_PH[p] + gates.b2_P[p])
 
 
-def interact(
-    head: VidPrismHead, streams: list[Tensor], scores: dict, batch_scores: list[dict]
-) -> list[Tensor]:
+def interact(head: VidPrismHead, streams: list[Tensor], scores: dict, batch_scores: list[dict]) -> list[Tensor]:
     """Eq. 10-11 for one sample; `batch_scores` are those of all samples, for the released gate."""
     s, out = head.switches, list(streams)
     for i, j in head.interaction.links:
         decisive = (
-            scores[i, j]
-            if s["gate_scope"] == "sample"
-            else sum(b[i, j] for b in batch_scores) / len(batch_scores)
+            scores[i, j] if s["gate_scope"] == "sample" else sum(b[i, j] for b in batch_scores) / len(batch_scores)
         )
         if decisive < s["threshold"]:
             continue

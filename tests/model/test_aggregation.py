@@ -54,9 +54,7 @@ def test_released_weights_vanish_where_frames_are_opposite():
 
 def test_weights_over_the_rest_sum_to_one():
     module, x = build(delta=1), similar_frames()
-    ones = torch.cat(
-        [x[..., :-1], torch.ones(B, T, 1).double()], dim=-1
-    )  # a channel that only counts weights
+    ones = torch.cat([x[..., :-1], torch.ones(B, T, 1).double()], dim=-1)  # a channel that only counts weights
     torch.testing.assert_close(module(ones)[0][..., -1], torch.full((B, T // 4), 2.0).double())
 
 
@@ -79,9 +77,7 @@ def test_alpha_zero_keeps_the_longest_frame():
     torch.testing.assert_close(module(x)[0].norm(dim=-1), longest)
 
 
-@pytest.mark.parametrize(
-    "switches", [{}, {"score_norm": "zscore"}, {"softmax_axis": "window"}, {"delta": "1/(r-1)"}]
-)
+@pytest.mark.parametrize("switches", [{}, {"score_norm": "zscore"}, {"softmax_axis": "window"}, {"delta": "1/(r-1)"}])
 def test_a_window_of_one_frame_is_that_frame(switches):
     x = similar_frames().requires_grad_()
     out = build(1, **switches)(x)[0]

@@ -12,16 +12,12 @@ B, T, D = 2, 6, 8
 
 def build(**switches) -> Expert:
     torch.manual_seed(0)
-    return Expert(
-        D, 4, **({"heads": 2, "ffn_ratio": 2, "act": "gelu", "pos_emb": "none"} | switches)
-    ).double()
+    return Expert(D, 4, **({"heads": 2, "ffn_ratio": 2, "act": "gelu", "pos_emb": "none"} | switches)).double()
 
 
 def test_an_expert_is_torchs_post_norm_encoder_layer():
     expert = build()
-    reference = torch.nn.TransformerEncoderLayer(
-        D, 2, 2 * D, dropout=0, activation="gelu", batch_first=True
-    ).double()
+    reference = torch.nn.TransformerEncoderLayer(D, 2, 2 * D, dropout=0, activation="gelu", batch_first=True).double()
     names = {
         "attn.in_proj.": "self_attn.in_proj_",
         "attn.out_proj.": "self_attn.out_proj.",
@@ -31,9 +27,7 @@ def test_an_expert_is_torchs_post_norm_encoder_layer():
         "fc_2.": "linear2.",
     }
     state = {
-        theirs + part: expert.state_dict()[ours + part]
-        for ours, theirs in names.items()
-        for part in ("weight", "bias")
+        theirs + part: expert.state_dict()[ours + part] for ours, theirs in names.items() for part in ("weight", "bias")
     }
     reference.load_state_dict(state)
     x = torch.randn(B, T, D).double()

@@ -108,9 +108,7 @@ def test_gate_pairs():
     assert build().gates.w1_PDH.shape[0] == 6 and build(gate_pairs="directed").gates.w1_PDH.shape[0] == 12
     dbi = build(gate_pairs="directed")
     matrix = dbi.score_matrix(dbi(streams())[1])
-    assert (matrix - matrix.transpose(1, 2)).abs().max() > 1e-3 and (
-        matrix.diagonal(dim1=1, dim2=2) == 0
-    ).all()
+    assert (matrix - matrix.transpose(1, 2)).abs().max() > 1e-3 and (matrix.diagonal(dim1=1, dim2=2) == 0).all()
 
 
 def test_shared_convolution_is_stored_once():
@@ -118,9 +116,7 @@ def test_shared_convolution_is_stored_once():
     single = {name for name, _ in build().named_parameters() if "messages" in name}
     assert len(single) == 6 * 2 + 6 and len(shared) == 2 + 6
     names = build(shared_conv=True).state_dict(keep_vars=True)
-    assert len({id(parameter) for parameter in names.values()}) == len(
-        names
-    )  # safetensors refuses tied tensors
+    assert len({id(parameter) for parameter in names.values()}) == len(names)  # safetensors refuses tied tensors
 
 
 def test_constant_slow_stream_is_interpolated_to_itself():
@@ -129,7 +125,5 @@ def test_constant_slow_stream_is_interpolated_to_itself():
     out = dbi.messages["1to0"](slow, 8)
     torch.testing.assert_close(
         out,
-        torch.nn.functional.linear(
-            slow[:, :1], dbi.messages["1to0"].weight, dbi.messages["1to0"].bias
-        ).expand(B, 8, D),
+        torch.nn.functional.linear(slow[:, :1], dbi.messages["1to0"].weight, dbi.messages["1to0"].bias).expand(B, 8, D),
     )

@@ -29,21 +29,15 @@ def name_of(setting: dict) -> str:
     return ",".join(f"{key}={value}" for key, value in setting.items()) or "paper"
 
 
-def build(
-    seed: int = 0, rates: tuple[int, ...] = RATES, dtype: torch.dtype = torch.float64, **setting
-) -> VidPrismHead:
+def build(seed: int = 0, rates: tuple[int, ...] = RATES, dtype: torch.dtype = torch.float64, **setting) -> VidPrismHead:
     torch.manual_seed(seed)
     return VidPrismHead(D, C, rates, **setting).to(dtype)
 
 
-def data(
-    seed: int = 1, dtype: torch.dtype = torch.float64, batch: int = B
-) -> tuple[torch.Tensor, torch.Tensor]:
+def data(seed: int = 1, dtype: torch.dtype = torch.float64, batch: int = B) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     still = torch.randn(batch, 1, D, generator=generator, dtype=dtype)
-    features = still + 0.3 * torch.randn(
-        batch, T, D, generator=generator, dtype=dtype
-    )  # frames resemble each other
+    features = still + 0.3 * torch.randn(batch, T, D, generator=generator, dtype=dtype)  # frames resemble each other
     return features, torch.randint(C, (batch,), generator=generator)
 
 
@@ -108,11 +102,7 @@ def trained_by(head: VidPrismHead, term: str) -> set[str]:
     features, labels = data()
     terms = head.objective(head(features), labels, torch.randn(C, D, dtype=torch.float64))
     grads = gradients(head, terms[term])
-    return {
-        name
-        for (name, _), grad in zip(head.named_parameters(), grads, strict=True)
-        if grad.abs().max() > 1e-12
-    }
+    return {name for (name, _), grad in zip(head.named_parameters(), grads, strict=True) if grad.abs().max() > 1e-12}
 
 
 def without_shift(names: set[str]) -> set[str]:
@@ -136,9 +126,7 @@ def test_which_parameters_each_loss_trains():
     projection = {n for n in everything if n.startswith("projection")}
     assert "classifier.weight" in trained_by(head, "cls") and not projection & trained_by(head, "cls")
     assert not any(n.startswith(("combination", "classifier")) for n in trained_by(head, "div"))
-    assert "combination.query_1D" in trained_by(head, "gate") and "classifier.weight" not in trained_by(
-        head, "gate"
-    )
+    assert "combination.query_1D" in trained_by(head, "gate") and "classifier.weight" not in trained_by(head, "gate")
     assert projection <= trained_by(head, "text") and "classifier.weight" not in trained_by(head, "text")
     assert trained_by(head, "total") == without_shift(everything)
 

@@ -84,19 +84,13 @@ def test_table_2(text: str) -> None:
     found = [row for row in paper.load(2) if (row.labels["section"], row.name) == (section, method)]
     assert len(found) == 1
     assert list(found[0].numbers.values()) == list(map(float, numbers))
-    assert list(found[0].numbers) == [
-        f"{d}_k{k}" for d in ("hmdb51", "ucf101", "ssv2") for k in (2, 4, 8, 16)
-    ]
+    assert list(found[0].numbers) == [f"{d}_k{k}" for d in ("hmdb51", "ucf101", "ssv2") for k in (2, 4, 8, 16)]
 
 
 @pytest.mark.parametrize("number", ABLATIONS)
 def test_ablations(number: int) -> None:
     for run, ucf101, hmdb51 in map(str.split, ABLATIONS[number].split(", ")):
-        found = {
-            tuple(row.numbers[d] for d in ("ucf101", "hmdb51"))
-            for row in paper.load(number)
-            if row.run == run
-        }
+        found = {tuple(row.numbers[d] for d in ("ucf101", "hmdb51")) for row in paper.load(number) if row.run == run}
         assert found == {(float(ucf101), float(hmdb51))}, run
 
 

@@ -94,10 +94,7 @@ def test_a_row_leaves_weights_scores_and_a_record(config: Config) -> None:
     assert not {"seconds", "time", "finished"} & set(str(record).replace("'", " ").split())
     stored = scores.load(folder / "scores.npz", "ucf101_k4")
     assert stored.logits.shape == (2, CLASSES * TEST, 2, CLASSES) and stored.logits.dtype == np.float32
-    assert (
-        np.isnan(stored.logits[:, BROKEN]).all()
-        and np.isfinite(np.delete(stored.logits, BROKEN, axis=1)).all()
-    )
+    assert np.isnan(stored.logits[:, BROKEN]).all() and np.isfinite(np.delete(stored.logits, BROKEN, axis=1)).all()
     weights = load_file(folder / "weights.safetensors")
     assert weights["ucf101_k2.classifier.weight"].shape == (2, CLASSES, 16)
 
@@ -116,13 +113,9 @@ def test_the_same_row_twice_gives_the_same_scores(config: Config) -> None:
 def test_a_repeat_is_the_same_alone_and_in_company(config: Config) -> None:
     logits = {}
     for repeats in ((0, 1, 2), (1,)):
-        row = make_row(
-            config, "vidprism_c", key=f"company{len(repeats)}", shots=(4,), repeats=repeats, updates=5
-        )
+        row = make_row(config, "vidprism_c", key=f"company{len(repeats)}", shots=(4,), repeats=repeats, updates=5)
         training.train_row(config, row)
-        logits[repeats] = scores.load(
-            paths.run(config, "few_shot", row.key) / "scores.npz", "ucf101_k4"
-        ).logits
+        logits[repeats] = scores.load(paths.run(config, "few_shot", row.key) / "scores.npz", "ucf101_k4").logits
     np.testing.assert_allclose(logits[0, 1, 2][1], logits[1,][0], rtol=1e-3, atol=1e-3)
 
 
@@ -130,9 +123,7 @@ def test_cells_do_not_depend_on_how_many_run_at_once(config: Config) -> None:
     def cells(threads: int) -> list:
         train = replace(config.profile.train, threads=threads)
         changed = replace(config, profile=replace(config.profile, train=train))
-        return training.train_row(changed, make_row(config, "vidprism_c", key="threads", repeats=(0,)))[
-            "cells"
-        ]
+        return training.train_row(changed, make_row(config, "vidprism_c", key="threads", repeats=(0,)))["cells"]
 
     assert cells(1) == cells(2)
 
@@ -152,20 +143,14 @@ def test_an_untrained_method_sees_no_clip(config: Config) -> None:
     np.testing.assert_array_equal(stored.logits[0], stored.logits[1])
 
 
-def test_a_failure_names_the_place_and_leaves_earlier_results(
-    config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_names_the_place_and_leaves_earlier_results(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     row = make_row(config, key="broken", shots=(2,))
     training.train_row(config, row)
     folder = paths.run(config, "few_shot", "broken")
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     read = inputs.FrozenInputs.read
-    monkeypatch.setattr(
-        inputs.FrozenInputs, "read", lambda self, split, at: read(self, split, at) * np.float32("nan")
-    )
-    with pytest.raises(
-        TrainingError, match=r"row broken, ucf101, 2 shots, repeat 0: the loss is nan at update 1"
-    ):
+    monkeypatch.setattr(inputs.FrozenInputs, "read", lambda self, split, at: read(self, split, at) * np.float32("nan"))
+    with pytest.raises(TrainingError, match=r"row broken, ucf101, 2 shots, repeat 0: the loss is nan at update 1"):
         training.train_row(config, row)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
     assert [f.name for f in folder.parent.iterdir() if f.name.startswith(".")] == []

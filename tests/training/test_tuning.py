@@ -82,14 +82,10 @@ def test_backbone_and_head_train(config: Config) -> None:
 
 
 def test_a_backbone_rate_of_zero_leaves_the_backbone(config: Config) -> None:
-    still = replace(
-        config, profile=replace(config.profile, train=replace(config.profile.train, backbone_lr_scale=0.0))
-    )
+    still = replace(config, profile=replace(config.profile, train=replace(config.profile.train, backbone_lr_scale=0.0)))
     row = make_row("mean_pool", repeats=(0,))
     training.train_row(still, row)
-    visual = load_file(paths.run(still, "few_shot", row.key) / "weights.safetensors")[
-        "ucf101_k2.visual.weight"
-    ]
+    visual = load_file(paths.run(still, "few_shot", row.key) / "weights.safetensors")["ucf101_k2.visual.weight"]
     assert torch.equal(visual[0], ToyBackbone().module.weight)
 
 
@@ -114,9 +110,7 @@ def test_a_video_that_does_not_decode_is_counted(config: Config, monkeypatch: py
     listed = manifest.load(config, "ucf101")
     broken = listed[listed["split"] == "test"].iloc[3]
     (paths.dataset_root(config, "ucf101") / "videos" / broken["path"]).write_bytes(b"not a video")
-    config = replace(
-        config, profile=replace(config.profile, few_shot=replace(config.profile.few_shot, tuned=()))
-    )
+    config = replace(config, profile=replace(config.profile, few_shot=replace(config.profile.few_shot, tuned=())))
     row = make_row("mean_pool", key="mean_pool", repeats=(0,))
     (cell,) = training.train_row(config, row)["cells"]
     assert (cell["n_listed"], cell["n_scored"]) == (12, 11)

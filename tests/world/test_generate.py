@@ -57,9 +57,7 @@ def test_videos_decode_to_what_was_rendered(tiny_world: Path, dataset: str) -> N
 def test_ucf101_lists(tiny_world: Path) -> None:
     lists = tiny_world / "ucf101" / "annotations" / "ucfTrainTestlist"
     index = dict(line.split(" ") for line in (lists / "classInd.txt").read_text().splitlines())
-    assert list(index) == [str(i) for i in range(1, len(index) + 1)] and list(index.values()) == sorted(
-        index.values()
-    )
+    assert list(index) == [str(i) for i in range(1, len(index) + 1)] and list(index.values()) == sorted(index.values())
     train = [line.split(" ") for line in (lists / "trainlist01.txt").read_text().splitlines()]
     test = (lists / "testlist01.txt").read_text().splitlines()
     pattern = re.compile(r"(\w+)/v_\1_g(\d\d)_c\d\d\.avi")
@@ -100,9 +98,7 @@ def test_ssv2_files(tiny_world: Path) -> None:
     )
     for entry in train + validation:
         plain = entry["template"].replace("[", "").replace("]", "")
-        assert (
-            plain in labels and entry["label"] == plain.replace("something", entry["placeholders"][0]).lower()
-        )
+        assert plain in labels and entry["label"] == plain.replace("something", entry["placeholders"][0]).lower()
     assert sorted(labels.values(), key=int) == [str(i) for i in range(len(labels))]
     assert all(set(entry) == {"id"} for entry in test)
     ids = [entry["id"] for entry in train + validation + test]
@@ -119,11 +115,7 @@ def test_kinetics400_files(tiny_world: Path) -> None:
         assert rows and list(rows[0]) == ["label", "youtube_id", "time_start", "time_end", "split"]
         for row in rows:
             stem = f"{row['youtube_id']}_{int(row['time_start']):06d}_{int(row['time_end']):06d}.mp4"
-            assert (
-                len(row["youtube_id"]) == 11
-                and row["split"] == name
-                and bool(row["label"]) == (name != "test")
-            )
+            assert len(row["youtube_id"]) == 11 and row["split"] == name and bool(row["label"]) == (name != "test")
             assert (folder / "videos" / place.format(**row) / stem).is_file()
     videos = [p.name for p in (folder / "videos").rglob("*.mp4")]
     assert any(name.startswith("-") for name in videos)

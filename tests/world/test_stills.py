@@ -37,22 +37,15 @@ def test_real_pixels_of_the_test_fold_are_never_used(monkeypatch) -> None:
     folds = []
     for name in ("digit", "photo_tile"):
         original = getattr(realpixels, name)
-        monkeypatch.setattr(
-            realpixels, name, lambda c, fold, pick, f=original: folds.append(fold) or f(c, fold, pick)
-        )
+        monkeypatch.setattr(realpixels, name, lambda c, fold, pick, f=original: folds.append(fold) or f(c, fold, pick))
     make_pool(84, 3)
     assert folds and 0 not in folds and realpixels.fold_of_group(1) == realpixels.fold_of_group(7) == 0
 
 
 def test_folds_share_no_real_pixel() -> None:
     for photo in realpixels.PHOTOS:
-        tiles = [
-            {realpixels.photo_tile(photo, f, k).tobytes() for k in range(20)}
-            for f in range(realpixels.N_FOLDS)
-        ]
+        tiles = [{realpixels.photo_tile(photo, f, k).tobytes() for k in range(20)} for f in range(realpixels.N_FOLDS)]
         assert all(tiles) and sum(map(len, tiles)) == len(set().union(*tiles)) == 20
     for word in realpixels.DIGITS:
-        digits = [
-            {realpixels.digit(word, f, k).tobytes() for k in range(200)} for f in range(realpixels.N_FOLDS)
-        ]
+        digits = [{realpixels.digit(word, f, k).tobytes() for k in range(200)} for f in range(realpixels.N_FOLDS)]
         assert min(map(len, digits)) > 20 and not digits[0] & (digits[1] | digits[2] | digits[3])

@@ -51,7 +51,5 @@ def load(spec: BackboneConfig, device: str = "cpu") -> Backbone:
         FileNotFoundError: `spec.weights` is a path and nothing is there.
     """
     if spec.key not in available():
-        raise ValueError(
-            f"no backbone kind '{spec.key}' in vidprism/backbones; {nearest(spec.key, available())}"
-        )
+        raise ValueError(f"no backbone kind '{spec.key}' in vidprism/backbones; {nearest(spec.key, available())}")
     return import_module(f"{__name__}.{spec.key}").build(spec, device)

@@ -31,9 +31,7 @@ class ClipBackbone:
         self.image_size: int = int(size[0] if isinstance(size, (tuple, list)) else size)
         self.logit_scale: float = float(model.logit_scale.detach().exp())
         preprocess = model.visual.preprocess_cfg
-        self._mean, self._std = (
-            torch.tensor(preprocess[k], device=device)[:, None, None] for k in ("mean", "std")
-        )
+        self._mean, self._std = (torch.tensor(preprocess[k], device=device)[:, None, None] for k in ("mean", "std"))
 
     def encode_frames(self, frames: Tensor) -> Tensor:
         """Embed frames of the size the model was made for.

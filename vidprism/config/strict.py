@@ -1,4 +1,4 @@
-"""A dataclass from a mapping, strictly: what is unknown, missing or mistyped is an error naming the nearest known key."""
+"""A dataclass from a mapping, strictly: an unknown, missing or mistyped key is an error that names the nearest one."""
 
 from __future__ import annotations
 

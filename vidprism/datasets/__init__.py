@@ -74,9 +74,7 @@ def require(path: Path, name: str, what: str) -> Path:
         DatasetError: nothing is there.
     """
     if not path.exists():
-        raise DatasetError(
-            f"{name}: '{path}' does not exist; put {what} there (the layout is drawn in data/README.md)"
-        )
+        raise DatasetError(f"{name}: '{path}' does not exist; put {what} there (the layout is drawn in data/README.md)")
     return path
 
 

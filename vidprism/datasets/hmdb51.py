@@ -34,9 +34,7 @@ def class_names(root: Path) -> list[str]:
     suffix = "_test_split1.txt"
     names = sorted(f.name.removesuffix(suffix) for f in _lists(root).glob(f"*{suffix}"))
     if not names:
-        raise DatasetError(
-            f"{NAME}: '{_lists(root)}' has no file <class>{suffix}; unpack test_train_splits.rar there"
-        )
+        raise DatasetError(f"{NAME}: '{_lists(root)}' has no file <class>{suffix}; unpack test_train_splits.rar there")
     return names
 
 
@@ -71,9 +69,7 @@ def path_class(path: str) -> str | None:
 
 
 def _lists(root: Path) -> Path:
-    return require(
-        root / "annotations" / "testTrainMulti_7030_splits", NAME, "the lists of test_train_splits.rar"
-    )
+    return require(root / "annotations" / "testTrainMulti_7030_splits", NAME, "the lists of test_train_splits.rar")
 
 
 def _video(clip: str, label: int, name: str, split: str) -> Video:

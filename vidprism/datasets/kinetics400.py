@@ -48,9 +48,7 @@ def list_videos(root: Path, split: int) -> list[Video]:
         for row in _rows(root, split_name):
             name = row["label"]
             if name not in labels:
-                raise DatasetError(
-                    f"{NAME}: the validation list has the class '{name}', which train.csv does not have"
-                )
+                raise DatasetError(f"{NAME}: the validation list has the class '{name}', which train.csv does not have")
             clip = f"{row['youtube_id']}_{_seconds(row, 'time_start'):06d}_{_seconds(row, 'time_end'):06d}"
             videos.append(Video(clip, f"{folders[name]}/{clip}.mp4", labels[name], name, split_name))
     return videos
@@ -85,17 +83,14 @@ def _other_spelling(name: str, present: set[str]) -> str:
 
 def _rows(root: Path, split: str) -> list[dict[str, str]]:
     folder = root / "annotations"
-    path = next(
-        (folder / name for name in LISTS[split] if (folder / name).is_file()), folder / LISTS[split][0]
-    )
+    path = next((folder / name for name in LISTS[split] if (folder / name).is_file()), folder / LISTS[split][0])
     require(path, NAME, "the official csv file of that name")
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
         if missing:
             raise DatasetError(
-                f"{NAME}: '{path}' lacks the column {', '.join(missing)}; its first line must name "
-                f"{', '.join(COLUMNS)}"
+                f"{NAME}: '{path}' lacks the column {', '.join(missing)}; its first line must name {', '.join(COLUMNS)}"
             )
         return list(reader)
 

@@ -51,9 +51,7 @@ def list_videos(root: Path, split: int) -> list[Video]:
     labels = {name: label for label, name in enumerate(class_names(root))}
     require(root / "videos", NAME, "the .webm files of the unpacked archive")
     return [
-        _video(entry, labels, split_name)
-        for split_name, list_name in LISTS.items()
-        for entry in _read(root, list_name)
+        _video(entry, labels, split_name) for split_name, list_name in LISTS.items() for entry in _read(root, list_name)
     ]
 
 

@@ -28,13 +28,9 @@ def class_names(root: Path) -> list[str]:
     """
     path = _list(root, "classInd.txt")
     try:
-        numbered = {
-            int(number): name for number, name in (line.split(maxsplit=1) for line in read_lines(path))
-        }
+        numbered = {int(number): name for number, name in (line.split(maxsplit=1) for line in read_lines(path))}
     except ValueError as error:
-        raise DatasetError(
-            f"{NAME}: '{path}' must have lines such as '1 ApplyEyeMakeup' ({error})"
-        ) from error
+        raise DatasetError(f"{NAME}: '{path}' must have lines such as '1 ApplyEyeMakeup' ({error})") from error
     if sorted(numbered) != list(range(1, len(numbered) + 1)):
         raise DatasetError(f"{NAME}: the class numbers of '{path}' must be 1 to {len(numbered)}, each once")
     return [numbered[number] for number in sorted(numbered)]
@@ -79,20 +75,12 @@ def _numbered(file: Path, line: str) -> tuple[str, int]:
     """Path and 1-based class number of a line of a training list."""
     path, _, number = line.rpartition(" ")
     if not path or not number.isdigit():
-        raise DatasetError(
-            f"{NAME}: '{file}' must have lines such as 'Archery/v_Archery_g08_c01.avi 3', not '{line}'"
-        )
+        raise DatasetError(f"{NAME}: '{file}' must have lines such as 'Archery/v_Archery_g08_c01.avi 3', not '{line}'")
     return path.strip(), int(number)
 
 
 def _video(names: list[str], file: Path, split: str, path: str, number: int | None) -> Video:
-    label = (
-        number - 1
-        if number is not None
-        else names.index(path_class(path))
-        if path_class(path) in names
-        else -1
-    )
+    label = number - 1 if number is not None else names.index(path_class(path)) if path_class(path) in names else -1
     if not 0 <= label < len(names):
         raise DatasetError(f"{NAME}: '{file}' lists '{path}' with a class that classInd.txt does not have")
     group = re.search(r"_(g\d+)_c\d+$", PurePosixPath(path).stem)

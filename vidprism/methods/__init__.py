@@ -81,9 +81,7 @@ def resolve(key: str, options: dict[str, Any], n_frames: int) -> dict[str, Any]:
     method = load(key)
     for name in options:
         if name not in method.DEFAULTS:
-            raise ConfigError(
-                f"params.yaml: method '{key}' has no option '{name}'; {nearest(name, method.DEFAULTS)}"
-            )
+            raise ConfigError(f"params.yaml: method '{key}' has no option '{name}'; {nearest(name, method.DEFAULTS)}")
     return method.resolve(options, n_frames) if hasattr(method, "resolve") else {**method.DEFAULTS, **options}
 
 

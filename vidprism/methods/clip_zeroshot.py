@@ -44,7 +44,5 @@ def build(task: Task) -> ZeroShot:
         ValueError: the task has no text features.
     """
     if task.text_features_CD is None:
-        raise ValueError(
-            "clip_zeroshot needs the class texts' features; run the features stage of this dataset"
-        )
+        raise ValueError("clip_zeroshot needs the class texts' features; run the features stage of this dataset")
     return ZeroShot(task.text_features_CD, task.logit_scale)

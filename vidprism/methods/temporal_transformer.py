@@ -35,9 +35,7 @@ class Layer(nn.Module):
         """(B, T, D) -> (B, T, D)."""
         # H heads of width K = D / H; written out because the fused attention kernels have no vmap rule on
         # every platform
-        q_BHTK, k_BHTK, v_BHTK = (
-            self.qkv(self.norm1(x_BTD)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        )
+        q_BHTK, k_BHTK, v_BHTK = self.qkv(self.norm1(x_BTD)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         weights_BHTT = (q_BHTK @ k_BHTK.mT * q_BHTK.shape[-1] ** -0.5).softmax(dim=-1)
         x_BTD = x_BTD + self.out((weights_BHTT @ v_BHTK).transpose(1, 2).flatten(2))
         return x_BTD + self.ffn(self.norm2(x_BTD))

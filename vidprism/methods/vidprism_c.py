@@ -32,9 +32,7 @@ def default_rates(n_frames: int) -> list[int]:
     """
     rates = [rate for rate in RATES if n_frames % rate == 0]
     if not rates:
-        raise ConfigError(
-            f"none of the rates {RATES} divides clips of {n_frames} frames; give `rates` in params.yaml"
-        )
+        raise ConfigError(f"none of the rates {RATES} divides clips of {n_frames} frames; give `rates` in params.yaml")
     return rates
 
 

@@ -112,9 +112,7 @@ class Pooling(nn.Module):
     def __init__(self, rate: int, kind: str) -> None:
         super().__init__()
         self.rate = rate
-        self.pool = {"hard": lambda x: x[:, :, 0], "avg": lambda x: x.mean(2), "max": lambda x: x.amax(2)}[
-            kind
-        ]
+        self.pool = {"hard": lambda x: x[:, :, 0], "avg": lambda x: x.mean(2), "max": lambda x: x.amax(2)}[kind]
 
     def forward(self, x_BTD: Tensor) -> tuple[Tensor, None]:
         """(B, T, D) -> the stream (B, W, D); there are no scores to rank."""

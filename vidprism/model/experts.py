@@ -33,9 +33,7 @@ class Attention(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         if dim % heads:
-            raise ValueError(
-                f"{heads} heads do not divide the width {dim}; set the switch heads to a divisor of it"
-            )
+            raise ValueError(f"{heads} heads do not divide the width {dim}; set the switch heads to a divisor of it")
         self.heads = heads
         self.in_proj = nn.Linear(dim, 3 * dim)  # rows: query, key, value
         self.out_proj = nn.Linear(dim, dim)
@@ -57,9 +55,7 @@ class Attention(nn.Module):
         the same function without a projection of every token.
         """
         wq_HKD, wk_HKD, wv_HKD = self.in_proj.weight.unflatten(0, (3, self.heads, -1)).unbind(0)
-        bq_HK, _, bv_HK = self.in_proj.bias.unflatten(0, (3, self.heads, -1)).unbind(
-            0
-        )  # softmax ignores the key's
+        bq_HK, _, bv_HK = self.in_proj.bias.unflatten(0, (3, self.heads, -1)).unbind(0)  # softmax ignores the key's
         q_HK = (wq_HKD @ q_1D.T).squeeze(-1) + bq_HK
         folded_HD = (q_HK.unsqueeze(1) @ wk_HKD).squeeze(1) * q_HK.shape[-1] ** -0.5
         attention_BHT = F.linear(x_BTD, folded_HD).softmax(1).transpose(1, 2)
@@ -107,9 +103,7 @@ class Expert(nn.Module):
         if self.pos_emb == "sin":
             return sinusoids(n_tokens, dim, self.rate).to(x_BTD)
         if n_tokens > MAX_TOKENS:
-            raise ValueError(
-                f"{n_tokens} tokens but {MAX_TOKENS} learned positions; use pos_emb=sin, or fewer frames"
-            )
+            raise ValueError(f"{n_tokens} tokens but {MAX_TOKENS} learned positions; use pos_emb=sin, or fewer frames")
         return self.positions_TD[:n_tokens]
 
 

@@ -37,9 +37,7 @@ class Gates(nn.Module):
     def forward(self, streams_BTD: Sequence[Tensor]) -> Tensor:
         """Streams (B, T_i, D) -> scores (B, P) in [0, 1]."""
         g = [x_BTD.mean(1) for x_BTD in streams_BTD]  # Eq. 8
-        g_PBD = torch.stack(
-            [torch.cat((g[i], g[j]), -1) for i, j in zip(self.first, self.second, strict=True)]
-        )
+        g_PBD = torch.stack([torch.cat((g[i], g[j]), -1) for i, j in zip(self.first, self.second, strict=True)])
         hidden_PBH = F.relu(g_PBD @ self.w1_PDH + self.b1_PH.unsqueeze(1))
         return torch.sigmoid((hidden_PBH @ self.w2_PH.unsqueeze(-1)).squeeze(-1).T + self.b2_P)  # Eq. 9
 
@@ -113,8 +111,7 @@ class DBI(nn.Module):
         pairs = list((combinations if gate_pairs == "pair" else permutations)(range(len(rates)), 2))
         self.gates = Gates(dim, pairs)
         self.gate_of = {
-            link: pairs.index(link if link in pairs else link[::-1])
-            for link in permutations(range(len(rates)), 2)
+            link: pairs.index(link if link in pairs else link[::-1]) for link in permutations(range(len(rates)), 2)
         }
         self.messages = nn.ModuleDict()
         self.message_of: dict[tuple[int, int], str] = {}
@@ -123,18 +120,14 @@ class DBI(nn.Module):
             key = SHARED if slow2fast and shared_conv else f"{i}to{j}"
             self.message_of[i, j] = key
             if key not in self.messages:
-                self.messages[key] = (
-                    SlowToFast(dim, dim) if slow2fast else FastToSlow(dim, rates[j] // rates[i])
-                )
+                self.messages[key] = SlowToFast(dim, dim) if slow2fast else FastToSlow(dim, rates[j] // rates[i])
 
     def forward(self, streams_BTD: Sequence[Tensor]) -> tuple[list[Tensor], Tensor | None]:
         """Streams (B, T_i, D) -> streams after the exchange, scores (B, P) before the threshold or None."""
         if not self.links:
             return list(streams_BTD), None
         score_BP = self.gates(streams_BTD)
-        open_BP = (
-            score_BP if self.gate_scope == "sample" else score_BP.mean(0, keepdim=True)
-        ) >= self.threshold
+        open_BP = (score_BP if self.gate_scope == "sample" else score_BP.mean(0, keepdim=True)) >= self.threshold
         strength_BP = torch.where(open_BP, score_BP, torch.zeros_like(score_BP))
         out = list(streams_BTD)
         for i, j in self.links:

@@ -81,9 +81,7 @@ def _release(value: Value, source: str) -> Setting:
 
 
 _PAPER: dict[str, Setting] = {
-    "aggregation": _stated(
-        "rgsta", 'Table 5a, default row; Sec. 3.1: "merging rather than discarding information"'
-    ),
+    "aggregation": _stated("rgsta", 'Table 5a, default row; Sec. 3.1: "merging rather than discarding information"'),
     "softmax_axis": _inferred(
         "rest",
         "Eq. 6 names no axis; over the single kept frame a softmax is constantly 1, over the rest it weighs",
@@ -101,9 +99,7 @@ _PAPER: dict[str, Setting] = {
     "slow_rule": _inferred(
         "relative", 'Sec. 3.2: "any two pathways i and j"; of two rates the larger one is the slow one'
     ),
-    "gate_scope": _inferred(
-        "sample", "Eq. 8-9 define the score of one video; nothing in them refers to the batch"
-    ),
+    "gate_scope": _inferred("sample", "Eq. 8-9 define the score of one video; nothing in them refers to the batch"),
     "gate_pairs": _inferred("pair", "Eq. 9 has one score s_{i<->j}, with one MLP_{i<->j}, for a pair"),
     "accumulate": _stated("sum", 'Sec. 3.2: "accumulate the aggregated information into the target path"'),
     "shared_conv": _inferred(False, "Eq. 10 is written for a pair (i, j), as is the filter network of Eq. 9"),
@@ -113,9 +109,7 @@ _PAPER: dict[str, Setting] = {
     "heads": _release(4, f"Eq. 12 and 14: multi-head, no number; {_EXPERT}"),
     "ffn_ratio": _release(2, f"Eq. 13: no width of the hidden layer; {_EXPERT}"),
     "combination": _stated("global_attn", "Table 5c, default row; Eq. 14"),
-    "readout_norm": _inferred(
-        False, "Eq. 14-15 pass the attention's output to the classifier, without a LayerNorm"
-    ),
+    "readout_norm": _inferred(False, "Eq. 14-15 pass the attention's output to the classifier, without a LayerNorm"),
     "div": _inferred(
         "expert_cos2",
         'Eq. 19 minimises D to "maximise the distance" and does not give D; a squared cosine is least at 0',
@@ -141,9 +135,7 @@ _RELEASED: dict[str, Setting] = {
         "window", f"{_RGSTA}: softmax over the window, its kept column divided by itself plus 1e-6"
     ),
     "slow_rule": _release("rate8", f"{_DBI}: slow is a rate of at least 8, and only slow and fast exchange"),
-    "gate_scope": _release(
-        "batch_mean", f"{_DBI}: the mean score of the batch is held against the threshold"
-    ),
+    "gate_scope": _release("batch_mean", f"{_DBI}: the mean score of the batch is held against the threshold"),
     "gate_pairs": _release("directed", f"{_DBI}: one MLP for each ordered pair"),
     "accumulate": _release("last", f"{_DBI}: each message overwrites the one before"),
     "shared_conv": _release(True, f"{_DBI}: one 1x1 convolution serves all slow-to-fast messages"),
@@ -152,9 +144,7 @@ _RELEASED: dict[str, Setting] = {
     "div": _release(
         "sample_1mcos", "released code, utils/model_utils.py: 1 - cos over pairs of videos instead of experts"
     ),
-    "lambda_text": _release(
-        0.01, f"{_TRAIN}: a fifth loss, cross-entropy over the cosines to the class texts"
-    ),
+    "lambda_text": _release(0.01, f"{_TRAIN}: a fifth loss, cross-entropy over the cosines to the class texts"),
 }
 
 PRESETS: dict[str, dict[str, Setting]] = {
@@ -165,9 +155,7 @@ PRESETS: dict[str, dict[str, Setting]] = {
 
 def differences() -> list[str]:
     """The switches whose value differs between the two readings, in the order of the equations."""
-    return [
-        name for name, setting in PRESETS["paper"].items() if setting.value != PRESETS["released"][name].value
-    ]
+    return [name for name, setting in PRESETS["paper"].items() if setting.value != PRESETS["released"][name].value]
 
 
 def resolve(reading: str, switches: Mapping[str, Any]) -> dict[str, Value]:
@@ -197,11 +185,7 @@ def _checked(name: str, value: Any) -> Value:
         return value
     low, high = RANGES[name]
     integer = name in ("heads", "ffn_ratio")
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int if integer else (int, float))
-        or not low <= value <= high
-    ):
+    if isinstance(value, bool) or not isinstance(value, int if integer else (int, float)) or not low <= value <= high:
         kind = "an integer" if integer else "a number"
         also = f" or '{PER_WINDOW}'" if name == "delta" else ""
         raise ValueError(f"switch {name}: {value!r} is not {kind} between {low:g} and {high:g}{also}")

@@ -44,9 +44,7 @@ def convert(state: Mapping[str, Tensor], head: VidPrismHead) -> dict[str, Tensor
         ValueError: a parameter is missing, unknown or of another shape.
     """
     own = head.state_dict()
-    names = {
-        name: _released_name(name, len(head.rates)) for name in own if not name.startswith("interaction.")
-    }
+    names = {name: _released_name(name, len(head.rates)) for name in own if not name.startswith("interaction.")}
     shapes = {theirs: own[ours].shape for ours, theirs in names.items()}
     shapes["mote.readout_gate.global_query"] = torch.Size((1, 1, head.dim))
     _check(state, shapes | _interaction_shapes(head))
@@ -56,9 +54,7 @@ def convert(state: Mapping[str, Tensor], head: VidPrismHead) -> dict[str, Tensor
 
 def _released_name(name: str, n_experts: int) -> str:
     prefixes = _PREFIXES | {
-        ours.format(i=i): theirs.format(i=i)
-        for i in range(n_experts)
-        for ours, theirs in _STREAM_PREFIXES.items()
+        ours.format(i=i): theirs.format(i=i) for i in range(n_experts) for ours, theirs in _STREAM_PREFIXES.items()
     }
     ours = next(prefix for prefix in prefixes if name.startswith(prefix))
     return prefixes[ours] + name.removeprefix(ours).removesuffix("_1D")
@@ -105,9 +101,7 @@ def _interaction(state: Mapping[str, Tensor], head: VidPrismHead) -> dict[str, T
             converted[f"{message}.weight"] = state[f"{_DBI}slow2fast.proj.weight"].squeeze(2)
             converted[f"{message}.bias"] = state[f"{_DBI}slow2fast.proj.bias"]
         else:
-            converted[f"{message}.weight_DKD"] = state[
-                f"{_DBI}fast2slow_ops.{i}->{j}.tconv.weight"
-            ].transpose(1, 2)
+            converted[f"{message}.weight_DKD"] = state[f"{_DBI}fast2slow_ops.{i}->{j}.tconv.weight"].transpose(1, 2)
     return {f"interaction.{name}": tensor for name, tensor in converted.items()}
 
 

@@ -62,16 +62,12 @@ class VidPrismHead(nn.Module):
             D.
     """
 
-    def __init__(
-        self, dim: int, n_classes: int, rates: Sequence[int], reading: str = "paper", **switches: Any
-    ) -> None:
+    def __init__(self, dim: int, n_classes: int, rates: Sequence[int], reading: str = "paper", **switches: Any) -> None:
         super().__init__()
         self.dim, self.n_classes, self.rates = dim, n_classes, _checked_rates(rates)
         self.reading, self.switches = reading, resolve(reading, switches)
         s = self.switches
-        self.loss_weights: dict[str, float] = {
-            k: float(s[f"lambda_{k}"]) for k in ("rank", "div", "gate", "text")
-        }
+        self.loss_weights: dict[str, float] = {k: float(s[f"lambda_{k}"]) for k in ("rank", "div", "gate", "text")}
         self.diversity = DIVERSITY[s["div"]]
         rgsta = _pick(s, "softmax_axis delta alpha tau score_norm straight_through")
         self.aggregators = nn.ModuleList(
@@ -133,9 +129,7 @@ class VidPrismHead(nn.Module):
                 "rgsta": dict(zip(self.rates, rgsta, strict=True)),
                 "dbi": dict(zip(self.rates, exchanged, strict=True)),
                 "experts": dict(zip(self.rates, outputs, strict=True)),
-                "attention": {
-                    rate: attn.mean(1) for rate, (_, attn) in zip(self.rates, processed, strict=True)
-                },
+                "attention": {rate: attn.mean(1) for rate, (_, attn) in zip(self.rates, processed, strict=True)},
                 "readout": readout_BT,
                 "gates": None if score_BP is None else self.interaction.score_matrix(score_BP),
             }
@@ -184,9 +178,7 @@ def _checked_rates(rates: Sequence[int]) -> tuple[int, ...]:
     rates = tuple(rates)
     increasing = all(a < b for a, b in pairwise(rates))
     if not rates or not increasing or not all(isinstance(r, int) and r >= 1 for r in rates):
-        raise ValueError(
-            f"rates must be strictly increasing positive integers such as (2, 4, 8), not {rates}"
-        )
+        raise ValueError(f"rates must be strictly increasing positive integers such as (2, 4, 8), not {rates}")
     return rates
 
 

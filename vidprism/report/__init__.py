@@ -82,9 +82,7 @@ def write_readings(config: Config) -> Path:
     }
     _write(
         target,
-        render(
-            "readings", config, version=version, home="../../index.html", here="", title="Readings", **context
-        ),
+        render("readings", config, version=version, home="../../index.html", here="", title="Readings", **context),
     )
     return target
 

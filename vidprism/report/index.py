@@ -97,9 +97,7 @@ def build(config: Config) -> Index:
         links=tuple((f"table{n}.html", f"Table {n}: {paper.TITLES[n]}") for n in numbers),
         groups=tuple(_group(config, group, found) for group, found in records.items() if found),
         accounts=tuple(_accounts(config, [r for found in records.values() for r in found.values()])),
-        searches=tuple(
-            search for method in _searched(config) if (search := _search(config, method)) is not None
-        ),
+        searches=tuple(search for method in _searched(config) if (search := _search(config, method)) is not None),
         world=world.read(config),
         not_flat=tuple(_not_flat(records)),
     )
@@ -107,9 +105,7 @@ def build(config: Config) -> Index:
 
 def _group(config: Config, group: str, found: dict[str, Record]) -> Group:
     done = [record for record in found.values() if record["status"] == MEASURED]
-    missing = tuple(
-        (key, record.get("reason", "")) for key, record in found.items() if record["status"] != MEASURED
-    )
+    missing = tuple((key, record.get("reason", "")) for key, record in found.items() if record["status"] != MEASURED)
     chosen = [row for row in rows(config, group).values() if row.track == config.profile.protocol.track]
     return Group(
         TITLES[group],

@@ -93,9 +93,7 @@ def _facts(record: Record) -> tuple[tuple[str, str], ...]:
 
 def _search(search: dict[str, Any]) -> str:
     trials = search["trials"]
-    return (
-        f"{search['space']} {search['chosen']}, best of {len(trials)} on {search['split']} ({pairs(trials)})"
-    )
+    return f"{search['space']} {search['chosen']}, best of {len(trials)} on {search['split']} ({pairs(trials)})"
 
 
 def _cell(run: str, cell: Cell) -> CellPanel:

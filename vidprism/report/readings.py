@@ -80,13 +80,10 @@ def build(config: Config) -> Readings:
         preset=_changes(records, preset, columns),
         methods=_between_methods(config),
         others=tuple(
-            (f"{key} ({ablations.describe(variants[key])})", _changes(records, key, columns))
-            for key in others
+            (f"{key} ({ablations.describe(variants[key])})", _changes(records, key, columns)) for key in others
         ),
         agreeing=tuple((name, setting) for name, setting in paper.items() if name not in differing),
-        lines=tuple(
-            ablations.line(config, columns, None, key, records) for key in [*shown, *others] if key in records
-        ),
+        lines=tuple(ablations.line(config, columns, None, key, records) for key in [*shown, *others] if key in records),
     )
 
 

@@ -72,14 +72,10 @@ def read(config: Config) -> World | None:
     try:
         datasets = tuple(_dataset(config, name, found) for name in found["zero_shot"])
         pairs = tuple(_pair(config, pair) for pair in found["pairs"])
-        plain = {
-            name: value for name, value in found["pretraining"].items() if not isinstance(value, dict | list)
-        }
+        plain = {name: value for name, value in found["pretraining"].items() if not isinstance(value, dict | list)}
     except (KeyError, TypeError) as error:
         raise ResultsError(f"{path(config)} lacks {error}; delete the file and run `dvc repro`") from error
-    return World(
-        tuple((name.replace("_", " "), str(value)) for name, value in plain.items()), datasets, pairs
-    )
+    return World(tuple((name.replace("_", " "), str(value)) for name, value in plain.items()), datasets, pairs)
 
 
 def _dataset(config: Config, name: str, found: dict[str, Any]) -> Dataset:

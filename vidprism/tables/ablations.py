@@ -72,9 +72,7 @@ def _blocks(config: Config, number: int) -> list[Block]:
     parts = list(dict.fromkeys(row.labels["part"] for row in printed_rows))
     return [
         entries.add_signs(
-            _block(
-                config, number, part, [r for r in printed_rows if r.labels["part"] == part], expected, records
-            )
+            _block(config, number, part, [r for r in printed_rows if r.labels["part"] == part], expected, records)
         )
         for part in parts
     ]

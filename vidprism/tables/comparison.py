@@ -21,8 +21,7 @@ def table1(config: Config) -> list[Block]:
     """
     p, dataset = config.profile, config.profile.closed_set.dataset
     columns = tuple(
-        Column(dataset, None, m, heading(p, dataset), h, m)
-        for m, h in (("top1", "Top-1 (%)"), ("top5", "Top-5 (%)"))
+        Column(dataset, None, m, heading(p, dataset), h, m) for m, h in (("top1", "Top-1 (%)"), ("top5", "Top-5 (%)"))
     )
     records, expected = results.load(config, "closed_set"), rows(config, "closed_set")
     claimed, lines = set(), []
@@ -31,11 +30,7 @@ def table1(config: Config) -> list[Block]:
         row = next((r for r in expected.values() if _identity(config, r) == wanted), None)
         claimed |= {row.key} if row else set()
         lines.append(_table1_line(config, columns, printed, row, records))
-    lines += [
-        _table1_line(config, columns, None, row, records)
-        for key, row in expected.items()
-        if key not in claimed
-    ]
+    lines += [_table1_line(config, columns, None, row, records) for key, row in expected.items() if key not in claimed]
     sizes = list(dict.fromkeys(line.contest for line in lines))
     lines.sort(key=lambda line: sizes.index(line.contest))
     headings = tuple(("Kinetics-400", h) for h in ("Top-1", "Top-5", "GFLOPs"))
@@ -65,11 +60,7 @@ def _table1_line(
     size = printed.labels["size"] if printed else config.profile.backbones[row.backbone].size
     line = _line(config, columns, printed, row, records, ["top1", "top5", "gflops"])
     section = f"{size}: {printed.labels['section'] if printed else EXTRA_SECTION}"
-    inputs = (
-        "×".join(printed.labels[k] for k in ("frames", "crops", "clips"))
-        if printed
-        else f"{row.frames} frames"
-    )
+    inputs = "×".join(printed.labels[k] for k in ("frames", "crops", "clips")) if printed else f"{row.frames} frames"
     return replace(
         line,
         section=section,
@@ -107,9 +98,7 @@ def table2(config: Config) -> list[Block]:
     main = {row.method: row for row in expected.values() if row.track == p.protocol.track}
     known = {printed.run for printed in printed_rows}
     lines = [
-        replace(
-            _line(config, columns, printed, main.get(printed.run), records), section=printed.labels["section"]
-        )
+        replace(_line(config, columns, printed, main.get(printed.run), records), section=printed.labels["section"])
         for printed in printed_rows
     ]
     lines += [
@@ -177,6 +166,4 @@ def _unmeasured(printed: PublishedRow) -> Entry:
     if not printed.run:
         return Entry(REPORTED)
     size = printed.labels.get("size")
-    return Entry(
-        NOT_RUN, f"no {printed.run}{f' on ViT-{size} with these frames' if size else ''} in this profile"
-    )
+    return Entry(NOT_RUN, f"no {printed.run}{f' on ViT-{size} with these frames' if size else ''} in this profile")

@@ -98,9 +98,7 @@ def _with_sign(entry: Entry, default: Entry, printed: Published, printed_default
         return entry
     effect = compare(entry, default)
     paper = int(np.sign(round(printed.value - printed_default.value, 6)))
-    agreement = {1: "agrees", -1: "opposite", 0: "agrees" if paper == effect.sign else "differs"}[
-        paper * effect.sign
-    ]
+    agreement = {1: "agrees", -1: "opposite", 0: "agrees" if paper == effect.sign else "differs"}[paper * effect.sign]
     return replace(entry, sign=Sign(paper, effect.sign, agreement if effect.separable else "not separable"))
 
 
@@ -118,7 +116,5 @@ def published(
     panel = []
     for name, mean in zip(names, means, strict=True):
         value = row.numbers.get(name)  # none for a dataset or a K that the paper has no column for
-        panel.append(
-            Published(value, name in row.bold, None if generated or None in (mean, value) else mean - value)
-        )
+        panel.append(Published(value, name in row.bold, None if generated or None in (mean, value) else mean - value))
     return tuple(panel)

@@ -12,9 +12,7 @@ GROUP_OF_TABLE = {1: "closed_set", 2: "few_shot", 3: "ablations", 4: "ablations"
 def setting(config: Config, number: int) -> tuple[tuple[str, str], ...]:
     """(name, value) pairs that say what the measured numbers of table `number` were measured in."""
     group = GROUP_OF_TABLE[number]
-    return describe(
-        config, [row for row in rows(config, group).values() if row.track == config.profile.protocol.track]
-    )
+    return describe(config, [row for row in rows(config, group).values() if row.track == config.profile.protocol.track])
 
 
 def describe(config: Config, chosen: list[Row]) -> tuple[tuple[str, str], ...]:

@@ -52,9 +52,7 @@ def train_row(config: Config, row: Row) -> dict[str, Any]:
             folder / "weights.safetensors",
         )
         save(folder / "scores.npz", {cell.key: _scores(cell) for cell in trained})
-        (folder / "record.json").write_text(
-            json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8"
-        )
+        (folder / "record.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return record
 
 
@@ -74,9 +72,7 @@ class TrainedCell:
         return cell_key(self.dataset, self.shots)
 
 
-def train_cell(
-    config: Config, row: Row, choice: dict[str, Any], dataset: str, shots: int | None
-) -> TrainedCell:
+def train_cell(config: Config, row: Row, choice: dict[str, Any], dataset: str, shots: int | None) -> TrainedCell:
     """Train all repeats of one cell of a row and score the test videos.
 
     Raises:
@@ -148,8 +144,7 @@ def _record(config: Config, row: Row, choice: dict[str, Any], trained: list[Trai
     first = trained[0]
     device, world_size = first.outcome.devices
     train = {
-        name: getattr(first.job.recipe, name)
-        for name in ("updates", "batch_size", "lr", "weight_decay", "warmup")
+        name: getattr(first.job.recipe, name) for name in ("updates", "batch_size", "lr", "weight_decay", "warmup")
     }
     return {
         "schema": SCHEMA,

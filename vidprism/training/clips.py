@@ -15,9 +15,7 @@ from torch import Tensor
 from vidprism import backbones, datasets, encoding, manifest, paths, video
 from vidprism.config import Config, ConfigError
 
-CACHE_BYTES = (
-    2 * 2**30
-)  # decoded clips kept in memory; beyond it videos are decoded again when they are needed
+CACHE_BYTES = 2 * 2**30  # decoded clips kept in memory; beyond it videos are decoded again when they are needed
 
 
 class VideoInputs:
@@ -89,9 +87,7 @@ class VideoInputs:
     def text(self, prompt_set: str) -> Tensor:
         """L2-normalised class texts (C, D)."""
         if prompt_set not in self.protocol.prompt_sets:
-            raise ConfigError(
-                f"protocol.prompt_sets in params.yaml has no '{prompt_set}'; run the search stages again"
-            )
+            raise ConfigError(f"protocol.prompt_sets in params.yaml has no '{prompt_set}'; run the search stages again")
         return torch.from_numpy(self.texts[self.protocol.prompt_sets.index(prompt_set)])
 
     def _try(self, split: str, position: int) -> None:

@@ -21,9 +21,7 @@ from vidprism.training.jobs import Job, Outcome, class_means
 from vidprism.training.optimizer import AdamW
 from vidprism.training.recipe import LOG_EVERY, Recipe, batch_order, check_finite, parameter_groups
 
-VIDEOS_PER_CHUNK = (
-    128  # scored at once: bounds the memory (batch-wide gates, `gate_scope: batch_mean`, see one chunk)
-)
+VIDEOS_PER_CHUNK = 128  # scored at once: bounds the memory (batch-wide gates, `gate_scope: batch_mean`, see one chunk)
 
 
 def run(job: Job, inputs: Inputs) -> Outcome:
@@ -43,10 +41,7 @@ def run(job: Job, inputs: Inputs) -> Outcome:
         if experts_RNE is not None:
             used = [np.isin(union, chosen.positions) for chosen in job.training]
             usage_RCE = np.stack(
-                [
-                    class_means(e[u], labels_N[u], inputs.n_classes)
-                    for e, u in zip(experts_RNE, used, strict=True)
-                ]
+                [class_means(e[u], labels_N[u], inputs.n_classes) for e, u in zip(experts_RNE, used, strict=True)]
             )
     readable = np.flatnonzero(inputs.usable(job.split))
     logits_RNVC, experts_RNE = stack.predict(lambda at: inputs.read(job.split, readable[at]), len(readable))
@@ -85,33 +80,23 @@ class Stack:
     ) -> Tensor:
         return functional_call(_Objective(self.module), _prefixed(parameters, buffers), (x_BTD, labels_B))
 
-    def predict(
-        self, read: Callable[[np.ndarray], np.ndarray], n: int
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+    def predict(self, read: Callable[[np.ndarray], np.ndarray], n: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Score `n` videos with every repeat; `read` gives the features (n, V, T, D) of some of them.
 
         Returns:
             Logits (R, N, V, C) float32 and expert weights (R, N, E), the mean over views, or None.
         """
 
-        def forward(
-            parameters: dict[str, Tensor], buffers: dict[str, Tensor], x_BTD: Tensor
-        ) -> tuple[Tensor, ...]:
+        def forward(parameters: dict[str, Tensor], buffers: dict[str, Tensor], x_BTD: Tensor) -> tuple[Tensor, ...]:
             output = functional_call(self.module, (parameters, buffers), (x_BTD,))
-            return (
-                (output.logits,) if output.expert_weights is None else (output.logits, output.expert_weights)
-            )
+            return (output.logits,) if output.expert_weights is None else (output.logits, output.expert_weights)
 
         self.module.eval()
         logits, experts = [], []
         with torch.no_grad():
             for start in range(0, n, VIDEOS_PER_CHUNK):
-                x_NVTD = torch.from_numpy(read(np.arange(start, min(start + VIDEOS_PER_CHUNK, n)))).to(
-                    self.device
-                )
-                scored = vmap(forward, in_dims=(0, 0, None))(
-                    self.parameters, self.buffers, x_NVTD.flatten(0, 1)
-                )
+                x_NVTD = torch.from_numpy(read(np.arange(start, min(start + VIDEOS_PER_CHUNK, n)))).to(self.device)
+                scored = vmap(forward, in_dims=(0, 0, None))(self.parameters, self.buffers, x_NVTD.flatten(0, 1))
                 views = [s.unflatten(1, x_NVTD.shape[:2]).float().cpu().numpy() for s in scored]
                 logits.append(views[0])
                 experts += [views[1].mean(axis=2)] if len(views) > 1 else []

@@ -98,9 +98,7 @@ def class_means(values_NE: np.ndarray, labels_N: np.ndarray, n_classes: int) -> 
     return means
 
 
-def plan(
-    config: Config, method: str, chosen: float | str, updates: int, batch_size: int
-) -> tuple[Recipe, str]:
+def plan(config: Config, method: str, chosen: float | str, updates: int, batch_size: int) -> tuple[Recipe, str]:
     """The recipe and the prompt set of a method, given what a search chose: a learning rate, or a prompt set
     if it is not trained.
 
@@ -109,7 +107,5 @@ def plan(
     train, protocol = config.profile.train, config.profile.protocol
     if not methods.load(method).TRAINED:
         return Recipe(0, batch_size, 0.0, 0.0, 0.0), str(chosen)
-    recipe = Recipe(
-        updates, batch_size, float(chosen), train.weight_decay, train.warmup, train.backbone_lr_scale
-    )
+    recipe = Recipe(updates, batch_size, float(chosen), train.weight_decay, train.warmup, train.backbone_lr_scale)
     return recipe, protocol.prompt_sets[-1]

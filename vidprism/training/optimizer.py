@@ -35,9 +35,7 @@ class AdamW:
         for group in self.groups:
             used = [p for p in group["params"] if p.grad is not None]
             first, second, steps = (
-                (list(part) for part in zip(*(self.state[p] for p in used), strict=True))
-                if used
-                else ([], [], [])
+                (list(part) for part in zip(*(self.state[p] for p in used), strict=True)) if used else ([], [], [])
             )
             adamw(
                 used,

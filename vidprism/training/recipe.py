@@ -73,9 +73,7 @@ def batch_order(n: int, batch_size: int, updates: int, seed: int) -> np.ndarray:
     """
     generator = torch.Generator().manual_seed(seed)
     passes = math.ceil(updates * batch_size / n)
-    order = [torch.randperm(n, generator=generator) for _ in range(passes)] or [
-        torch.empty(0, dtype=torch.int64)
-    ]
+    order = [torch.randperm(n, generator=generator) for _ in range(passes)] or [torch.empty(0, dtype=torch.int64)]
     return torch.cat(order)[: updates * batch_size].view(updates, batch_size).numpy()
 
 

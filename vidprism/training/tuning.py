@@ -55,9 +55,7 @@ class Clips(Dataset):
         return len(self.positions)
 
     def __getitem__(self, i: int) -> tuple[Tensor, int]:
-        return torch.from_numpy(self.inputs.read("train", self.positions[i : i + 1])[0, 0]), int(
-            self.labels[i]
-        )
+        return torch.from_numpy(self.inputs.read("train", self.positions[i : i + 1])[0, 0]), int(self.labels[i])
 
 
 def run(job: Job, inputs: VideoInputs) -> Outcome:
@@ -86,9 +84,7 @@ def accelerator() -> Accelerator:
     recipe's.
     """
     precision = "bf16" if torch.cuda.is_available() else "no"
-    return Accelerator(
-        mixed_precision=precision, dataloader_config=DataLoaderConfiguration(split_batches=True)
-    )
+    return Accelerator(mixed_precision=precision, dataloader_config=DataLoaderConfiguration(split_batches=True))
 
 
 def _repeat(job: Job, inputs: VideoInputs, model: EndToEnd, i: int, readable: np.ndarray) -> Outcome:
@@ -135,9 +131,7 @@ def fit(
     engine = accelerator()
     wrapped, prepared, loader = engine.prepare(model.train(), optimizer, loader)
     history: list[Tensor] = []
-    for step, (frames, labels) in enumerate(
-        tqdm(loader, desc=f"{where}, repeat {seed}", leave=False, mininterval=1.0)
-    ):
+    for step, (frames, labels) in enumerate(tqdm(loader, desc=f"{where}, repeat {seed}", leave=False, mininterval=1.0)):
         loss = wrapped(frames, labels)
         prepared.zero_grad()
         engine.backward(loss)
@@ -161,17 +155,11 @@ def predict(
     logits, experts = [], []
     with torch.no_grad():
         for start in range(0, len(positions), VIDEOS_PER_CHUNK):
-            clips_NVTSS3 = torch.from_numpy(
-                inputs.read(split, positions[start : start + VIDEOS_PER_CHUNK])
-            ).to(device)
+            clips_NVTSS3 = torch.from_numpy(inputs.read(split, positions[start : start + VIDEOS_PER_CHUNK])).to(device)
             output = model(clips_NVTSS3.flatten(0, 1))
             logits.append(output.logits.unflatten(0, clips_NVTSS3.shape[:2]).float().cpu().numpy())
             if output.expert_weights is not None:
                 experts.append(
-                    output.expert_weights.unflatten(0, clips_NVTSS3.shape[:2])
-                    .mean(dim=1)
-                    .float()
-                    .cpu()
-                    .numpy()
+                    output.expert_weights.unflatten(0, clips_NVTSS3.shape[:2]).mean(dim=1).float().cpu().numpy()
                 )
     return np.concatenate(logits), np.concatenate(experts) if experts else None

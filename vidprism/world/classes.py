@@ -40,10 +40,7 @@ def _motion(name: str, motion: str, categories: tuple[str, ...] = tuple(SHAPES))
 
 _UCF101 = (
     *(_appearance(shape.capitalize(), shape, shape) for shape in SHAPES),
-    *(
-        _appearance(f"Handwritten{digit.capitalize()}", f"handwritten {digit}", digit)
-        for digit in ("three", "seven")
-    ),
+    *(_appearance(f"Handwritten{digit.capitalize()}", f"handwritten {digit}", digit) for digit in ("three", "seven")),
 )
 
 _HMDB51 = (
@@ -121,9 +118,7 @@ def counterparts(classes: tuple[ActionClass, ...], change: str) -> dict[str, str
     for c in classes:
         content = (c.categories, c.colours, frozenset(getattr(MOTIONS[m], change) for m in c.motions))
         if content not in by_content:
-            raise ValueError(
-                f"class '{c.name}' has no counterpart under {change}; add the class it turns into"
-            )
+            raise ValueError(f"class '{c.name}' has no counterpart under {change}; add the class it turns into")
         if by_content[content] != c.name:
             pairs[c.name] = by_content[content]
     return pairs

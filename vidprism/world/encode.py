@@ -22,9 +22,7 @@ class Container:
 # good quality throughout: frames that fade with their distance from a key frame would give away the direction
 # of time
 MPEG4_AVI = Container("avi", "mpeg4", 25, {"qmin": "2", "qmax": "2", "b": "4000000"})
-VP9_WEBM = Container(
-    "webm", "libvpx-vp9", 12, {"deadline": "realtime", "cpu-used": "8", "crf": "24", "b": "0"}
-)
+VP9_WEBM = Container("webm", "libvpx-vp9", 12, {"deadline": "realtime", "cpu-used": "8", "crf": "24", "b": "0"})
 H264_MP4 = Container("mp4", "libx264", 25, {"preset": "ultrafast", "crf": "18"})
 
 

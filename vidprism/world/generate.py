@@ -63,9 +63,7 @@ def fingerprint(world: WorldConfig) -> str:
     folder = Path(__file__).parent
     for file in sorted(folder.rglob("*.py"), key=lambda f: f.relative_to(folder).as_posix()):
         digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    digest.update(
-        json.dumps({k: v for k, v in asdict(world).items() if k != "processes"}, sort_keys=True).encode()
-    )
+    digest.update(json.dumps({k: v for k, v in asdict(world).items() if k != "processes"}, sort_keys=True).encode())
     return digest.hexdigest()
 
 
@@ -78,9 +76,7 @@ def tiny(
 
     `changes` are fields of WorldConfig. Returns the content of each ``world.json``.
     """
-    small = WorldConfig(
-        train_per_class=3, test_per_dataset=4, frames_min=32, frames_max=34, classes=2, processes=1
-    )
+    small = WorldConfig(train_per_class=3, test_per_dataset=4, frames_min=32, frames_max=34, classes=2, processes=1)
     return {name: generate(name, Path(out) / name, replace(small, **changes)) for name in datasets}
 
 
@@ -98,9 +94,7 @@ def _clear(out: Path) -> None:
     if not out.exists() or not any(out.iterdir()):
         return
     if not (out / _MARK).is_file() or not json.loads((out / _MARK).read_text()).get("generated"):
-        raise FileExistsError(
-            f"{out} holds files that were not generated; move them away or generate somewhere else"
-        )
+        raise FileExistsError(f"{out} holds files that were not generated; move them away or generate somewhere else")
     for name in ("annotations", "videos"):
         shutil.rmtree(out / name, ignore_errors=True)
 

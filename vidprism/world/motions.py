@@ -52,9 +52,7 @@ def _slide(u: np.ndarray, rng: np.random.Generator, across: tuple[str, str]) -> 
     rest, reach = _still(u, rng), rng.uniform(0.4, 0.6)
     along = -reach + 2 * reach * _progress(u, rng)
     side = getattr(rest, across[1]) + rng.uniform(-0.15, 0.15) * (u - 0.5)
-    return Track(
-        **{across[0]: along, across[1]: side}, radius=rest.radius, angle=rest.angle, alpha=rest.alpha
-    )
+    return Track(**{across[0]: along, across[1]: side}, radius=rest.radius, angle=rest.angle, alpha=rest.alpha)
 
 
 def _slide_right(u: np.ndarray, rng: np.random.Generator) -> Track:

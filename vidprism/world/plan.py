@@ -16,9 +16,7 @@ from vidprism.world.render import Instance, make_instance
 
 GROUPS_TEST = tuple(range(1, 8))  # as in UCF-101's first split
 GROUPS_TRAIN = tuple(range(8, 26))
-GROUP_EXTRA = (
-    26  # videos a dataset has beside its labelled ones: unused (HMDB-51) or without a label (SSv2, Kinetics)
-)
+GROUP_EXTRA = 26  # videos a dataset has beside its labelled ones: unused (HMDB-51) or without a label (SSv2, Kinetics)
 
 
 GROUPED = ("ucf101", "hmdb51")
@@ -77,9 +75,7 @@ def _spread(dataset: str, action: ActionClass, split: str, groups: tuple[int, ..
 def subject(clip: Clip, seed: int) -> tuple[str, str, str]:
     """Category, colour and texture of a clip's object and background."""
     rng = stream(seed, "subject", *clip.source)
-    return tuple(
-        str(rng.choice(options)) for options in (clip.action.categories, clip.action.colours, TEXTURES)
-    )
+    return tuple(str(rng.choice(options)) for options in (clip.action.categories, clip.action.colours, TEXTURES))
 
 
 def look(clip: Clip, seed: int) -> Instance:

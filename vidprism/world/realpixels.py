@@ -48,9 +48,7 @@ def photo_tile(photo: str, fold: int, pick: int) -> np.ndarray:
     columns = pixels.shape[1] // TILE_WIDTH
     tiles = [i for i in range(pixels.shape[0] // TILE_HEIGHT * columns) if _FOLD_OF_TENTH[i % 10] == fold]
     row, column = divmod(tiles[pick % len(tiles)], columns)
-    tile = pixels[
-        row * TILE_HEIGHT : (row + 1) * TILE_HEIGHT, column * TILE_WIDTH : (column + 1) * TILE_WIDTH
-    ]
+    tile = pixels[row * TILE_HEIGHT : (row + 1) * TILE_HEIGHT, column * TILE_WIDTH : (column + 1) * TILE_WIDTH]
     return tile.reshape(TILE_HEIGHT // 2, 2, TILE_WIDTH // 2, 2, 3).mean((1, 3))
 
 
@@ -59,9 +57,7 @@ def _data_folder() -> Path:
     spec = find_spec("sklearn")
     folder = Path(spec.origin).parent / "datasets" if spec and spec.origin else None
     if folder is None or not (folder / "data" / "digits.csv.gz").is_file():
-        raise FileNotFoundError(
-            "scikit-learn's bundled digits are missing; reinstall the package scikit-learn"
-        )
+        raise FileNotFoundError("scikit-learn's bundled digits are missing; reinstall the package scikit-learn")
     return folder
 
 

@@ -73,8 +73,7 @@ def draw(pool: StillPool, n: int, rng: np.random.Generator) -> tuple[np.ndarray,
     cover = coverage(pool.masks, which, place, SIZE, SIZE)
     images = composite(pool.backgrounds[behind], np.stack([shade(c, rng) for c in colours]), cover)
     captions = [
-        _caption(pool.categories[which[i]], colours[i], pool.textures[behind[i]], place, i, rng)
-        for i in range(n)
+        _caption(pool.categories[which[i]], colours[i], pool.textures[behind[i]], place, i, rng) for i in range(n)
     ]
     return images, captions
 

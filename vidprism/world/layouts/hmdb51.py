@@ -29,10 +29,7 @@ def paths(clips: list[Clip], seed: int) -> list[str]:
     """Where each clip lies under ``videos/``: film, class, and the attribute letters that HMDB-51 puts into
     its names.
     """
-    return [
-        f"{c.action.name}/{_FILMS[c.group - 1]}_{c.action.name}_f_nm_np1_fr_goo_{c.take - 1}.avi"
-        for c in clips
-    ]
+    return [f"{c.action.name}/{_FILMS[c.group - 1]}_{c.action.name}_f_nm_np1_fr_goo_{c.take - 1}.avi" for c in clips]
 
 
 def write_annotations(folder: Path, videos: list[Video]) -> None:

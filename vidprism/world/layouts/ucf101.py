@@ -30,9 +30,7 @@ def write_annotations(folder: Path, videos: list[Video]) -> None:
     (folder / "classInd.txt").write_text("".join(f"{i} {name}\n" for i, name in enumerate(names, 1)))
     videos = sorted(videos, key=lambda v: v.path)
     for split, groups in _TEST_GROUPS.items():
-        train = [
-            f"{v.path} {names.index(v.clip.action.name) + 1}\n" for v in videos if v.clip.group not in groups
-        ]
+        train = [f"{v.path} {names.index(v.clip.action.name) + 1}\n" for v in videos if v.clip.group not in groups]
         test = [f"{v.path}\n" for v in videos if v.clip.group in groups]
         (folder / f"trainlist{split:02d}.txt").write_text("".join(train))
         (folder / f"testlist{split:02d}.txt").write_text("".join(test))
