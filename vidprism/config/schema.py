@@ -31,7 +31,7 @@ class PretrainConfig:
     batch_size: int = 128
     lr: float = 2e-3
     weight_decay: float = 0.1
-    pool: int = 600
+    pool: int = 4000
     seed: int = 7
     threads: int = 2
 

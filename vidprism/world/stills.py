@@ -61,14 +61,10 @@ def make_pool(n: int, seed: int) -> StillPool:
 
 
 def draw(pool: StillPool, n: int, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
-    """`n` stills, (n, 48, 48, 3) uint8, and their captions.
-
-    They share two colours: in a batch of every colour, colour and place already tell most pictures apart, and a
-    small model never comes to learn the shapes.
-    """
+    """`n` stills, (n, 48, 48, 3) uint8, and their captions."""
     m = len(pool.masks)
     which, behind = rng.integers(0, m, n), rng.integers(0, m, n)
-    colours = [str(c) for c in rng.choice(rng.choice(list(COLOURS), 2, replace=False), n)]
+    colours = [str(c) for c in rng.choice(list(COLOURS), n)]
     place = _places(n, rng)
     cover = coverage(pool.masks, which, place, SIZE, SIZE)
     images = composite(pool.backgrounds[behind], np.stack([shade(c, rng) for c in colours]), cover)
@@ -83,17 +79,17 @@ def _places(n: int, rng: np.random.Generator) -> Track:
     x, y = rng.uniform(-0.6, 0.6, (2, n))
     angle = np.where(rng.random(n) < 0.25, rng.uniform(-np.pi, np.pi, n), rng.uniform(-0.35, 0.35, n))
     alpha = np.where(rng.random(n) < 0.03, 0.0, 1.0)
-    return Track(x, y, rng.uniform(0.3, 0.75, n), angle, alpha)
+    return Track(x, y, rng.uniform(0.3, 0.72, n), angle, alpha)
 
 
 def _caption(category: str, colour: str, texture: str, place: Track, i: int, rng: np.random.Generator) -> str:
     if place.alpha[i] == 0:
         return f"an empty {texture} background"
     noun = f"handwritten {category}" if category in DIGITS and rng.random() < 0.5 else category
-    size = ("small", "medium", "large")[int(np.searchsorted((0.45, 0.6), place.radius[i]))]
+    size = ("small", "medium", "large")[int(np.searchsorted((0.42, 0.57), place.radius[i]))]
     where = _position(place.x[i], place.y[i])
     if rng.random() < 0.85:
-        return f"a {size} {colour} {noun} at the {where}"
+        return f"a {size} {colour} {noun} at the {where} on a {texture} background"
     return _short(noun, colour, size, where, texture, rng)
 
 
