@@ -97,6 +97,7 @@ class ClosedSetConfig:
     backbones: tuple[str, ...]
     frames: tuple[int, ...]
     repeats: tuple[int, ...]
+    updates: int
 
 
 @dataclass(frozen=True)
