@@ -13,7 +13,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A module imports only from its own layer's names and from layers above it.
 LAYERS = [
     {"config"},
-    {"paths", "rows", "provenance", "prompts", "record", "metrics"},
+    {"paths", "rows", "plots", "provenance", "prompts", "record", "metrics"},
     {"execute", "stats", "paper", "world", "video", "draws", "datasets", "model", "backbones"},
     {"results", "manifest", "pretrain", "methods"},
     {"encoding", "features", "tables"},

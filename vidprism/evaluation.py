@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vidprism import metrics, paths, results
+from vidprism import metrics, paths, plots, results
 from vidprism.config import Config
 from vidprism.record import NOT_RUN, cell_key
 from vidprism.rows import Row, rows
@@ -18,7 +18,7 @@ from vidprism.scores import CellScores, load
 
 
 def evaluate(config: Config, group: str) -> dict[str, Any]:
-    """Evaluate every expected row of a group and write ``reports/results/<profile>/<group>.json``.
+    """Evaluate every expected row of a group; write its results and the points of its plots.
 
     Returns:
         The content of the file; `records` holds one record per expected row, in table order.
@@ -28,6 +28,7 @@ def evaluate(config: Config, group: str) -> dict[str, Any]:
         ResultsError: a record is damaged.
     """
     records = [evaluate_row(config, row) for row in rows(config, group).values()]
+    plots.write(config, group, records)
     return results.read_json(results.write(config, group, records))
 
 

@@ -29,6 +29,9 @@ class PooledVideos:
 def check_learned(config: Config) -> dict:
     """The facts about the profile's generated datasets.
 
+    Intervals take videos as independent; that makes them too narrow for mini-UCF and mini-HMDB, where the videos
+    of a group share one object (docs/world.md).
+
     Returns:
         zero_shot: dataset -> top1, ci95_low, ci95_high, chance, times_chance, n.
         pairs: list of {dataset, classes, zero_shot, mean_pool}, each score with `guesses`: whether 50 % lies
