@@ -133,6 +133,21 @@ def test_an_edit_reruns_what_depends_on_it(clone: Path, file: str, old: str, new
     assert not any("mean_pool" in name for name in trained)
 
 
+@pytest.mark.parametrize("notebook", ["prepare", "table"])
+def test_a_notebook_opens_as_it_is(clone: Path, tmp_path: Path, notebook: str) -> None:
+    """As in JupyterLab: a kernel of its own, started in notebooks/, default parameters, the smoke data."""
+    command = [sys.executable, "-m", "papermill", "-k", "python3", "--no-progress-bar", f"{notebook}.ipynb"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "out.ipynb")],
+        cwd=clone / "notebooks",
+        capture_output=True,
+        text=True,
+        env={**ENVIRONMENT, "PYTHONPATH": str(clone)},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert would_run(clone) == [], "running a notebook by hand changed what the pipeline made"
+
+
 def test_dvc_shows_metrics(clone: Path) -> None:
     shown = run(clone, "dvc", "metrics", "show", "--md", "--all-commits") or run(
         clone, "dvc", "metrics", "show", "--md"
