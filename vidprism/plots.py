@@ -22,9 +22,7 @@ def write(config: Config, group: str, records: Iterable[dict[str, Any]]) -> None
         for row, cell in cells
     ]
     loss = [
-        {**_place(row, cell), "update": update, "loss": value}
-        for row, cell in cells
-        for update, value in _curve(cell)
+        {**_place(row, cell), "update": update, "loss": value} for row, cell in cells for update, value in _curve(cell)
     ]
     folder = config.root_dir / "reports" / "plots" / config.profile.name / group
     _save(folder / "accuracy.csv", ["row", "dataset", "shots", "top1", "cell"], accuracy)

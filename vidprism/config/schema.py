@@ -27,7 +27,7 @@ class WorldConfig:
 class PretrainConfig:
     """Contrastive pre-training of the small CLIP on captioned stills: a budget of steps, never of seconds."""
 
-    steps: int = 900
+    steps: int = 700
     batch_size: int = 128
     lr: float = 2e-3
     weight_decay: float = 0.1
