@@ -19,6 +19,7 @@ $(ENV): requirements.lock
 	@touch $@
 
 reproduce: $(ENV)  ## run the pipeline of the profile that params.yaml chooses: all tables and reports
+	python -m tools.preflight
 	dvc repro
 
 smoke: $(ENV)  ## run the smoke profile in this checkout (data for opening the notebooks)

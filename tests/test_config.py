@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from vidprism import metrics, video
 from vidprism.config import ConfigError, find_root, load_config
+from vidprism.config.checks import CHOICES
 from vidprism.rows import row, rows
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +33,13 @@ def test_the_profile_line_chooses(tmp_path: Path) -> None:
 
 TRAIN = "  train: {updates: 20, batch_size: 16}"
 FEW_SHOT = "backbone: mini_clip, frames: 8, shots: [2]"
+PROTOCOL = "protocol: {split: 1, dev_per_class: 3, shots: [2, 4], draw_seeds: [0, 1], frames: [8, 32], n_clips: 1"
+SEARCH = "lr: [0.001, 0.003], shots: 4"
+VARIANTS = "variants: {default: {}, rates_2_4: {rates: [2, 4]}}"
+
+
+def protocol(old: str, new: str) -> tuple[str, str]:
+    return PROTOCOL, PROTOCOL.replace(old, new)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +53,62 @@ FEW_SHOT = "backbone: mini_clip, frames: 8, shots: [2]"
         ("methods:\n", "methods:\n  vidprism_d: {}\n", ["unknown method 'vidprism_d'", "vidprism_c"]),
         ("seed: 1024", "seeed: 1024", ["unknown key 'seeed'", "did you mean 'seed'"]),
         (FEW_SHOT, FEW_SHOT.replace("clip", "clop"), ["unknown backbone 'mini_clop'", "mini_clip"]),
+        ("seed: 1024", "", ["params.yaml lacks seed"]),
+        ("profile: *mini", "", ["params.yaml lacks profile"]),
+        ("profile: *mini", "profile: mini", ["must choose a profile by its anchor"]),
+        ("seed: 1024", "seed: 1.7", ["seed must be int, not 1.7"]),
+        ("seed: 1024", "seed: many", ["seed must be int, not 'many'"]),
+        ("  mean_pool: {}", "  mean_pool: 3", ["methods.mean_pool must be a mapping", "not 3"]),
+        ("  mean_pool: {}", "  mean_pool: []", ["methods.mean_pool must be a mapping"]),
+        (VARIANTS, "variants: {agg_x: 3}", ["smoke.ablations.variants.agg_x must be a mapping", "not 3"]),
+        (VARIANTS, "variants: {agg-x: {}}", ["the name 'agg-x' in smoke.ablations.variants", "[a-z0-9_]"]),
+        ("  mean_pool: {}", "  Mean.pool: {}", ["the name 'Mean.pool' in methods", "[a-z0-9_]"]),
+        (*protocol("{split", "{track: frosen, split"), ["protocol.track", "'frosen'", "did you mean 'frozen'"]),
+        (*protocol("{split", "{sampling: segment_random, split"), ["protocol.sampling", "segment_center"]),
+        (*protocol("{split", "{fusion: mean, split"), ["protocol.fusion", "known: logits, softmax"]),
+        (*protocol("{split", "{resize: nearest, split"), ["protocol.resize", "known: bicubic, bilinear"]),
+        (f"{PROTOCOL}, n_crops: 1", f"{PROTOCOL}, n_crops: 2", ["protocol.n_crops must not be 2", "known: 1, 3"]),
+        (*protocol("n_clips: 1", "n_clips: 0"), ["smoke.protocol.n_clips must be above 0, not 0"]),
+        (*protocol("shots: [2, 4]", "shots: []"), ["smoke.protocol.shots must not be empty"]),
+        (*protocol("shots: [2, 4]", "shots: [2, -4]"), ["smoke.protocol.shots must be above 0, not -4"]),
+        (*protocol("[0, 1]", "[0, -1]"), ["smoke.protocol.draw_seeds must be 0 or more, not -1"]),
+        (TRAIN, TRAIN.replace("20", "0"), ["smoke.train.updates must be above 0"]),
+        (TRAIN, TRAIN.replace("16", "0"), ["smoke.train.batch_size must be above 0"]),
+        (TRAIN, TRAIN.replace("16", "16, weight_decay: -1"), ["smoke.train.weight_decay must be 0 or more"]),
+        (SEARCH, SEARCH.replace("0.003", ".nan"), ["smoke.search.lr must be above 0, not nan"]),
+        (SEARCH, SEARCH.replace("0.003", "3e-3"), ["smoke.search.lr must be a number written like 0.001, not '3e-3'"]),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config("smoke", edited(tmp_path, old, new))
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_missing_methods_are_named(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("seed: 1\nmini: &mini {name: mini}\nprofile: *mini\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"params\.yaml lacks methods"):
+        load_config(root=tmp_path)
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("", encoding="utf-8")
+    with pytest.raises(ConfigError, match="must be a mapping"):
+        load_config(root=tmp_path)
+
+
+def test_choices_are_those_of_the_modules_that_take_them() -> None:
+    assert set(CHOICES["sampling"]) == set(video.SAMPLINGS) - {"segment_random"}
+    assert set(CHOICES["resize"]) == set(video.RESIZES)
+    assert set(CHOICES["fusion"]) == set(metrics.FUSIONS)
+
+
+def test_a_profile_says_what_its_training_reads_and_may_have_a_note(tmp_path: Path) -> None:
+    assert all(load_config(profile, ROOT).profile.reads for profile in ("smoke", "mini", "paper"))
+    noted = edited(tmp_path, "  name: smoke\n", "  name: smoke\n  note: Two minutes.\n")
+    assert load_config("smoke", noted).profile.note == "Two minutes." and load_config("smoke", ROOT).profile.note == ""
+    with pytest.raises(ConfigError, match="smoke lacks reads"):
+        load_config("smoke", edited(tmp_path, "  reads: ", "  #reads: "))
 
 
 def test_unknown_profile_group_and_row() -> None:

@@ -1,6 +1,7 @@
 """Evaluation: from scores per view to accuracies and their intervals, against values worked out by hand."""
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.metrics import top_k_accuracy_score
 from tests.synthetic_store import small_config, write_choice, write_store
 from vidprism import evaluation, metrics, paths, rows, scores, training
 from vidprism.config import Config
+from vidprism.record import ResultsError
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +111,61 @@ def test_a_run_with_other_cells_does_not_count(config: Config) -> None:
     finally:
         path.write_text(before)
     assert record["status"] == "not run" and "other cells" in record["reason"]
+
+
+@pytest.fixture
+def stored(config: Config) -> Iterator[Path]:
+    """The scores of the trained row, put back after the test."""
+    path = paths.run(config, "ablations", "default") / "scores.npz"
+    before = path.read_bytes()
+    yield path
+    path.write_bytes(before)
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [((1,), np.nan), ((0, 5), np.nan), ((0, 5, 1, 2), np.inf)],
+    ids=["a whole repeat", "one video", "one infinite logit"],
+)
+def test_a_diverged_training_is_not_an_unreadable_video(
+    config: Config, stored: Path, where: tuple[int, ...], value: float
+) -> None:
+    with np.load(stored) as found:
+        arrays = dict(found)
+    arrays["ucf101_k2"][where] = value
+    np.savez(stored, **arrays)
+    with pytest.raises(ResultsError, match=r"ablations/default.*ucf101.*diverged.*learning rate.*dvc repro"):
+        evaluation.evaluate(config, "ablations")
+
+
+def _drop_labels(path: Path) -> None:
+    with np.load(path) as found:
+        arrays = {name: value for name, value in found.items() if not name.endswith("_labels")}
+    np.savez(path, **arrays)
+
+
+def _flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 255
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-200]),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_text("no archive"),
+        lambda path: path.unlink(),
+        _flip_a_byte,
+        _drop_labels,
+    ],
+    ids=["truncated", "empty", "another file", "missing", "flipped", "no labels"],
+)
+def test_damaged_scores_are_named(config: Config, stored: Path, damage: Callable[[Path], object]) -> None:
+    damage(stored)
+    with pytest.raises(ResultsError, match=r"default/scores\.npz: .*ucf101_k2.*dvc repro"):
+        evaluation.evaluate(config, "ablations")
 
 
 def test_the_same_scores_give_the_same_file(config: Config) -> None:

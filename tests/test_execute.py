@@ -1,6 +1,7 @@
 """The engine that runs a stage's notebook: parameters are checked, failures are kept and passed on."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -55,3 +56,19 @@ def test_a_failing_cell_fails_the_stage_and_is_kept(clone: Path, capsys: pytest.
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2 and main(["divide", "number"]) == 2
     assert "KEY=VALUE" not in capsys.readouterr().out
+
+
+def test_a_failed_stage_gets_its_committed_reports_back(clone: Path) -> None:
+    """DVC has deleted them by then."""
+    page = clone / "reports" / "tables" / "mini" / "table1.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("measured")
+    for command in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=t", "-c", "user.email=t@e.org", "commit", "-qm", "x"],
+    ):
+        subprocess.run(["git", *command], cwd=clone, check=True)
+    page.unlink()
+    assert main(["divide", "number=0"]) == 1
+    assert page.read_text() == "measured"

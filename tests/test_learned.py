@@ -36,7 +36,26 @@ def test_a_leak_shows() -> None:
     assert facts["zero_shot"]["times_chance"] > 2 and facts["zero_shot"]["chance"] == pytest.approx(33.33)
 
 
+def test_pair_intervals_hold_together() -> None:
+    """Two pairs and two scores are four looks: each pair's interval is a 98.75 % one."""
+    names, reversal = ["a", "b", "c", "d"], {"a": "b", "b": "a", "c": "d", "d": "c"}
+    y = np.repeat([0, 1, 2, 3], 60)
+    x = np.random.default_rng(0).normal(0, 1, (240, 4)).astype(np.float32)
+    x[y == 0, 0] += 0.5
+    facts = dataset_facts(PooledVideos(x, y), PooledVideos(x, y), np.eye(4, dtype=np.float32), names, reversal)
+    for pair in facts["pairs"]:
+        for key in ("zero_shot", "mean_pool"):
+            score = pair[key]
+            low, high = wilson(round(score["top1"] * score["n"] / 100), score["n"], 1 - 0.05 / 4)
+            assert (score["ci95_low"], score["ci95_high"]) == pytest.approx((low, high), abs=0.01)
+            assert score["guesses"] == (low <= 50 <= high)
+    score = facts["all_pairs"]["zero_shot"]
+    low, _ = wilson(round(score["top1"] * score["n"] / 100), score["n"])
+    assert score["ci95_low"] == pytest.approx(low, abs=0.01)
+
+
 def test_wilson_interval() -> None:
     low, high = wilson(5, 10)
     assert (low, high) == pytest.approx((23.66, 76.34), abs=0.01)  # Brown, Cai and DasGupta's formula by hand
+    assert wilson(5, 10, 0.99) == pytest.approx((18.42, 81.58), abs=0.01)  # z = 2.5758
     assert wilson(0, 10)[0] == pytest.approx(0) and wilson(10, 10)[1] == pytest.approx(100)

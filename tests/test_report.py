@@ -1,5 +1,6 @@
 """Pages: self-contained, escaped, the same bytes each time, every link inside them resolved, no torch."""
 
+import dataclasses
 import html.parser
 import json
 import re
@@ -113,7 +114,7 @@ def test_provenance_of_every_measured_cell(config: Config) -> None:
     for fact in (
         "119 of 120 listed test videos",
         "sha256:cdcd",
-        "200 of 32 clips",
+        f"{config.profile.train.updates} of 32 clips",
         "train-few_shot-vidprism_c.json",
     ):
         assert fact in panel
@@ -155,6 +156,36 @@ def test_index_page(config: Config) -> None:
     assert "every row that the profile asks for is measured" in text
 
 
+@pytest.mark.parametrize(("chosen", "edge"), [("0.1", True), ("0.2", False), ("0.3", True)])
+def test_a_choice_at_the_edge_of_the_range_is_said(tmp_path: Path, chosen: str, edge: bool) -> None:
+    config = fake_config(tmp_path)
+    path = paths.search(config, "mean_pool")
+    path.parent.mkdir(parents=True)
+    found = {"space": "lr", "split": "dev", "chosen": float(chosen), "trials": {"0.1": 1.0, "0.2": 2.0, "0.3": 3.0}}
+    path.write_text(json.dumps(found))
+    text = report.write_index(config).read_text(encoding="utf-8")
+    assert ("; at the edge of the range</td>" in text) == edge
+    path.write_text(json.dumps({**found, "space": "prompt_set", "chosen": "plain", "trials": {"plain": 1.0}}))
+    assert "; at the edge" not in report.write_index(config).read_text(encoding="utf-8")
+
+
+def test_the_note_of_a_profile_is_shown(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    noted = dataclasses.replace(config, profile=dataclasses.replace(config.profile, note="Read <this> first."))
+    assert "<p>Read &lt;this&gt; first.</p>" in report.write_index(noted).read_text(encoding="utf-8")
+    silent = dataclasses.replace(config, profile=dataclasses.replace(config.profile, note=""))
+    assert "<p></p>" not in report.write_index(silent).read_text(encoding="utf-8")
+
+
+def test_panels_say_where_the_learning_rate_comes_from(config: Config) -> None:
+    assert "; learning rate found for the default row" in _read(config, "tables/mini/table3.html")
+    second = _read(config, "tables/mini/table2.html")
+    assert "; learning rate from the search on the frozen track</dd>" in second
+    assert "; learning rate from the search on the dev pool</dd>" in second
+    first = _read(config, "tables/mini/table1.html")
+    assert "kinetics400, training list without the dev pool</h4>" in first and "whole training list" not in first
+
+
 def test_index_shows_world_facts_and_gaps(tmp_path: Path) -> None:
     config = fake_config(tmp_path)
     expected = rows(config, "few_shot")
@@ -188,6 +219,7 @@ def test_index_shows_world_facts_and_gaps(tmp_path: Path) -> None:
     text = report.write_index(config).read_text(encoding="utf-8")
     assert "64.2" in text and "<td>6.4</td>" in text and "A&lt;b&gt;" in text
     assert "Moving left / Moving right" in text and text.count("does not guess") == 1 and "no pairs" in text
+    assert "Bonferroni" in text and "Below 50 % is not telling either" in text and "too narrow there" in text
     assert "<code>vidprism_c</code>: no result yet" in text
     assert "few_shot: mean_pool</code>: 1 of 60 repeats" in text
 
@@ -227,7 +259,7 @@ def test_hostile_names_are_escaped(tmp_path: Path) -> None:
     config = fake_config(tmp_path)
     expected = rows(config, "few_shot")
     record = fake_record(config, expected["mean_pool"])
-    record["label"], record["backbone"]["name"] = HOSTILE, HOSTILE
+    record["label"] = HOSTILE
     record["environment"]["cpu"] = record["search"]["space"] = record["code"]["version"] = HOSTILE
     for cell in record["cells"]:
         cell["unreadable"] = [{"path": HOSTILE, "reason": HOSTILE}] * 30

@@ -86,6 +86,58 @@ def test_changed_configuration_is_not_shown(config: Config) -> None:
     assert found["status"] == "not run" and "rates" in found["reason"] and "dvc repro" in found["reason"]
 
 
+def _profile(config: Config, **changed: object) -> Config:
+    return dataclasses.replace(config, profile=dataclasses.replace(config.profile, **changed))
+
+
+@pytest.mark.parametrize(
+    ("section", "edit", "named"),
+    [
+        ("few_shot", {"backbone": "other"}, "backbone"),
+        ("few_shot", {"frames": 8}, "frames"),
+        ("few_shot", {"repeats": (0, 1)}, "repeats"),
+        ("train", {"updates": 7}, "updates"),
+        ("train", {"batch_size": 7}, "batch_size"),
+    ],
+)
+def test_every_changed_setting_is_noticed(config: Config, record: Record, section: str, edit: dict, named: str) -> None:
+    results.write(config, "few_shot", [record])
+    changed = _profile(config, **{section: dataclasses.replace(getattr(config.profile, section), **edit)})
+    found = results.load(changed, "few_shot")["mean_pool"]
+    assert found["status"] == "not run" and f"({named})" in found["reason"]
+
+
+def test_what_is_not_trained_has_no_updates_to_change(config: Config) -> None:
+    record = fake_record(config, rows(config, "few_shot")["clip_zeroshot"])
+    record["config"]["train"]["updates"] = 0
+    for cell in record["cells"]:
+        cell["updates"] = cell["batch_size"] = 0
+    results.write(config, "few_shot", [record])
+    train = dataclasses.replace(config.profile.train, updates=7, batch_size=7)
+    assert results.load(_profile(config, train=train), "few_shot")["clip_zeroshot"]["status"] == "measured"
+
+
+def test_a_cell_with_fewer_clips_than_a_batch_is_not_out_of_date(config: Config, record: Record) -> None:
+    record["cells"][0]["batch_size"] = 24
+    results.write(config, "few_shot", [record])
+    assert results.load(config, "few_shot")["mean_pool"]["status"] == "measured"
+
+
+def test_a_removed_switch_is_noticed(config: Config) -> None:
+    """A record holds complete options; one that no row asks for any more differs from the default row's."""
+    made = [fake_record(config, row) for row in rows(config, "ablations").values()]
+    for record in made:  # as the method resolves them: the switch's default, the preset of another reading
+        record["config"]["options"].setdefault("act", "quickgelu" if record["reading"] == "released" else "gelu")
+    results.write(config, "ablations", made)
+    assert {r["status"] for r in results.load(config, "ablations").values()} == {"measured"}
+    ablations = config.profile.ablations
+    variants = {**ablations.variants, "to_act": {}}
+    edited = _profile(config, ablations=dataclasses.replace(ablations, variants=variants))
+    found = results.load(edited, "ablations")
+    assert [key for key, r in found.items() if r["status"] != "measured"] == ["to_act"]
+    assert "act was quickgelu" in found["to_act"]["reason"]
+
+
 @pytest.mark.parametrize("text", ['{"records": [', "[]", '{"records": 3}', "", "\ufffe"])
 def test_broken_file_is_named(config: Config, text: str) -> None:
     path = paths.results(config, "few_shot")

@@ -133,6 +133,14 @@ def test_tuned_track_stands_apart(built: dict[int, Table]) -> None:
     assert dict(built[2].setting)["Track"].startswith("frozen")
 
 
+def test_captions_say_where_the_learning_rate_and_the_videos_come_from(built: dict[int, Table]) -> None:
+    first, second, third = (dict(built[number].setting) for number in (1, 2, 3))
+    assert first["Training videos per class"] == "training list without the dev pool"
+    assert "learning rate from the search on the dev pool" in second["Training"]
+    assert "learning rate found for the default row" in third["Training"] and "dev pool" not in third["Training"]
+    assert "learning rate from the search on the frozen track" in built[2].blocks[1].note
+
+
 def test_captions_name_the_setting(built: dict[int, Table]) -> None:
     for number in (3, 4, 5):
         setting = dict(built[number].setting)

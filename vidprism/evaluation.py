@@ -25,7 +25,7 @@ def evaluate(config: Config, group: str) -> dict[str, Any]:
 
     Raises:
         ConfigError: no such group.
-        ResultsError: a record is damaged.
+        ResultsError: a record or its scores are damaged, or a training diverged.
     """
     records = [evaluate_row(config, row) for row in rows(config, group).values()]
     plots.write(config, group, records)
@@ -36,7 +36,7 @@ def evaluate_row(config: Config, row: Row) -> dict[str, Any]:
     """The record of one row with its accuracies, or one that says why there is none.
 
     Raises:
-        ResultsError: the record is not valid JSON.
+        ResultsError: the record is not valid JSON, its scores are damaged, or a training diverged.
     """
     folder = paths.run(config, row.group, row.key)
     missing = {"row": row.key, "method": row.method, "track": row.track, "status": NOT_RUN, "cells": []}
@@ -54,7 +54,7 @@ def evaluate_row(config: Config, row: Row) -> dict[str, Any]:
 def _evaluate_cell(cell: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A cell with top-1 and top-5, per repeat and together, and with the use of its experts."""
     scores = load(folder / "scores.npz", cell_key(cell["dataset"], cell["shots"]))
-    readable = ~np.isnan(scores.logits).any(axis=(0, 2, 3))
+    readable = _readable(scores, cell, folder)
     labels, fused_RNC = scores.labels[readable], metrics.fuse(scores.logits[:, readable], cell["fusion"])
     repeats = [
         {**repeat, **_evaluate_repeat(fused, labels, readable)}
@@ -68,6 +68,18 @@ def _evaluate_cell(cell: dict[str, Any], folder: Path) -> dict[str, Any]:
         "top5": top5,
         **_expert_usage(scores, readable, fused_RNC, labels, cell["n_classes"]),
     }
+
+
+def _readable(scores: CellScores, cell: dict[str, Any], folder: Path) -> np.ndarray:
+    """Which listed videos have scores, (N,): as many as the record says were read, and all of them finite."""
+    readable = ~np.isnan(scores.logits).any(axis=(0, 2, 3))
+    if readable.sum() != cell["n_scored"] or not np.isfinite(scores.logits[:, readable]).all():
+        raise results.ResultsError(
+            f"{folder}: scores of readable videos of {cell['dataset']} are not finite ({readable.sum()} videos "
+            f"have scores, {cell['n_scored']} were read): a training diverged. Lower the learning rate "
+            "(search.lr in params.yaml) and run `dvc repro`"
+        )
+    return readable
 
 
 def _evaluate_repeat(fused_NC: np.ndarray, labels_N: np.ndarray, readable: np.ndarray) -> dict[str, Any]:

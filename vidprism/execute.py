@@ -14,6 +14,7 @@ sys.modules.setdefault("rfc3987_syntax", None)
 
 import json  # noqa: E402
 import resource  # noqa: E402
+import subprocess  # noqa: E402
 import time  # noqa: E402
 import traceback  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -147,6 +148,19 @@ def _write_timing(path: Path, start: float, root: Path) -> None:
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
+def _restore_reports() -> None:
+    """DVC deletes a stage's outputs before it runs; after a failure the committed reports come back from git."""
+    root = find_root()
+    listed = ["git", "ls-files", "--deleted", "-z", "--", "reports"]
+    found = subprocess.run(listed, cwd=root, capture_output=True, text=True, check=False).stdout
+    gone = [name for name in found.split("\0") if name]
+    if gone:
+        subprocess.run(["git", "checkout", "--quiet", "--", *gone], cwd=root, check=False)
+        print(
+            f"put back from git: {', '.join(gone)}; `dvc checkout` brings back data/ of the last run", file=sys.stderr
+        )
+
+
 def main(arguments: list[str]) -> int:
     """``NOTEBOOK KEY=VALUE ...``; a failure ends with one line that says what is wrong and exit status 1."""
     if not arguments or any("=" not in a for a in arguments[1:]):
@@ -156,6 +170,7 @@ def main(arguments: list[str]) -> int:
         execute(arguments[0], dict(a.split("=", 1) for a in arguments[1:]))
     except (ConfigError, StageError) as error:
         print(f"error in {' '.join(arguments)}: {error}", file=sys.stderr)
+        _restore_reports()
         return 1
     return 0
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.special import ndtri
 
 from vidprism import features, paths
 from vidprism.config import Config
 
-_Z95 = 1.959964
+LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ def check_learned(config: Config) -> dict:
     """The facts about the profile's generated datasets.
 
     Intervals take videos as independent; that makes them too narrow for mini-UCF and mini-HMDB, where the videos
-    of a group share one object (docs/world.md).
+    of a group share one object (docs/world.md). The scores of single pairs have simultaneous intervals: all of
+    a dataset's (pairs times the two scores) hold together with 95 % (Bonferroni), since each of them is looked
+    at. The other intervals are 95 % each. A score below 50 % tells no motion either, whatever its interval.
 
     Returns:
         zero_shot: dataset -> top1, ci95_low, ci95_high, chance, times_chance, n.
         pairs: list of {dataset, classes, zero_shot, mean_pool}, each score with `guesses`: whether 50 % lies
-            in its interval.
+            in its simultaneous interval.
         all_pairs: dataset -> the same two scores over all its pairs together.
         tellable_from_stills: dataset -> classes that the mean of the frames recognises better than guessing,
             a class and its reversal counted as one.
@@ -77,8 +80,9 @@ def dataset_facts(
     pairs = [(a, b) for a, b in sorted(swaps.items()) if a < b]
     right = {key: [_within(s_NC, test.y_N, pair) for pair in pairs] for key, s_NC in scores.items()}
     facts: dict = {"zero_shot": _top1(scores["zero_shot"], test.y_N)}
+    level = 1 - (1 - LEVEL) / max(1, len(pairs) * len(right))
     facts["pairs"] = [
-        {"classes": [names[a], names[b]], **{key: _score(right[key][i]) for key in right}}
+        {"classes": [names[a], names[b]], **{key: _score(right[key][i], level) for key in right}}
         for i, (a, b) in enumerate(pairs)
     ]
     facts["all_pairs"] = {key: _score(np.concatenate(right[key])) for key in right} if pairs else {}
@@ -86,10 +90,11 @@ def dataset_facts(
     return facts
 
 
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """95 % Wilson score interval of a share, in percent (E. B. Wilson, JASA 22, 1927)."""
-    centre, spread = right + _Z95**2 / 2, _Z95 * np.sqrt(right * (n - right) / n + _Z95**2 / 4)
-    return 100 * (centre - spread) / (n + _Z95**2), 100 * (centre + spread) / (n + _Z95**2)
+def wilson(right: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """Wilson score interval of a share, in percent (E. B. Wilson, JASA 22, 1927)."""
+    z = float(ndtri(0.5 + level / 2))
+    centre, spread = right + z**2 / 2, z * np.sqrt(right * (n - right) / n + z**2 / 4)
+    return 100 * (centre - spread) / (n + z**2), 100 * (centre + spread) / (n + z**2)
 
 
 def _probe(train: PooledVideos, test: PooledVideos) -> np.ndarray:
@@ -109,8 +114,8 @@ def _within(scores_NC: np.ndarray, y_N: np.ndarray, pair: tuple[int, int]) -> np
     return np.asarray(pair)[scores_NC[own][:, pair].argmax(1)] == y_N[own]
 
 
-def _score(right_N: np.ndarray) -> dict:
-    low, high = wilson(int(right_N.sum()), len(right_N))
+def _score(right_N: np.ndarray, level: float = LEVEL) -> dict:
+    low, high = wilson(int(right_N.sum()), len(right_N), level)
     score = {"top1": 100 * right_N.mean(), "ci95_low": low, "ci95_high": high}
     return {
         **{k: round(float(v), 2) for k, v in score.items()},

@@ -56,14 +56,23 @@ def load(config: Config, group: str) -> dict[str, Record]:
     """The records of the rows that the profile expects, in table order.
 
     A row that has no record, or one made under another configuration than params.yaml now asks for, is "not
-    run" with a reason.
+    run" with a reason. A record holds the complete options, defaults included, and not which of them were asked
+    for. So an option that was since removed from params.yaml is noticed by comparison with the group's first row
+    of the same method and frames, in the ablations `default`; if it was removed for all of them alike (under
+    `methods`), only `dvc repro` notices.
 
     Raises:
         ResultsError: broken JSON, unknown schema or a missing key.
     """
     path = paths.results(config, group)
     found = {record["row"]: record for record in read(path)} if path.is_file() else {}
-    return {key: _current(row, found.get(key)) for key, row in rows(config, group).items()}
+    first: dict[tuple[str, int], tuple[Row, Record]] = {}
+    current = {}
+    for key, row in rows(config, group).items():
+        current[key] = _current(row, found.get(key), first.get((row.method, row.frames)))
+        if current[key]["status"] == MEASURED:
+            first.setdefault((row.method, row.frames), (row, current[key]))
+    return current
 
 
 def read(path: Path) -> list[Record]:
@@ -154,21 +163,53 @@ def estimate(texts: list[str]) -> Estimate:
     }
 
 
-def _current(row: Row, record: Record | None) -> Record:
+def _current(row: Row, record: Record | None, first: tuple[Row, Record] | None) -> Record:
     if record is None:
         return {"row": row.key, "status": NOT_RUN, "reason": "no result yet", "cells": []}
     if record["status"] != MEASURED:
         return {"cells": [], "reason": "no result yet", **record}
-    reason = _outdated(row, record)
-    return record if reason is None else {"row": row.key, "status": NOT_RUN, "reason": reason, "cells": []}
+    changed = [*_changed(row, record), *(_left_over(row, record, *first) if first else [])]
+    if not changed:
+        return record
+    reason = f"params.yaml changed since it was measured ({', '.join(changed)}); run `dvc repro`"
+    return {"row": row.key, "status": NOT_RUN, "reason": reason, "cells": []}
 
 
-def _outdated(row: Row, record: Record) -> str | None:
-    """Why a record is not what the row now asks for: its result must not be shown under the new
-    configuration.
+def _changed(row: Row, record: Record) -> list[str]:
+    """What the row asks for now and the record was not made with: such a result must not be shown under the
+    new configuration.
+
+    A method that is not trained has no updates, and then neither they nor the batch size are compared.
     """
-    options = record["config"].get("options", {})
-    pairs = {"method": (record["method"], row.method), "track": (record["track"], row.track)}
-    pairs |= {name: (options[name], value) for name, value in row.options.items() if name in options}
-    changed = [name for name, (made, asked) in pairs.items() if made != asked]
-    return f"params.yaml changed since it was measured ({', '.join(changed)}); run `dvc repro`" if changed else None
+    config, cells = record["config"], record["cells"]
+    made = {"method": record["method"], "track": record["track"], "backbone": record["backbone"].get("name")}
+    differs = [name for name, value in made.items() if value != getattr(row, name)]
+    differs += [name for name, value in _asked(row).items() if config.get("options", {}).get(name) != value]
+    if any(cell["frames"] != row.frames for cell in cells):
+        differs.append("frames")
+    if any([repeat["seed"] for repeat in cell["repeats"]] != list(row.repeats) for cell in cells):
+        differs.append("repeats")
+    trained = [cell for cell in cells if cell["updates"]]
+    if any(cell["updates"] != row.updates for cell in trained):
+        differs.append("updates")
+    # A cell's own batch is smaller than what was asked for where it has fewer clips.
+    if trained and config.get("train", {}).get("batch_size") != row.batch_size:
+        differs.append("batch_size")
+    return differs
+
+
+def _left_over(row: Row, record: Record, first: Row, reference: Record) -> list[str]:
+    """Options that neither row asks for and that yet differ: one of the two was made with a switch that
+    params.yaml no longer sets. Rows of different readings have different defaults and are not compared.
+    """
+    asked, other = _asked(row), _asked(first)
+    if asked.get("reading") != other.get("reading"):
+        return []
+    made, expected = (r["config"].get("options", {}) for r in (record, reference))
+    unasked = sorted((made.keys() | expected.keys()) - asked.keys() - other.keys())
+    return [f"{name} was {made.get(name)}" for name in unasked if made.get(name) != expected.get(name)]
+
+
+def _asked(row: Row) -> dict[str, Any]:
+    """The options that params.yaml sets; one set to null is left to the method."""
+    return {name: value for name, value in row.options.items() if value is not None}

@@ -3,8 +3,8 @@
 Arrays of the cell `<dataset>_k<shots>` (`_all` for the whole training list), N listed videos in manifest
 order: `<cell>` float32 (R repeats, N, V views, C classes), logits, NaN for unreadable videos; `<cell>_labels`
 int (N,); with experts also `<cell>_experts` (R, N, E), weights in the test videos, and `<cell>_usage_train`
-(R, C, E), mean weights over each class's training clips. Logits are kept per view so that fusing them is an
-analysis, not another run.
+(R, C, E), mean weights over each class's training clips. Logits are kept per view so that another fusion can
+be computed from them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
+from zipfile import BadZipFile
+from zlib import error as BadStream
 
 import numpy as np
+
+from vidprism.record import ResultsError
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,17 @@ def load(path: Path, key: str) -> CellScores:
     """The scores of one cell.
 
     Raises:
-        KeyError: the file has no such cell.
+        ResultsError: the file is missing or damaged, or has no such cell.
     """
-    with np.load(path) as stored:
-        optional = {name: stored[f"{key}_{name}"] for name in ("experts", "usage_train") if f"{key}_{name}" in stored}
-        return CellScores(stored[key], stored[f"{key}_labels"], **optional)
+    try:
+        with np.load(path) as stored:
+            names = [name for name in ("experts", "usage_train") if f"{key}_{name}" in stored]
+            optional = {name: stored[f"{key}_{name}"] for name in names}
+            return CellScores(stored[key], stored[f"{key}_labels"], **optional)
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, BadStream) as error:
+        raise ResultsError(
+            f"{path}: the scores of {key} cannot be read ({error}); delete the folder {path.parent} and run `dvc repro`"
+        ) from error
 
 
 @contextmanager

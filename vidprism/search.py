@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from vidprism import methods, metrics, paths, provenance
+from vidprism import methods, metrics, paths
 from vidprism.config import Config, ConfigError
 from vidprism.training.inputs import training_sets
 from vidprism.training.jobs import Job, plan
@@ -60,7 +60,6 @@ def search(config: Config, method: str) -> dict[str, Any]:
         "frames": p.search.frames,
         "updates": p.search.updates if space == "lr" else 0,
         "track": p.protocol.track,
-        "code": provenance.code_version(),
     }
     path = paths.search(config, method)
     path.parent.mkdir(parents=True, exist_ok=True)

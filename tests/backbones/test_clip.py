@@ -47,6 +47,13 @@ def test_frames_of_another_size(backbone: ClipBackbone) -> None:
         backbone.encode_frames(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))
 
 
+@pytest.mark.parametrize("size", [0, 5, 20_000])
+def test_a_truncated_checkpoint(weights: Path, tmp_path: Path, size: int) -> None:
+    (tmp_path / "weights.safetensors").write_bytes((weights / "weights.safetensors").read_bytes()[:size])
+    with pytest.raises(ValueError, match=r"weights\.safetensors is no complete safetensors file .*dvc repro"):
+        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path)))
+
+
 def test_a_checkpoint_of_another_shape(tmp_path: Path) -> None:
     state = create("mini_clip").state_dict()
     state["visual.proj"] = torch.zeros(96, 32)

@@ -26,6 +26,18 @@ def test_rates_that_do_not_divide_the_frames_are_refused() -> None:
         methods.resolve("vidprism_c", {"rates": [2, 16]}, 8)
 
 
+@pytest.mark.parametrize("rates", [2, "2", [], {}, [2.0], [True], ["2"]])
+@pytest.mark.parametrize("key", ["vidprism_c", "vidprism_c_released"])
+def test_rates_must_be_a_list_of_whole_numbers(key: str, rates: object) -> None:
+    with pytest.raises(ConfigError, match="rates must be a list of whole numbers"):
+        methods.resolve(key, {"rates": rates}, 8)
+
+
+def test_wrong_rates_of_a_length_without_default_rates_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"rates \[2\] do not divide clips of 7 frames; .* \[1, 7\]"):
+        methods.resolve("vidprism_c", {"rates": [2]}, 7)
+
+
 @pytest.mark.parametrize(("key", "reading"), [("vidprism_c", "paper"), ("vidprism_c_released", "released")])
 def test_every_switch_is_resolved(key: str, reading: str) -> None:
     found = methods.resolve(key, {}, 8)
@@ -39,7 +51,12 @@ def test_the_two_readings_are_one_class() -> None:
 
 @pytest.mark.parametrize(
     ("options", "hint"),
-    [({"div": "expert_cos3"}, "expert_cos2"), ({"reading": "relased"}, "released"), ({"tau": -1}, "tau")],
+    [
+        ({"div": "expert_cos3"}, "expert_cos2"),
+        ({"reading": "relased"}, "released"),
+        ({"reading": ["paper"]}, "paper"),
+        ({"tau": -1}, "tau"),
+    ],
 )
 def test_a_wrong_value_is_refused_with_a_hint(options: dict, hint: str) -> None:
     with pytest.raises(ConfigError, match=hint):

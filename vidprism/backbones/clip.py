@@ -76,7 +76,7 @@ def build(spec: BackboneConfig, device: str = "cpu") -> ClipBackbone:
             open_clip fetches those itself).
 
     Raises:
-        ValueError: unknown model or tag; a checkpoint of another shape.
+        ValueError: unknown model or tag; a checkpoint that is damaged or of another shape.
         FileNotFoundError: `weights` is a path and nothing is there.
     """
     import open_clip
@@ -118,11 +118,18 @@ def load_weights(model: nn.Module, path: Path) -> None:
     """Fill `model` from a safetensors file.
 
     Raises:
-        ValueError: names or shapes in the file are not those of the model.
+        ValueError: the file is damaged, or its names or shapes are not those of the model.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    state, wanted = load_file(path), model.state_dict()
+    try:
+        state, wanted = load_file(path), model.state_dict()
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is no complete safetensors file ({error}); copy it again, or delete it and run `dvc repro` "
+            "(stage pretrain)"
+        ) from error
     shapes = {k: tuple(v.shape) for k, v in state.items()}
     expected = {k: tuple(v.shape) for k, v in wanted.items()}
     if shapes != expected:

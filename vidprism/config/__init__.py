@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import typing
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from vidprism.config.checks import check
 from vidprism.config.schema import (
     AblationsConfig,
     BackboneConfig,
@@ -23,7 +22,7 @@ from vidprism.config.schema import (
     TunedConfig,
     WorldConfig,
 )
-from vidprism.config.strict import ConfigError, build, nearest
+from vidprism.config.strict import ConfigError, build, mapping, nearest
 
 __all__ = [
     "AblationsConfig",
@@ -44,6 +43,8 @@ __all__ = [
     "nearest",
 ]
 
+REQUIRED = ("seed", "methods", "profile")  # at the top level, beside the profiles themselves
+
 
 def find_root(start: Path | None = None) -> Path:
     """The folder that holds params.yaml: `start` (default: the working directory) or the nearest one above it."""
@@ -62,81 +63,51 @@ def load_config(profile: str | None = None, root: Path | None = None) -> Config:
         root: folder of params.yaml; None searches upwards from the working directory.
 
     Raises:
-        ConfigError: unknown, missing or mistyped key; unknown profile, dataset, method or backbone.
+        ConfigError: unknown, missing or mistyped key; unknown profile, dataset, method or backbone; a value that
+            is not allowed.
     """
     root = find_root() if root is None else Path(root)
     raw = _read_yaml(root / "params.yaml")
-    profiles = {v["name"]: v for v in raw.values() if isinstance(v, dict) and "name" in v}
-    known = {
-        "seed",
-        "methods",
-        "variants",
-        "profile",
-        *(k for k, v in raw.items() if isinstance(v, dict) and "name" in v),
-    }
+    profiles = {key: v for key, v in raw.items() if isinstance(v, dict) and "name" in v}
+    known = {*REQUIRED, "variants", *profiles}
     for key in raw:
         if key not in known:
             raise ConfigError(f"params.yaml: unknown key '{key}'; {nearest(key, known)}")
-    if not isinstance(raw.get("profile"), dict):
-        raise ConfigError(
-            "params.yaml: the last line must choose a profile by its anchor, for example `profile: *mini`"
-        )
-    chosen = raw["profile"] if profile in (None, raw["profile"].get("name")) else profiles.get(profile)
-    if chosen is None:
-        raise ConfigError(f"params.yaml: no profile named '{profile}'; {nearest(profile, profiles)}")
-    name = chosen.get("name", "profile")
-    config = Config(
-        int(raw["seed"]),
-        {k: dict(v or {}) for k, v in raw["methods"].items()},
-        build(Profile, chosen, name),
-        root,
-    )
-    _check_names(config)
+    _check_required(raw)
+    chosen = _choose(raw["profile"], {v["name"]: v for v in profiles.values()}, profile)
+    methods = {str(name): mapping(options, f"methods.{name}") for name, options in raw["methods"].items()}
+    config = Config(raw["seed"], methods, build(Profile, chosen, chosen.get("name", "profile")), root)
+    check(config)
     return config
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ConfigError(f"{path.name} is not valid YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path.name} must be a mapping of keys to values")
+    return raw
 
 
-def _check_names(config: Config) -> None:
-    """Every dataset, method and backbone that the profile names must exist as a file or an entry."""
-    p, package = config.profile, Path(__file__).parents[1]
-    datasets = _stems(package / "datasets")
-    methods = _stems(package / "methods")
-    for where, name in [
-        *((f"{p.name}.datasets", d) for d in (*p.datasets, *p.generate, *p.features)),
-        (f"{p.name}.closed_set.dataset", p.closed_set.dataset),
-        *((f"{p.name}.few_shot.datasets", d) for d in (*p.few_shot.datasets, p.tuned.dataset)),
-        *((f"{p.name}.ablations.datasets", d) for d in p.ablations.datasets),
-    ]:
-        _known(where, name, datasets, "dataset")
-    searched = [m for group in p.search.methods.values() for m in group]
-    for group in (
-        p.closed_set.controls,
-        p.closed_set.vidprism,
-        p.few_shot.controls,
-        p.few_shot.vidprism,
-        p.few_shot.tuned_controls,
-        p.few_shot.tuned_vidprism,
-        searched,
-        [p.ablations.method],
-        config.methods,
-    ):
-        for name in group:
-            _known(f"methods used by {p.name}", name, methods, "method")
-    for name in (*p.closed_set.backbones, p.few_shot.backbone, p.ablations.backbone, *p.pretrain):
-        _known(f"{p.name}.backbones", name, p.backbones, "backbone")
+def _check_required(raw: dict[str, Any]) -> None:
+    missing = [key for key in REQUIRED if key not in raw]
+    if missing:
+        raise ConfigError(f"params.yaml lacks {', '.join(missing)}")
+    if type(raw["seed"]) is not int:
+        raise ConfigError(f"params.yaml: seed must be int, not {raw['seed']!r}")
+    if not isinstance(raw["methods"], dict):
+        raise ConfigError(f"params.yaml: methods must be a mapping, not {raw['methods']!r}")
+    if not isinstance(raw["profile"], dict):
+        raise ConfigError(
+            "params.yaml: the last line must choose a profile by its anchor, for example `profile: *mini`"
+        )
 
 
-def _known(where: str, name: str, known: typing.Iterable[str], kind: str) -> None:
-    if name not in known:
-        raise ConfigError(f"params.yaml: {where} names the unknown {kind} '{name}'; {nearest(name, known)}")
-
-
-@lru_cache
-def _stems(folder: Path) -> tuple[str, ...]:
-    return tuple(sorted(f.stem for f in folder.glob("*.py") if not f.stem.startswith("_")))
+def _choose(default: dict[str, Any], profiles: dict[str, dict], name: str | None) -> dict[str, Any]:
+    if name in (None, default.get("name")):
+        return default
+    if name not in profiles:
+        raise ConfigError(f"params.yaml: no profile named '{name}'; {nearest(name, profiles)}")
+    return profiles[name]

@@ -141,12 +141,17 @@ class AblationsConfig:
 
 @dataclass(frozen=True)
 class Profile:
-    """One complete run of the suite; its name is part of every path."""
+    """One complete run of the suite; its name is part of every path.
+
+    `inputs` and `reads` are paths for dvc.yaml only: the data and the code that the training stages depend on beside
+    their own. `note` is a sentence for the index page.
+    """
 
     name: str
     generated: bool
     root: str
     inputs: str
+    reads: str
     watch: str
     generate: tuple[str, ...]
     pretrain: tuple[str, ...]
@@ -163,6 +168,7 @@ class Profile:
     few_shot: FewShotConfig
     tuned: TunedConfig
     ablations: AblationsConfig
+    note: str = ""
 
 
 @dataclass(frozen=True)

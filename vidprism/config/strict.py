@@ -40,6 +40,17 @@ def build(cls: type, raw: Any, where: str) -> Any:
     return cls(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in raw.items()})
 
 
+def mapping(value: Any, where: str) -> dict[str, Any]:
+    """The mapping found at `where` in params.yaml; nothing at all (`name:`) is an empty one.
+
+    Raises:
+        ConfigError: a number, a text or a list.
+    """
+    if value is not None and not isinstance(value, dict):
+        raise ConfigError(f"params.yaml: {where} must be a mapping of options to values, not {value!r}")
+    return dict(value or {})
+
+
 def _convert(hint: Any, value: Any, where: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if is_dataclass(hint):
@@ -54,8 +65,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise ConfigError(f"params.yaml: {where} must be a mapping, not {value!r}")
         return {str(k): _convert(args[1], v, f"{where}.{k}") for k, v in value.items()}
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+    if hint is float:
+        if type(value) not in (int, float):  # YAML 1.1 reads 1e-3 as a text
+            raise ConfigError(f"params.yaml: {where} must be a number written like 0.001, not {value!r}")
         return float(value)
     if hint in (int, str, bool) and type(value) is not hint:
         raise ConfigError(f"params.yaml: {where} must be {hint.__name__}, not {value!r}")
-    return dict(value or {}) if hint is dict else value
+    return mapping(value, where) if hint is dict else value

@@ -40,22 +40,32 @@ def resolve(options: dict[str, Any], n_frames: int, reading: str = "paper") -> d
     """Every switch with its value: the reading's preset, overridden by `options`; checked rates.
 
     Raises:
-        ConfigError: unknown reading or alternative, a number out of range, or rates that do not divide the
-            frames.
+        ConfigError: unknown reading or alternative, a number out of range, or rates that are no list of whole
+            numbers that divide the frames.
     """
     chosen = {name: value for name, value in options.items() if value is not None}
-    reading, rates = chosen.pop("reading", reading), chosen.pop("rates", None) or default_rates(n_frames)
-    bad = [rate for rate in rates if not isinstance(rate, int) or rate < 1 or n_frames % rate]
-    if bad:
-        raise ConfigError(
-            f"params.yaml: rates {bad} do not divide clips of {n_frames} frames; choose divisors of it such "
-            f"as {default_rates(n_frames)}"
-        )
+    reading, rates = str(chosen.pop("reading", reading)), chosen.pop("rates", None)
+    rates = default_rates(n_frames) if rates is None else _checked_rates(rates, n_frames)
     try:
         switches = readings.resolve(reading, chosen)
     except ValueError as error:
         raise ConfigError(f"params.yaml: VidPrism-C: {error}") from error
-    return {"reading": reading, "rates": list(rates), **switches}
+    return {"reading": reading, "rates": rates, **switches}
+
+
+def _checked_rates(rates: Any, n_frames: int) -> list[int]:
+    divisors = [n for n in range(1, n_frames + 1) if n_frames % n == 0]
+    if not isinstance(rates, list) or not rates or any(type(rate) is not int for rate in rates):
+        raise ConfigError(
+            f"params.yaml: rates must be a list of whole numbers such as [2, 4], not {rates!r}; leave the key out "
+            "for the rates of section 4.1"
+        )
+    bad = [rate for rate in rates if rate not in divisors]
+    if bad:
+        raise ConfigError(
+            f"params.yaml: rates {bad} do not divide clips of {n_frames} frames; choose from its divisors {divisors}"
+        )
+    return list(rates)
 
 
 class VidPrismC(nn.Module):

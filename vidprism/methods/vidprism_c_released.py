@@ -22,6 +22,6 @@ def resolve(options: dict[str, Any], n_frames: int) -> dict[str, Any]:
     """As `vidprism_c.resolve`, from the released reading's preset.
 
     Raises:
-        ConfigError: unknown reading, or rates that do not divide the frames.
+        ConfigError: see there.
     """
     return vidprism_c.resolve(options, n_frames, reading="released")

@@ -17,7 +17,7 @@ from vidprism.tables.layout import heading
 from vidprism.tables.setting import describe
 
 TABLES_OF = {"closed_set": "Table 1", "few_shot": "Table 2", "ablations": "Tables 3 to 5 and the readings"}
-TITLES = {"closed_set": "Whole training lists", "few_shot": "Few shots", "ablations": "Ablations"}
+TITLES = {"closed_set": "Training lists without the dev pool", "few_shot": "Few shots", "ablations": "Ablations"}
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,16 @@ class Account:
 
 @dataclass(frozen=True)
 class Search:
-    """One method's search: (value, dev top-1 or None where training diverged, whether it was chosen)."""
+    """One method's search: (value, dev top-1 or None where training diverged, whether it was chosen).
+
+    `at_edge`: the chosen learning rate is the lowest or the highest tried, so that a better one may lie outside.
+    """
 
     method: str
     space: str
     split: str
     trials: tuple[tuple[str, float | None, bool], ...]
+    at_edge: bool
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,8 @@ def _search(config: Config, method: str) -> Search | None:
         return None
     found = results.read_json(path)
     trials = tuple((value, score, str(found["chosen"]) == value) for value, score in found["trials"].items())
-    return Search(method, found["space"], found["split"], trials)
+    at_edge = found["space"] == "lr" and any(chosen for _, _, chosen in (trials[0], trials[-1]))
+    return Search(method, found["space"], found["split"], trials, at_edge)
 
 
 def _not_flat(records: dict[str, dict[str, Record]]) -> Iterable[tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 from vidprism.config import Profile
 from vidprism.record import Cell, Record, cell_key
 from vidprism.tables.layout import Line
-from vidprism.tables.setting import views
+from vidprism.tables.setting import learning_rate, training_videos, views
 
 UNREADABLE_SHOWN = 20  # a page lists this many broken videos of a cell; all of them are in the results JSON
 
@@ -69,13 +69,13 @@ def _panel(profile: Profile, line: Line) -> Panel:
     return Panel(
         anchor(line.run),
         f"{line.run} ({record['label']})",
-        _facts(record),
+        _facts(profile, record),
         cells,
         f"../../timings/{profile.name}/train-{record['group']}-{line.run}.json",
     )
 
 
-def _facts(record: Record) -> tuple[tuple[str, str], ...]:
+def _facts(profile: Profile, record: Record) -> tuple[tuple[str, str], ...]:
     code, search, backbone = record["code"], record["search"], record["backbone"]
     state = {True: ", with uncommitted changes", False: "", None: ""}[code.get("dirty")]
     facts = [
@@ -84,20 +84,22 @@ def _facts(record: Record) -> tuple[tuple[str, str], ...]:
         ("Backbone", f"{backbone.get('name')} (weights {str(backbone.get('weights_sha256'))[:12]})"),
         ("Options", pairs(record["config"].get("options", {}))),
         ("Training", pairs(record["config"].get("train", {}))),
-        ("Search", _search(search) if search else "none"),
+        ("Search", _search(profile, record, search) if search else "none"),
         ("Code", f"version {code.get('version')}, base commit {code.get('base_commit')}{state}"),
         ("Environment", pairs(record["environment"])),
     ]
     return tuple(facts)
 
 
-def _search(search: dict[str, Any]) -> str:
+def _search(profile: Profile, record: Record, search: dict[str, Any]) -> str:
     trials = search["trials"]
-    return f"{search['space']} {search['chosen']}, best of {len(trials)} on {search['split']} ({pairs(trials)})"
+    found = f"{search['space']} {search['chosen']}, best of {len(trials)} on {search['split']} ({pairs(trials)})"
+    if search["space"] != "lr":
+        return found
+    return f"{found}; {learning_rate(record['group'], record['track'], profile.protocol.track)}"
 
 
 def _cell(run: str, cell: Cell) -> CellPanel:
-    shots = "whole training list" if cell["shots"] is None else f"K={cell['shots']}"
     scored = f"{cell['n_scored']} of {cell['n_listed']} listed test videos"
     seen = f"{cell['frames']} frames, {views(cell['n_clips'], cell['n_crops'])}"
     facts = [
@@ -117,7 +119,7 @@ def _cell(run: str, cell: Cell) -> CellPanel:
     place = anchor(run, cell_key(cell["dataset"], cell["shots"]))
     return CellPanel(
         place,
-        f"{cell['dataset']}, {shots}",
+        f"{cell['dataset']}, {training_videos(cell['shots'])}",
         tuple(facts),
         tuple(map(_repeat, cell["repeats"])),
         listed,

@@ -15,6 +15,7 @@ from vidprism.report.provenance import anchor
 from vidprism.rows import rows
 from vidprism.tables import ablations, entries
 from vidprism.tables.layout import Column, Line, heading
+from vidprism.tables.setting import training_videos
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,7 @@ def _between_methods(config: Config) -> tuple[tuple[str, Change], ...]:
             if row.method == "vidprism_c_released" and twin in expected:
                 for dataset, shots in row.cells:
                     column = Column(dataset, shots, "top1", heading(config.profile, dataset), "", "")
-                    videos = "whole training list" if shots is None else f"K={shots}"
-                    name = f"{column.group}, {videos}, {row.frames} frames"
+                    name = f"{column.group}, {training_videos(shots)}, {row.frames} frames"
                     href = f"{page}#{anchor(key, column.cell)}"
                     found.append((name, _change(records[key], records[twin], column, href)))
     return tuple(found)

@@ -11,6 +11,7 @@ from vidprism.record import NOT_RUN, Record
 from vidprism.rows import Row, rows
 from vidprism.tables import entries
 from vidprism.tables.layout import REPORTED, Block, Column, Entry, Line, heading, real_name
+from vidprism.tables.setting import learning_rate
 
 EXTRA_SECTION = "Measured by the suite, not in the paper"
 
@@ -123,7 +124,8 @@ def _other_track(
     track = others[0].track
     note = (
         f"{track.capitalize()} track: the backbone trains too. {t.frames} frames, {t.updates} updates of "
-        f"{t.batch_size} videos. Not comparable with the {p.protocol.track} track above."
+        f"{t.batch_size} videos; {learning_rate('few_shot', track, p.protocol.track)}. "
+        f"Not comparable with the {p.protocol.track} track above."
     )
     return Block(f"One cell on the {track} track", ("Method",), columns, _panel(columns), lines, note=note)
 

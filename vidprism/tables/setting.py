@@ -23,8 +23,9 @@ def describe(config: Config, chosen: list[Row]) -> tuple[tuple[str, str], ...]:
     place = "in the place of " if p.generated else ""
     backbones = [f"{name} ({place}ViT-{p.backbones[name].size})" for name in _values(chosen, "backbone")]
     training = f"{_join(_values(chosen, 'updates'))} updates, batch {_join(_values(chosen, 'batch_size'))}"
-    shots = [f"K={k}" if k is not None else "whole training list" for row in chosen for k in row.shots]
+    shots = [training_videos(k) for row in chosen for k in row.shots]
     repeats = max((row.repeats for row in chosen), key=len, default=())
+    rate = learning_rate(chosen[0].group, chosen[0].track, p.protocol.track)
     drawn = any(k is not None for row in chosen for k in row.shots)
     return (
         ("Profile", f"{p.name}{', generated data' if p.generated else ''}"),
@@ -35,8 +36,23 @@ def describe(config: Config, chosen: list[Row]) -> tuple[tuple[str, str], ...]:
         ("Split", f"{p.protocol.split}, tested on its test list"),
         ("Views", f"{views(p.protocol.n_clips, p.protocol.n_crops)}, mean of {p.protocol.fusion}"),
         ("Repeats", f"{len(repeats)} ({'seed i on draw i' if drawn else 'seeds'}: {_join(repeats)})"),
-        ("Training", f"{training}, last update taken; learning rate from the search on the dev pool"),
+        ("Training", f"{training}, last update taken; {rate}"),
     )
+
+
+def training_videos(shots: int | None) -> str:
+    """What a cell trains on, in words: `K=4`, or the list that remains once the dev pool is held out."""
+    return "training list without the dev pool" if shots is None else f"K={shots}"
+
+
+def learning_rate(group: str, track: str, searched_track: str) -> str:
+    """Where a row's learning rate comes from: each method is searched once, with its options in `methods` and
+    on the profile's own track.
+    """
+    if group == "ablations":
+        return "learning rate found for the default row"
+    other = f"{searched_track} track" if track != searched_track else "dev pool"
+    return f"learning rate from the search on the {other}"
 
 
 def views(n_clips: int, n_crops: int) -> str:

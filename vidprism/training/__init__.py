@@ -7,6 +7,7 @@ accuracies, which `vidprism.evaluation` adds). Nothing is selected here: the las
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from vidprism.scores import CellScores, save, spread, whole_folder
 from vidprism.training.inputs import Inputs, training_sets
 from vidprism.training.jobs import Job, Outcome, TrainingSet, plan
 from vidprism.training.parallel import side_by_side
-from vidprism.training.recipe import is_flat, loss_curve, read_choice
+from vidprism.training.recipe import TrainingError, is_flat, loss_curve, read_choice
 from vidprism.training.tracks import open_track
 
 
@@ -33,8 +34,12 @@ def train_row(config: Config, row: Row) -> dict[str, Any]:
 
     Raises:
         ConfigError: unknown option, rates that do not divide the frames, missing search, draws or features.
-        TrainingError: a loss is not finite.
+        TrainingError: a loss is not finite, or a launcher started more than one process.
     """
+    if _processes_asked() != 1:
+        raise TrainingError(
+            f"{row.key}: {_processes_asked()} processes were started, and a row trains in one; start one"
+        )
     choice = read_choice(config, row.method)
     methods.resolve(row.method, row.options, row.frames)  # a wrong option is found before anything is read
     with whole_folder(paths.run(config, row.group, row.key)) as folder:
@@ -54,6 +59,11 @@ def train_row(config: Config, row: Row) -> dict[str, Any]:
         save(folder / "scores.npz", {cell.key: _scores(cell) for cell in trained})
         (folder / "record.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return record
+
+
+def _processes_asked() -> int:
+    """World size that a launcher such as torchrun asked for; 1 without one."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 @dataclass(frozen=True)
@@ -160,7 +170,7 @@ def _record(config: Config, row: Row, choice: dict[str, Any], trained: list[Trai
         "config": {"options": first.job.options, "train": train},
         "search": choice,
         "code": provenance.code_version(),
-        "environment": provenance.environment(device, world_size, world_size),
+        "environment": provenance.environment(device, _processes_asked(), world_size),
         "status": MEASURED,
         "cells": [_cell(config, row, cell) for cell in trained],
     }

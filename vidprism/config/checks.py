@@ -1,0 +1,114 @@
+"""What the types of the schema cannot say: names that must exist, choices, and numbers that must be positive."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from vidprism.config.schema import Config
+from vidprism.config.strict import ConfigError, nearest
+
+NAME = re.compile(r"[a-z0-9_]+")
+# What protocol.<key> may be. Views of the protocol are deterministic, so sampling is not "segment_random".
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "track": ("frozen", "tuned"),
+    "sampling": ("segment_center", "segment_start", "dense"),
+    "resize": ("bilinear", "bicubic"),
+    "fusion": ("logits", "softmax"),
+    "n_crops": (1, 3),
+}
+# Numbers, or lists of numbers that must not be empty, above zero.
+POSITIVE = (
+    *(f"world.{key}" for key in ("train_per_class", "test_per_dataset", "frames_min", "frames_max", "processes")),
+    *(f"pretraining.{key}" for key in ("steps", "batch_size", "lr", "pool", "threads")),
+    *(f"protocol.{key}" for key in ("split", "dev_per_class", "shots", "frames", "n_clips")),
+    *(f"train.{key}" for key in ("updates", "batch_size", "backbone_lr_scale", "threads")),
+    *(f"search.{key}" for key in ("lr", "shots", "frames", "updates")),
+    *(f"closed_set.{key}" for key in ("frames", "updates")),
+    *(f"few_shot.{key}" for key in ("frames", "shots")),
+    *(f"tuned.{key}" for key in ("shots", "frames", "updates", "batch_size")),
+    *(f"ablations.{key}" for key in ("frames", "shots")),
+)
+# The same, but zero is a value too: seeds count from it, and a decay may be switched off.
+NOT_NEGATIVE = (
+    *("world.seed", "world.classes", "pretraining.seed", "pretraining.weight_decay", "protocol.draw_seeds"),
+    *("train.weight_decay", "train.warmup", "closed_set.repeats", "few_shot.repeats", "ablations.repeats"),
+)
+
+
+def check(config: Config) -> None:
+    """Check the values of the chosen profile.
+
+    Raises:
+        ConfigError: a name that does not exist or that DVC cannot address, a choice that is none, or a number
+            out of range; the message names the key and what is allowed.
+    """
+    _check_spelling(config)
+    _check_names(config)
+    _check_values(config)
+
+
+def _check_spelling(config: Config) -> None:
+    """DVC addresses a method or variant as `methods.<name>`, so the name must be plain."""
+    for where, names in (
+        ("methods", config.methods),
+        (f"{config.profile.name}.ablations.variants", config.profile.ablations.variants),
+    ):
+        for name in names:
+            if not NAME.fullmatch(name):
+                raise ConfigError(f"params.yaml: the name '{name}' in {where} must be made of [a-z0-9_] only")
+
+
+def _check_names(config: Config) -> None:
+    """Every dataset, method and backbone that the profile names must exist as a file or an entry."""
+    p, package = config.profile, Path(__file__).parents[1]
+    datasets, methods = _stems(package / "datasets"), _stems(package / "methods")
+    for where, names in (
+        ("datasets", (*p.datasets, *p.generate, *p.features)),
+        ("closed_set.dataset", (p.closed_set.dataset,)),
+        ("few_shot.datasets", p.few_shot.datasets),
+        ("tuned.dataset", (p.tuned.dataset,)),
+        ("ablations.datasets", p.ablations.datasets),
+    ):
+        _check_known(f"{p.name}.{where}", names, datasets, "dataset")
+    groups = (
+        *(p.closed_set.controls, p.closed_set.vidprism, p.few_shot.controls, p.few_shot.vidprism),
+        *(p.few_shot.tuned_controls, p.few_shot.tuned_vidprism, *p.search.methods.values()),
+        *((p.ablations.method,), config.methods),
+    )
+    for names in groups:
+        _check_known(f"methods used by {p.name}", names, methods, "method")
+    used = (*p.closed_set.backbones, p.few_shot.backbone, p.ablations.backbone, *p.pretrain)
+    _check_known(f"{p.name}.backbones", used, p.backbones, "backbone")
+
+
+def _check_known(where: str, names: Iterable[str], known: Iterable[str], kind: str) -> None:
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"params.yaml: {where} names the unknown {kind} '{name}'; {nearest(name, known)}")
+
+
+def _check_values(config: Config) -> None:
+    p = config.profile
+    for key, allowed in CHOICES.items():
+        value = getattr(p.protocol, key)
+        if value not in allowed:
+            raise ConfigError(f"params.yaml: {p.name}.protocol.{key} must not be {value!r}; {nearest(value, allowed)}")
+    for keys, least, words in ((POSITIVE, 1e-300, "above 0"), (NOT_NEGATIVE, 0, "0 or more")):
+        for key in keys:
+            value = attrgetter(key)(p)
+            numbers = value if isinstance(value, tuple) else (value,)
+            if not numbers:
+                raise ConfigError(f"params.yaml: {p.name}.{key} must not be empty; list numbers {words}")
+            for number in numbers:
+                if not least <= number < float("inf"):  # nan fails too
+                    raise ConfigError(f"params.yaml: {p.name}.{key} must be {words}, not {number!r}")
+
+
+@lru_cache
+def _stems(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(f.stem for f in folder.glob("*.py") if not f.stem.startswith("_")))
