@@ -114,7 +114,7 @@ def test_provenance_of_every_measured_cell(config: Config) -> None:
     for fact in (
         "119 of 120 listed test videos",
         "sha256:cdcd",
-        f"{config.profile.train.updates} of 32 clips",
+        f"{config.profile.train.updates} of {config.profile.train.batch_size} clips",
         "train-few_shot-vidprism_c.json",
     ):
         assert fact in panel

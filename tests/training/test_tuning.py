@@ -110,7 +110,12 @@ def test_a_video_that_does_not_decode_is_counted(config: Config, monkeypatch: py
     listed = manifest.load(config, "ucf101")
     broken = listed[listed["split"] == "test"].iloc[3]
     (paths.dataset_root(config, "ucf101") / "videos" / broken["path"]).write_bytes(b"not a video")
-    config = replace(config, profile=replace(config.profile, few_shot=replace(config.profile.few_shot, tuned=())))
+    config = replace(
+        config,
+        profile=replace(
+            config.profile, few_shot=replace(config.profile.few_shot, tuned_controls=(), tuned_vidprism=())
+        ),
+    )
     row = make_row("mean_pool", key="mean_pool", repeats=(0,))
     (cell,) = training.train_row(config, row)["cells"]
     assert (cell["n_listed"], cell["n_scored"]) == (12, 11)
