@@ -5,16 +5,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "model"))
-import loops
-
+from tests.model import loops
 from vidprism.model import VidPrismHead
 
 BATCH, FRAMES, WIDTH, CLASSES, RATES = 32, 32, 512, 101, (2, 4, 8, 16)

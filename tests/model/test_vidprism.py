@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import loops
 import pytest
 import torch
 from torch.func import functional_call, stack_module_state, vmap
 
+from tests.model import loops
 from vidprism.model import VidPrismHead
 from vidprism.model.readings import CHOICES, PRESETS
 
