@@ -1,6 +1,6 @@
 """Training step of the vectorised head against the loop version of the tests, in one run.
 
-`python benchmarks/head_step.py` prints milliseconds and the ratio. Not a test: timings are no assertions.
+`python -m benchmarks head_step` prints milliseconds and the ratio. Not a test: timings are no assertions.
 """
 
 from __future__ import annotations
