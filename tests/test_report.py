@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -250,6 +251,14 @@ def test_version_follows_the_results(tmp_path: Path) -> None:
     results.write(config, "ablations", [fake_record(config, rows(config, "ablations")["default"])])
     assert report.report_version(config, files) != empty
     assert report.report_version(config, files) == report.report_version(config, files)
+
+
+def test_version_does_not_follow_the_note(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    other = replace(config, profile=replace(config.profile, note="took an hour"))
+    assert report.report_version(config, []) == report.report_version(other, [])
+    changed = replace(config, profile=replace(config.profile, train=replace(config.profile.train, updates=7)))
+    assert report.report_version(config, []) != report.report_version(changed, [])
 
 
 HOSTILE = "<script>alert('x')</script>\"><img src=x>"

@@ -52,6 +52,9 @@ def test_schedule_rises_then_falls_and_never_wastes_an_update() -> None:
     assert factors[9] == 1.0 and all(0 < f <= 1 for f in factors)
     assert factors[:10] == sorted(factors[:10]) and factors[10:] == sorted(factors[10:], reverse=True)
     assert factors[-1] < 0.01
+    longer_tail = Recipe(100, 8, 1.0, 0.0, 0.1, decay_power=2.0)
+    assert [longer_tail.lr_factor(step) for step in range(10)] == factors[:10]
+    assert np.allclose([longer_tail.lr_factor(step) for step in range(10, 100)], np.square(factors[10:]))
 
 
 def test_every_clip_is_seen_equally_often() -> None:

@@ -26,7 +26,7 @@ POSITIVE = (
     *(f"world.{key}" for key in ("train_per_class", "test_per_dataset", "frames_min", "frames_max", "processes")),
     *(f"pretraining.{key}" for key in ("steps", "batch_size", "lr", "pool", "threads")),
     *(f"protocol.{key}" for key in ("split", "dev_per_class", "shots", "frames", "n_clips")),
-    *(f"train.{key}" for key in ("updates", "batch_size", "backbone_lr_scale", "threads")),
+    *(f"train.{key}" for key in ("updates", "batch_size", "decay_power", "backbone_lr_scale", "threads")),
     *(f"search.{key}" for key in ("lr", "shots", "frames", "updates")),
     *(f"closed_set.{key}" for key in ("frames", "updates")),
     *(f"few_shot.{key}" for key in ("frames", "shots")),
@@ -50,6 +50,7 @@ def check(config: Config) -> None:
     _check_spelling(config)
     _check_names(config)
     _check_values(config)
+    _check_prepared(config)
 
 
 def _check_spelling(config: Config) -> None:
@@ -107,6 +108,24 @@ def _check_values(config: Config) -> None:
             for number in numbers:
                 if not least <= number < float("inf"):  # nan fails too
                     raise ConfigError(f"params.yaml: {p.name}.{key} must be {words}, not {number!r}")
+
+
+def _check_prepared(config: Config) -> None:
+    """Shots and frames that a group asks for must be among those that are drawn and sampled."""
+    p = config.profile
+    for name, groups in (
+        ("shots", ("search", "few_shot", "tuned", "ablations")),
+        ("frames", ("search", "closed_set", "few_shot", "tuned", "ablations")),
+    ):
+        prepared = getattr(p.protocol, name)
+        for group in groups:
+            value = getattr(getattr(p, group), name)
+            missing = [n for n in (value if isinstance(value, tuple) else (value,)) if n not in prepared]
+            if missing:
+                raise ConfigError(
+                    f"params.yaml: {p.name}.{group}.{name} asks for {missing}, but protocol.{name} prepares "
+                    f"{list(prepared)} only; add them there"
+                )
 
 
 @lru_cache

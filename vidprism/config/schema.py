@@ -72,6 +72,7 @@ class TrainConfig:
     batch_size: int
     weight_decay: float = 0.05
     warmup: float = 0.1
+    decay_power: float = 1.0
     backbone_lr_scale: float = 0.1
     threads: int = 2
 

@@ -8,6 +8,7 @@ numbers, profile and the report's own code.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from vidprism import paper, paths, tables
@@ -117,11 +118,11 @@ def write_index(config: Config) -> Path:
 
 
 def report_version(config: Config, inputs: list[Path]) -> str:
-    """First 12 hex digits of the sha256 over the inputs that exist, the profile, and the report's code and
-    templates.
+    """First 12 hex digits of the sha256 over the inputs that exist, the profile (not its note, which no number
+    depends on), and the report's code and templates.
     """
     code = sorted(file for name in CODE for file in _sources(PACKAGE / name))
-    digest = hashlib.sha256(repr((config.profile, sorted(config.methods.items()))).encode())
+    digest = hashlib.sha256(repr((replace(config.profile, note=""), sorted(config.methods.items()))).encode())
     for path in [*inputs, *code]:
         content = path.read_bytes() if path.is_file() else b"absent"
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(content).digest())

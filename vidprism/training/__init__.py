@@ -154,7 +154,8 @@ def _record(config: Config, row: Row, choice: dict[str, Any], trained: list[Trai
     first = trained[0]
     device, world_size = first.outcome.devices
     train = {
-        name: getattr(first.job.recipe, name) for name in ("updates", "batch_size", "lr", "weight_decay", "warmup")
+        name: getattr(first.job.recipe, name)
+        for name in ("updates", "batch_size", "lr", "weight_decay", "warmup", "decay_power")
     }
     return {
         "schema": SCHEMA,

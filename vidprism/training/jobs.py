@@ -107,5 +107,13 @@ def plan(config: Config, method: str, chosen: float | str, updates: int, batch_s
     train, protocol = config.profile.train, config.profile.protocol
     if not methods.load(method).TRAINED:
         return Recipe(0, batch_size, 0.0, 0.0, 0.0), str(chosen)
-    recipe = Recipe(updates, batch_size, float(chosen), train.weight_decay, train.warmup, train.backbone_lr_scale)
+    recipe = Recipe(
+        updates,
+        batch_size,
+        float(chosen),
+        train.weight_decay,
+        train.warmup,
+        train.backbone_lr_scale,
+        train.decay_power,
+    )
     return recipe, protocol.prompt_sets[-1]

@@ -26,8 +26,8 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Recipe:
-    """One recipe for every trained method (AdamW, linear warm-up, cosine to zero); `updates` is 0 for a
-    method that is not trained.
+    """One recipe for every trained method (AdamW, linear warm-up, a power of half a cosine to zero); `updates`
+    is 0 for a method that is not trained.
     """
 
     updates: int
@@ -36,17 +36,19 @@ class Recipe:
     weight_decay: float
     warmup: float
     backbone_lr_scale: float = 0.0
+    decay_power: float = 1.0
 
     def lr_factor(self, step: int) -> float:
         """Share of the peak learning rate at update `step` (from 0): a linear rise over `warmup` of the
-        updates, then half a cosine.
+        updates, then half a cosine to the power `decay_power` (above 1: a longer tail at low rates).
 
         The first update is already above 0 and the last one still is, so that every update counts.
         """
         rise = max(1, round(self.warmup * self.updates))
         if step < rise:
             return (step + 1) / rise
-        return 0.5 * (1 + math.cos(math.pi * (step - rise + 1) / (self.updates - rise + 1)))
+        half_cosine = 0.5 * (1 + math.cos(math.pi * (step - rise + 1) / (self.updates - rise + 1)))
+        return half_cosine**self.decay_power
 
 
 def read_choice(config: Config, method: str) -> dict[str, Any]:
