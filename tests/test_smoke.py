@@ -52,7 +52,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def would_run(clone: Path) -> list[str]:
     """Names of the stages that `dvc repro` would run now."""
-    out = run(clone, "dvc", "repro", "--dry")
+    return ran(run(clone, "dvc", "repro", "--dry"))
+
+
+def ran(out: str) -> list[str]:
+    """Names of the stages in what `dvc repro` printed."""
     return [line.split("'")[1] for line in out.splitlines() if line.startswith("Running stage")]
 
 
@@ -153,6 +157,34 @@ def test_a_notebook_opens_as_it_is(clone: Path, tmp_path: Path, notebook: str) -
 def test_dvc_shows_metrics(clone: Path) -> None:
     shown = run(clone, "dvc", "metrics", "show", "--md")
     assert "top1" in shown and "correct" not in shown
+
+
+def test_an_experiment_is_run_shown_and_undone(clone: Path) -> None:
+    """`dvc exp run -S`, then what `dvc params diff`, `dvc metrics diff`, `dvc plots show` and `make compare` say."""
+    key = "smoke.ablations.variants.rates_2_4.rates"
+    results = ["reports/results/smoke", "reports/search/smoke"]
+    git(clone, "add", "-A", "-f", *results)
+    git(clone, "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "results")
+    params, locks = clone / "params.yaml", [*clone.glob("**/dvc.lock")]
+    before = {path: path.read_bytes() for path in [params, *locks]}
+    try:
+        out = run(clone, "dvc", "exp", "run", "-S", f"{key}=[4]")
+        assert [name.split(":")[-1] for name in ran(out) if "train@" in name] == ["train@smoke-rates_2_4"]
+        changed = json.loads(run(clone, "dvc", "params", "diff", "--json"))["params.yaml"]
+        assert changed[key] == {"old": [2, 4], "new": [4]}
+        moved = json.loads(run(clone, "dvc", "metrics", "diff", "--json"))
+        assert any("rates_2_4" in name for values in moved.values() for name in values), moved
+        assert not any("mean_pool" in name for values in moved.values() for name in values), moved
+        run(clone, "dvc", "plots", "show", "--out", "shown")
+        assert "rates_2_4" in (clone / "shown" / "index.html").read_text(encoding="utf-8")
+        said = run(clone, "vidprism.compare", "HEAD")
+        assert "rates_2_4" in said and "mean_pool" not in said
+    finally:
+        shutil.rmtree(clone / "shown", ignore_errors=True)
+        for path, content in before.items():
+            path.write_bytes(content)
+    run(clone, "dvc", "repro")
+    assert would_run(clone) == []
 
 
 def test_a_bad_key_fails_clearly_and_leaves_results(clone: Path) -> None:
