@@ -148,7 +148,7 @@ def test_captions_name_the_setting(built: dict[int, Table]) -> None:
         assert (
             setting["Frames"] == "32" and "2 clips × 1 crop" in setting["Views"] and setting["Repeats"].startswith("5")
         )
-        assert "mini_clip" in setting["Backbone"] and "200 updates" in setting["Training"]
+        assert "mini_clip" in setting["Backbone"] and "300 updates" in setting["Training"]
 
 
 @pytest.mark.parametrize(
