@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vidprism import paths, results
+from vidprism import methods, paths, results
 from vidprism.config import Config, load_config
 from vidprism.record import Cell, Record
 from vidprism.rows import GROUPS, Row, rows
@@ -62,7 +62,7 @@ def fake_record(config: Config, row: Row, accuracy: float = 0.6) -> Record:
         "generated": config.profile.generated,
         "backbone": {"key": "clip", "name": row.backbone, "weights_sha256": "ab" * 32},
         "config": {
-            "options": {**row.options, "tau": 0.1},
+            "options": methods.resolve(row.method, row.options, row.frames),
             "train": {"updates": row.updates, "batch_size": row.batch_size, "lr": 0.001},
         },
         "search": fake_search(),

@@ -15,7 +15,7 @@ LAYERS = [
     {"config"},
     {"paths", "rows", "plots", "provenance", "prompts", "record", "metrics"},
     {"execute", "stats", "paper", "world", "video", "draws", "datasets", "model", "backbones"},
-    {"results", "manifest", "pretrain", "methods"},
+    {"results", "manifest", "pretrain", "methods", "complexity"},
     {"encoding", "features", "tables"},
     {"learned", "report", "compare", "scores"},
     {"training"},
@@ -49,7 +49,7 @@ def test_imports_run_one_way(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["config", "rows", "results", "paper", "stats", "tables", "report", "compare", "evaluation"]
+    "module", ["config", "rows", "results", "paper", "stats", "complexity", "tables", "report", "compare", "evaluation"]
 )
 def test_needs_no_torch(module: str) -> None:
     program = f"import sys, vidprism.{module}; sys.exit('torch' in sys.modules)"

@@ -18,7 +18,7 @@ from vidprism.report.render import render
 from vidprism.tables.setting import GROUP_OF_TABLE, setting
 
 PACKAGE = Path(__file__).resolve().parents[1]
-CODE = ("report", "tables", "templates", "record.py", "results.py", "stats.py")
+CODE = ("complexity", "report", "tables", "templates", "record.py", "results.py", "stats.py")
 
 
 def write_table(config: Config, table: str | int) -> Path:

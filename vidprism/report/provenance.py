@@ -9,6 +9,7 @@ from typing import Any
 
 from vidprism.config import Profile
 from vidprism.record import Cell, Record, cell_key
+from vidprism.tables.cost import NO_FORMULA, counted
 from vidprism.tables.layout import Line
 from vidprism.tables.setting import learning_rate, training_videos, views
 
@@ -65,7 +66,7 @@ def panels(profile: Profile, lines: Iterable[Line]) -> list[Panel]:
 
 def _panel(profile: Profile, line: Line) -> Panel:
     record = line.record
-    cells = tuple(_cell(line.run, cell) for cell in record["cells"])
+    cells = tuple(_cell(profile, record, line.run, cell) for cell in record["cells"])
     return Panel(
         anchor(line.run),
         f"{line.run} ({record['label']})",
@@ -99,19 +100,20 @@ def _search(profile: Profile, record: Record, search: dict[str, Any]) -> str:
     return f"{found}; {learning_rate(record['group'], record['track'], profile.protocol.track)}"
 
 
-def _cell(run: str, cell: Cell) -> CellPanel:
+def _cell(profile: Profile, record: Record, run: str, cell: Cell) -> CellPanel:
     scored = f"{cell['n_scored']} of {cell['n_listed']} listed test videos"
     seen = f"{cell['frames']} frames, {views(cell['n_clips'], cell['n_crops'])}"
+    cost = counted(profile, record, cell)
     facts = [
         ("Scored", f"{scored}, {cell['n_classes']} classes"),
         ("Data", str(cell["data_fingerprint"])),
         ("Split, frames, views", f"split {cell['split']}, {seen}, mean of {cell['fusion']}"),
+        ("GMACs per view", f"{cost.gmacs:.4g}" if cost else NO_FORMULA),
         ("Updates", f"{cell['updates']} of {cell['batch_size']} clips" if cell["updates"] else "not trained"),
     ]
     optional = {
         "Parameters trained": "parameters",
         "Expert usage": "expert_usage",
-        "GMACs per view": "gmacs_per_view",
     }
     facts += [(name, _value(cell[key])) for name, key in optional.items() if cell.get(key) is not None]
     broken = cell["unreadable"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vidprism import paper, results
+from vidprism.complexity import published
 from vidprism.config import Config
 from vidprism.paper import PublishedRow
 from vidprism.record import NOT_RUN, Record
 from vidprism.rows import Row, rows
-from vidprism.tables import entries
+from vidprism.tables import cost, entries
 from vidprism.tables.layout import REPORTED, Block, Column, Entry, Line, heading, real_name
 from vidprism.tables.setting import learning_rate
 
@@ -42,7 +43,8 @@ def table1(config: Config) -> list[Block]:
             columns,
             headings,
             tuple(lines),
-            ("Frames, clips × crops", "GMACs / view"),
+            cost.MEASURED_HEADINGS,
+            cost.CHECK_HEADINGS,
         )
     ]
 
@@ -67,22 +69,15 @@ def _table1_line(
         section=section,
         contest=size,
         labels=(*line.labels, inputs),
-        facts=_compute(line.record, columns[0].dataset),
+        facts=_facts(config, line.record, columns[0].dataset),
+        cost=published.check(printed) if printed else None,
     )
 
 
-def _compute(record: Record | None, dataset: str) -> tuple[str, str]:
-    """Frames and views behind a line of Table 1, and the multiply-adds of one view where the run counted
-    them.
-    """
+def _facts(config: Config, record: Record | None, dataset: str) -> tuple[str, ...]:
+    """Views and cost behind a line of Table 1; empty where nothing was measured."""
     cell = results.find_cell(record, dataset, None) if record else None
-    if cell is None:
-        return "", ""
-    gmacs = cell.get("gmacs_per_view")
-    return (
-        f"{cell['frames']}, {cell['n_clips']} × {cell['n_crops']}",
-        "not measured" if gmacs is None else f"{gmacs:.3g}",
-    )
+    return cost.measured_with(config.profile, record, cell) if cell else ("",) * len(cost.MEASURED_HEADINGS)
 
 
 def table2(config: Config) -> list[Block]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from vidprism.complexity.published import Check
 from vidprism.config import Profile
 from vidprism.record import Record, cell_key
 
@@ -99,7 +100,9 @@ class Published:
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a table. `run` is the row key of the suite; `extra` marks rows that are not in the paper."""
+    """One row of a table. `run` is the row key of the suite; `extra` marks rows that are not in the paper; `facts`
+    stand behind the measured cells, `cost` behind the printed ones.
+    """
 
     labels: tuple[str, ...]
     entries: tuple[Entry, ...]
@@ -111,6 +114,7 @@ class Line:
     extra: bool = False
     default: bool = False
     facts: tuple[str, ...] = ()
+    cost: Check | None = None
     record: Record | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -131,6 +135,7 @@ class Block:
     published_headings: tuple[tuple[str, str], ...]
     lines: tuple[Line, ...]
     fact_headings: tuple[str, ...] = ()
+    check_headings: tuple[str, ...] = ()
     with_signs: bool = False
     note: str = ""
 

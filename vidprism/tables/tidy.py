@@ -1,12 +1,15 @@
-"""The CSV twin of a table: tidy, one line per row and measured column."""
+"""The CSV twin of a table: tidy, one line per row and measured column, and in Table 1 one for the cost of the printed
+model.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 
+from vidprism.complexity.published import Check
 from vidprism.record import MEASURED
-from vidprism.tables.layout import Entry, Line, Table
+from vidprism.tables.layout import Block, Entry, Line, Table
 
 CSV_FIELDS = (
     "table",
@@ -43,24 +46,28 @@ def to_csv(table: Table) -> str:
     for block in table.blocks:
         for line in block.lines:
             for column, entry, printed in zip(block.columns, line.entries, line.published, strict=False):
-                place = {
-                    "table": table.number,
-                    "block": block.title,
-                    "section": line.section,
-                    "row": " | ".join(line.labels),
-                    "run": line.run,
-                }
-                writer.writerow(
-                    {
-                        **place,
-                        "in_paper": int(not line.extra),
-                        "column": column.key,
-                        **_numbers(entry),
-                        "published": _text(printed.value),
-                        **_origin(line),
-                    }
-                )
+                numbers = {**_numbers(entry), "published": _text(printed.value), **_origin(line)}
+                writer.writerow({**_place(table, block, line), "column": column.key, **numbers})
+            if line.cost is not None:
+                writer.writerow({**_place(table, block, line), "column": "gmacs_per_view", **_cost(line.cost)})
     return out.getvalue()
+
+
+def _place(table: Table, block: Block, line: Line) -> dict[str, object]:
+    return {
+        "table": table.number,
+        "block": block.title,
+        "section": line.section,
+        "row": " | ".join(line.labels),
+        "run": line.run,
+        "in_paper": int(not line.extra),
+    }
+
+
+def _cost(check: Check) -> dict[str, object]:
+    """The printed model's multiply-adds as counted, beside the printed number."""
+    counted = {"status": "counted"} if check.gmacs is not None else {"status": "not counted"}
+    return {**counted, "mean": _text(check.gmacs), "published": _text(check.printed), "verdict": check.verdict}
 
 
 def _numbers(entry: Entry) -> dict[str, object]:

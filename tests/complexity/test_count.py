@@ -1,0 +1,181 @@
+"""Counts by formula against known values, against the modules' parameters and against torch's counter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from vidprism import backbones, complexity, methods
+from vidprism.backbones import clip as clip_backbone
+from vidprism.complexity import clip, count, vidprism_c, vidprism_c_released
+from vidprism.config import ConfigError
+from vidprism.model import VidPrismHead, readings
+
+B16, L14 = "ViT-B-16-quickgelu", "ViT-L-14-quickgelu"
+RATES = {8: [2, 4, 8], 32: [2, 4, 8, 16]}
+METHODS = methods.available()
+
+
+@pytest.mark.parametrize(("model", "gmacs"), [(B16, 17.563), (L14, 81.012)])
+def test_known_cost_of_a_frame(model: str, gmacs: float) -> None:
+    assert clip.tower(model).frame.macs / 1e9 == pytest.approx(gmacs, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("dim", "frames", "gmacs"), [(512, 8, 0.037), (768, 8, 0.084), (512, 32, 0.178), (768, 32, 0.399)]
+)
+def test_known_cost_of_the_released_head(dim: int, frames: int, gmacs: float) -> None:
+    assert vidprism_c_released.head(dim, 400, frames, RATES[frames]).macs / 1e9 == pytest.approx(gmacs, abs=5e-4)
+
+
+@pytest.mark.parametrize(("dim", "classes", "millions"), [(512, 101, 18.70), (768, 400, 42.25)])
+def test_known_parameters_of_the_released_head(dim: int, classes: int, millions: float) -> None:
+    """The released module also holds a gate from each stream to itself, which nothing ever runs."""
+    unused_gates = 4 * (2 * dim * (dim // 4) + dim // 4 + dim // 4 + 1)
+    held = vidprism_c_released.head(dim, classes, 32, RATES[32]).parameters + unused_gates
+    assert held / 1e6 == pytest.approx(millions, abs=5e-3)
+
+
+@pytest.mark.parametrize(("dim", "frames"), [(512, 8), (768, 32)])
+def test_the_paper_readings_head_written_out(dim: int, frames: int) -> None:
+    """Eq. 1-15 term by term: the sum of what each equation multiplies."""
+    rates, d2 = RATES[frames], dim * dim
+    tokens = [frames // r for r in rates]
+    n, pairs = len(rates), [(f, s) for f in range(len(rates)) for s in range(f + 1, len(rates))]
+    metric = n * frames * d2  # Eq. 1 and 3 share the projection
+    scores = n * frames * dim  # Eq. 1
+    similarity = sum(frames * r * dim for r in rates)  # Eq. 5
+    merging = n * frames * dim  # Eq. 7
+    gates = len(pairs) * (2 * dim * (dim // 4) + dim // 4)  # Eq. 9, one a pair
+    slow_to_fast = sum(tokens[f] * d2 for f, _ in pairs)  # Eq. 10, on the interpolated stream
+    fast_to_slow = sum(tokens[s] * 5 * d2 for _, s in pairs)  # Eq. 11
+    experts = sum(t * 4 * d2 + 2 * t * t * dim + t * 4 * d2 for t in tokens)  # Eq. 12-13, hidden width 2 D
+    readout = 2 * d2 + sum(tokens) * 2 * d2 + 2 * sum(tokens) * dim  # Eq. 14
+    expected = metric + scores + similarity + merging + gates + slow_to_fast + fast_to_slow + experts + readout
+    assert vidprism_c.head(dim, 400, frames, rates).macs == expected + dim * 400  # Eq. 15
+
+
+@pytest.mark.parametrize("model", [B16, L14, "mini_clip"])
+def test_tower_against_torchs_counter(model: str) -> None:
+    """On the meta device, with attention as plain products: the counter does not see the fused kernels of a CPU."""
+    import open_clip
+
+    if model not in open_clip.list_models():
+        clip_backbone.create(model)  # tells open_clip about the suite's own configuration
+    with torch.device("meta"):
+        visual = open_clip.model._build_vision_tower(*_vision(model)).train()
+    size = visual.image_size[0] if isinstance(visual.image_size, tuple) else visual.image_size
+    shape = clip.tower(model)
+    assert sum(p.numel() for p in visual.parameters()) == shape.frame.parameters
+    frames = torch.empty(2, 3, size, size, device="meta")
+    assert measured_macs(visual, frames) == pytest.approx(2 * shape.frame.macs, rel=1e-6)
+
+
+def _vision(model: str) -> tuple[int, dict, bool]:
+    import open_clip
+
+    config = open_clip.get_model_config(model)
+    return config["embed_dim"], config["vision_cfg"], config.get("quick_gelu", False)
+
+
+def measured_macs(module: torch.nn.Module, inputs: torch.Tensor) -> float:
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        module(inputs)
+    return counter.get_total_flops() / 2
+
+
+@pytest.mark.parametrize("frames", [8, 32])
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_has_a_count_of_its_parameters(method: str, frames: int) -> None:
+    task = methods.Task(96, 7, frames, torch.nn.functional.normalize(torch.randn(7, 96), dim=-1), 1.0)
+    head = methods.build(method, task, {}, seed=0)
+    formula = complexity.import_module(f"vidprism.complexity.{method}").head
+    cost = formula(96, 7, frames, **methods.resolve(method, {}, frames))
+    assert cost.parameters == sum(p.numel() for p in head.parameters())
+    # A mean over time and a product with one column are no matrix products; the VidPrism head has a test of its own.
+    if not method.startswith("vidprism"):
+        assert measured_macs(head.eval(), torch.randn(1, frames, 96)) == pytest.approx(cost.macs, rel=1e-6)
+
+
+def variants() -> list[dict]:
+    """Every value of every switch that the cost may depend on."""
+    names = ("aggregation", "interaction", "slow_rule", "gate_pairs", "shared_conv", "combination", "readout_norm")
+    turned = [{name: value} for name in (*names, "pos_emb") for value in readings.CHOICES[name]]
+    return [*turned, {"lambda_text": 0.01}, {"ffn_ratio": 4}]
+
+
+@pytest.mark.parametrize("reading", ["paper", "released"])
+@pytest.mark.parametrize("switches", variants(), ids=str)
+@pytest.mark.parametrize("rates", [[2, 4, 8, 16], [2, 4], [16]], ids=str)
+def test_head_against_torchs_counter(rates: list[int], switches: dict, reading: str) -> None:
+    """The suite's head gets the same values with fewer products; the formula minus what is saved is what torch sees."""
+    dim, frames = 64, 32
+    head = VidPrismHead(dim, 10, rates, reading=reading, **switches).eval()
+    cost = vidprism_c.head(dim, 10, frames, rates, reading, **switches)
+    assert cost.parameters == sum(p.numel() for p in head.parameters())
+    executed = measured_macs(head, torch.randn(1, frames, dim))
+    assert executed == pytest.approx(cost.macs - saved(head, dim, frames, rates, reading), rel=1e-6)
+
+
+def saved(head: VidPrismHead, dim: int, frames: int, rates: list[int], reading: str) -> int:
+    """What the suite's modules spare, and what they do without a matrix product (which torch's counter leaves out)."""
+    s, tokens = head.switches, [frames // rate for rate in rates]
+    less = 0
+    if s["aggregation"] == "rgsta":
+        twice = frames * dim * dim if reading == "released" else 0  # the released code projects twice
+        less += len(rates) * (twice + 2 * frames * dim)  # scores and merging are products and sums
+    for i, j in head.interaction.links:
+        if rates[i] > rates[j]:  # the convolution runs on the short stream, then a product interpolates
+            less += (tokens[j] - tokens[i]) * dim * dim - tokens[i] * tokens[j] * dim
+    if s["combination"] in ("global_attn", "local_attn"):
+        reads = len(rates) if s["combination"] == "local_attn" else 1
+        n, heads = sum(tokens), s["heads"]
+        textbook = (1 + 2 * n + reads) * dim * dim + 2 * n * dim
+        folded = reads * (2 * dim * dim + dim * dim + dim * dim) + 2 * n * heads * dim
+        less += textbook - folded
+    return less
+
+
+def test_count_adds_tower_and_head() -> None:
+    found = count("vidprism_c", B16, 8)
+    tower, head = clip.tower(B16).frame, vidprism_c.head(512, 400, 8, RATES[8])
+    assert found.macs == 8 * tower.macs + head.macs and found.gmacs == pytest.approx(140.541, abs=1e-3)
+    assert found.parameters == found.trainable_parameters == tower.parameters + head.parameters
+    assert count("vidprism_c", B16, 8, track="frozen").trainable_parameters == head.parameters
+    assert count("clip_zeroshot", B16, 8).trainable_parameters == 0
+
+
+def test_every_kind_of_backbone_has_a_count() -> None:
+    for key in backbones.available():
+        assert hasattr(complexity.import_module(f"vidprism.complexity.{key}"), "tower")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("vidprism_d", B16, 8), "nothing named 'vidprism_d' in vidprism/methods"),
+        (("mean_pool", "ViT-B-17", 8), "no model 'ViT-B-17'"),
+        (("mean_pool", "RN50", 8), "no vision transformer"),
+    ],
+)
+def test_errors(arguments: tuple, words: str) -> None:
+    with pytest.raises((ConfigError, ValueError), match=words):
+        count(*arguments)
+
+
+def test_rates_must_divide_the_frames() -> None:
+    with pytest.raises(ValueError, match="must divide clips of 8 frames"):
+        vidprism_c.head(64, 10, 8, [16])
+
+
+def test_a_method_without_a_formula_says_which_file_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    glob = Path.glob
+    found = {"methods": [Path("new.py")]}
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: found.get(self.name) or glob(self, pattern))
+    assert not complexity.has_formula("new", "clip")
+    with pytest.raises(ConfigError, match=r"write vidprism/complexity/new\.py"):
+        count("new", "mini_clip", 8)

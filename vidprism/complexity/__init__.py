@@ -1,0 +1,89 @@
+"""What a method costs: multiply-adds of one view and parameters, by formula, without torch and without weights.
+
+A backbone has a file here under the name it has in vidprism/backbones (`tower(model)`), a method one under its name in
+vidprism/methods (`head(dim, n_classes, n_frames, **options)`). The formulas stand beside the modules and not in them,
+so that a table with costs is built without torch and a corrected formula retrains nothing; tests hold each of them to
+the module it describes, with torch's counter on the meta device. `published` does the same for methods of the paper's
+Table 1 that the suite has not implemented.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from vidprism.config import ConfigError, nearest
+
+KINETICS_CLASSES = 400
+
+
+@dataclass(frozen=True)
+class Count:
+    """Cost of one view of T frames: image tower on every frame, then the head. The text tower runs once per dataset
+    and is not in it.
+    """
+
+    macs: int
+    parameters: int
+    trainable_parameters: int
+    head_macs: int
+
+    @property
+    def gmacs(self) -> float:
+        """10^9 multiply-adds of one view."""
+        return self.macs / 1e9
+
+
+def count(
+    method: str,
+    backbone: str,
+    frames: int,
+    *,
+    n_classes: int = KINETICS_CLASSES,
+    options: dict[str, Any] | None = None,
+    track: str = "tuned",
+    key: str = "clip",
+) -> Count:
+    """Multiply-adds and parameters of a method on a backbone.
+
+    Args:
+        method: a file of vidprism/methods.
+        backbone: model name, as under `model` in params.yaml, for example `ViT-B-16-quickgelu`.
+        frames: T, frames of a view.
+        options: the method's options as a record holds them, complete; None takes its defaults (which imports torch).
+        track: on the `tuned` track the image tower is trained, on the `frozen` one the head alone.
+        key: a file of vidprism/backbones.
+
+    Raises:
+        ConfigError: unknown method, option or kind of backbone.
+        ValueError: unknown model; rates that do not divide the frames.
+    """
+    tower = import_module(f"{__name__}.{_known(key, 'backbones')}").tower(backbone)
+    formula = import_module(f"{__name__}.{_known(method, 'methods')}").head
+    if options is None:
+        from vidprism import methods
+
+        options = methods.resolve(method, {}, frames)
+    head = formula(tower.dim, n_classes, frames, **options)
+    trained = head.parameters and head.parameters + (tower.frame.parameters if track == "tuned" else 0)
+    return Count(tower.frame.macs * frames + head.macs, tower.frame.parameters + head.parameters, trained, head.macs)
+
+
+def has_formula(method: str, key: str) -> bool:
+    """Whether a method and a kind of backbone both have a file here: a new method runs without, and is not counted."""
+    return {method, key} <= _stems(Path(__file__).parent)
+
+
+def _stems(folder: Path) -> set[str]:
+    return {f.stem for f in folder.glob("*.py") if f.stem != "__init__"}
+
+
+def _known(name: str, folder: str) -> str:
+    members = _stems(Path(__file__).resolve().parents[1] / folder)
+    if name not in members:
+        raise ConfigError(f"nothing named '{name}' in vidprism/{folder}; {nearest(name, sorted(members))}")
+    if name not in _stems(Path(__file__).parent):
+        raise ConfigError(f"'{name}' of vidprism/{folder} has no formula; write vidprism/complexity/{name}.py")
+    return name

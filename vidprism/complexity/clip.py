@@ -1,0 +1,87 @@
+"""The image tower of CLIP, a vision transformer, from open_clip's model configuration (read as JSON, without torch)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from vidprism.complexity.cost import Cost, linear, norm, products, table, total, transformer_layer
+from vidprism.config import nearest
+
+OWN_MODELS = Path(__file__).resolve().parents[1] / "backbones"
+
+
+@dataclass(frozen=True)
+class Tower:
+    """Shape of a vision transformer: width, number of blocks, patches a frame (without the class token), patch side in
+    pixels, output width D, hidden width of the MLP over the width.
+    """
+
+    width: int
+    layers: int
+    patches: int
+    patch_px: int
+    dim: int
+    mlp_ratio: float = 4.0
+
+    @property
+    def tokens(self) -> int:
+        """Patches and the class token."""
+        return self.patches + 1
+
+    @property
+    def patch_embedding(self) -> Cost:
+        """The convolution that makes tokens of a frame's patches."""
+        return linear(self.patches, 3 * self.patch_px**2, self.width, bias=False)
+
+    @property
+    def projection(self) -> Cost:
+        """The class token's map to the joint space."""
+        return linear(1, self.width, self.dim, bias=False)
+
+    @property
+    def frame(self) -> Cost:
+        """One frame through the tower. ViT-B/16 at 224 px: 17.563e9 multiply-adds."""
+        blocks = transformer_layer(self.tokens, self.width, self.mlp_ratio).times(self.layers)
+        embeddings = table(self.width) + table(self.tokens, self.width)
+        return total(self.patch_embedding, embeddings, norm(self.width).times(2), blocks, self.projection)
+
+    @property
+    def frame_macs_without_attention(self) -> int:
+        """What a counter sees that is blind to attention modules, their projections included: MLPs, patch embedding,
+        output projection. Several published numbers are of this kind.
+        """
+        attention = products(self.tokens, self.tokens, self.width).macs + 4 * self.tokens * self.width**2
+        return self.frame.macs - self.layers * attention
+
+
+def tower(model: str) -> Tower:
+    """The tower of a model of vidprism/backbones or of open_clip.
+
+    Raises:
+        ValueError: no such configuration, or one that is no vision transformer.
+    """
+    known = _configurations()
+    if model not in known:
+        raise ValueError(f"no model '{model}' in vidprism/backbones or open_clip; {nearest(model, known)}")
+    content = json.loads(known[model].read_text(encoding="utf-8"))
+    vision = content["vision_cfg"]
+    if not {"patch_size", "width", "layers"} <= set(vision) or not isinstance(vision["layers"], int):
+        raise ValueError(f"'{model}' has no vision transformer of open_clip's own; its cost is not modelled")
+    patches = (vision["image_size"] // vision["patch_size"]) ** 2
+    return Tower(
+        vision["width"],
+        vision["layers"],
+        patches,
+        vision["patch_size"],
+        content["embed_dim"],
+        vision.get("mlp_ratio", 4.0),
+    )
+
+
+def _configurations() -> dict[str, Path]:
+    spec = find_spec("open_clip")
+    folders = [Path(spec.origin).parent / "model_configs"] if spec and spec.origin else []
+    return {path.stem: path for folder in [*folders, OWN_MODELS] for path in folder.glob("*.json")}

@@ -1,0 +1,10 @@
+"""Zero-shot CLIP: cosines of the mean frame with C class texts, which are encoded once and not per video."""
+
+from __future__ import annotations
+
+from vidprism.complexity.cost import Cost
+
+
+def head(dim: int, n_classes: int, n_frames: int) -> Cost:
+    """Nothing is learned; see `vidprism.methods.clip_zeroshot`."""
+    return Cost(dim * n_classes, 0)

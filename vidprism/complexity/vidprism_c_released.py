@@ -1,0 +1,16 @@
+"""The VidPrism head as the authors released it: `vidprism_c` with the other preset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vidprism.complexity import vidprism_c
+from vidprism.complexity.cost import Cost
+
+
+def head(
+    dim: int, n_classes: int, n_frames: int, rates: Sequence[int], reading: str = "released", **switches: Any
+) -> Cost:
+    """See `vidprism.methods.vidprism_c_released`."""
+    return vidprism_c.head(dim, n_classes, n_frames, rates, reading, **switches)
