@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from vidprism import methods, paths, results
+from vidprism import paths, results
 from vidprism.config import Config, load_config
+from vidprism.model import readings
 from vidprism.record import Cell, Record
 from vidprism.rows import GROUPS, Row, rows
 
@@ -62,7 +63,7 @@ def fake_record(config: Config, row: Row, accuracy: float = 0.6) -> Record:
         "generated": config.profile.generated,
         "backbone": {"key": "clip", "name": row.backbone, "weights_sha256": "ab" * 32},
         "config": {
-            "options": methods.resolve(row.method, row.options, row.frames),
+            "options": fake_options(row),
             "train": {"updates": row.updates, "batch_size": row.batch_size, "lr": 0.001},
         },
         "search": fake_search(),
@@ -78,6 +79,18 @@ def fake_record(config: Config, row: Row, accuracy: float = 0.6) -> Record:
         "status": "measured",
         "cells": [fake_cell(config, row, dataset, shots, accuracy) for dataset, shots in row.cells],
     }
+
+
+def fake_options(row: Row) -> dict[str, Any]:
+    """Every option with its value, as a method resolves them, without torch."""
+    if row.method == "temporal_transformer":
+        return {"ffn_ratio": 4, **row.options}
+    if not row.method.startswith("vidprism"):
+        return dict(row.options)
+    switches = dict(row.options)
+    reading = switches.pop("reading", "released" if row.method.endswith("released") else "paper")
+    rates = switches.pop("rates", [rate for rate in (2, 4, 8, 16) if row.frames % rate == 0])
+    return {"reading": reading, "rates": rates, **readings.resolve(reading, switches)}
 
 
 def fake_cell(config: Config, row: Row, dataset: str, shots: int | None, accuracy: float) -> Cell:

@@ -17,12 +17,12 @@ from vidprism.paper import PublishedRow
 
 TOWERS = {"B/16": "ViT-B-16-quickgelu", "L/14": "ViT-L-14-quickgelu"}
 NOT_MODELLED = {
-    "STAN-conv": "the code of its Kinetics model is not public",
-    "M²-CLIP": "its four heads are not described fully enough to count",
+    "STAN-conv": "Kinetics code not public",
+    "M²-CLIP": "heads not fully described",
     "ETL-ViCLIP": "no code, and no number printed",
     "FocusVideo": "no code",
     "Ost": "no number printed",
-    "DUALPATH": "parts of its code are not public, and no number printed",
+    "DUALPATH": "parts of its code not public",
 }
 TOWER_ONLY = ("Vita-CLIP",)  # what they add to the tower is left out of the count
 AGREES = 0.01  # relative difference up to which a printed number counts as the same

@@ -6,7 +6,7 @@ from vidprism import complexity
 from vidprism.config import Profile
 from vidprism.record import Cell, Record
 
-MEASURED_HEADINGS = ("Frames, clips × crops", "GMACs / view", "Parameters (trained), M")
+MEASURED_HEADINGS = ("Frames, clips × crops", "GMACs / view", "Params (trained), M")
 NO_FORMULA = "no formula"
 CHECK_HEADINGS = ("GMACs / view", "The printed number")
 
