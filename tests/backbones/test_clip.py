@@ -1,7 +1,11 @@
 """The CLIP backbone: shapes, gradients, determinism, and clear errors for weights that do not fit."""
 
+import pickle
+import zipfile
 from pathlib import Path
 
+import huggingface_hub
+import open_clip
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -67,6 +71,11 @@ def test_a_checkpoint_of_another_shape(tmp_path: Path) -> None:
     [
         (BackboneConfig("clap", "mini_clip", "B/16", "x/y"), ValueError, "did you mean 'clip'"),
         (BackboneConfig("clip", "mini_clap", "B/16", "x/y"), ValueError, "did you mean 'mini_clip'"),
+        (
+            BackboneConfig("clip", "ViT-B-16", "B/16", "openai"),
+            ValueError,
+            "trained with QuickGELU.*ViT-B-16-quickgelu",
+        ),
         (BackboneConfig("clip", "ViT-B-16-quickgelu", "B/16", "openia"), ValueError, "did you mean 'openai'"),
         (
             BackboneConfig("clip", "mini_clip", "B/16", "data/backbones/absent/mini_clip"),
@@ -78,6 +87,124 @@ def test_a_checkpoint_of_another_shape(tmp_path: Path) -> None:
 def test_errors_name_the_way_out(spec: BackboneConfig, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         backbones.load(spec)
+
+
+def written(kind: str, folder: Path) -> Path:
+    """The weights of `create("mini_clip", seed=3)` in one of the forms in which checkpoints are published."""
+    model = create("mini_clip", seed=3)
+    state, path = model.state_dict(), folder / f"{kind}.pt"
+    if kind == "safetensors":
+        save_file(state, path := folder / "other_name.safetensors")
+    elif kind == "state_dict":
+        torch.save(state, path)
+    elif kind == "open_clip":
+        torch.save({"epoch": 3, "name": "x", "state_dict": {f"module.{k}": v for k, v in state.items()}}, path)
+    else:
+        torch.jit.save(torch.jit.script(Archive(state)), str(path))
+    return path
+
+
+class Archive(torch.nn.Module):
+    """Tensors at the places of a model, in half precision, with what OpenAI's archive holds beside them."""
+
+    def __init__(self, state: dict[str, torch.Tensor]) -> None:
+        super().__init__()
+        for name, tensor in state.items():
+            self._place(name.split("."), tensor.half())
+        self.register_buffer("input_resolution", torch.tensor(48))
+        self.context_length = 20
+        self._place(["transformer", "resblocks", "0", "attn_mask"], torch.zeros(20, 20))
+
+    def _place(self, names: list[str], tensor: torch.Tensor) -> None:
+        module = self
+        for name in names[:-1]:
+            if name not in module._modules:
+                module.add_module(name, Part())
+            module = module._modules[name]
+        module.register_buffer(names[-1], tensor)
+
+    def forward(self) -> int:
+        return self.context_length
+
+
+class Part(torch.nn.Module):
+    """A node of the tree."""
+
+    def forward(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "state_dict", "open_clip", "torchscript"])
+def test_published_forms_of_a_checkpoint(tmp_path: Path, kind: str) -> None:
+    path = written(kind, tmp_path)
+    loaded = backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(path)))
+    expected = create("mini_clip", seed=3).state_dict()
+    for name, tensor in loaded.model.state_dict().items():
+        assert tensor.dtype == torch.float32
+        torch.testing.assert_close(tensor, expected[name], atol=1e-3 if kind == "torchscript" else 0, rtol=1e-3)
+
+
+class Runs:
+    """An object whose unpickling calls a function."""
+
+    def __reduce__(self) -> tuple:
+        return print, ("code of the checkpoint ran",)
+
+
+def test_a_checkpoint_that_needs_code_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"state_dict": {"logit_scale": torch.ones(())}, "args": Runs()}, tmp_path / "bad.pt")
+    with pytest.raises(ValueError, match=r"bad\.pt was refused: .* would run code"):
+        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "bad.pt")))
+    assert "ran" not in capsys.readouterr().out
+
+
+def test_an_archive_that_asks_for_more_than_tensors_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with zipfile.ZipFile(tmp_path / "bad.pt", "w") as archive:
+        archive.writestr("bad/data.pkl", pickle.dumps(Runs(), protocol=2))
+        archive.writestr("bad/constants.pkl", pickle.dumps((), protocol=2))
+    with pytest.raises(ValueError, match=r"no TorchScript archive of a model \(UnpicklingError: it asks for "):
+        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "bad.pt")))
+    assert "ran" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [([1, 2], "holds no state dict"), ({"a": 1}, "holds no state dict"), (None, "no complete checkpoint")],
+)
+def test_files_that_are_no_checkpoint(tmp_path: Path, content: object, message: str) -> None:
+    path = tmp_path / "x.pt"
+    torch.save(content, path) if content else path.write_bytes(b"")
+    with pytest.raises(ValueError, match=message):
+        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(path)))
+
+
+def test_a_tag_in_the_cache_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:
+    cached = {
+        ("timm/vit_base_patch16_clip_224.openai", "open_clip_model.safetensors"): str(weights / "weights.safetensors")
+    }
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *of: cached.get(of))
+    monkeypatch.setattr(open_clip, "download_pretrained", lambda *_: pytest.fail("asked the network"))
+    with pytest.raises(ValueError, match="holds another model"):  # it was found: the small weights do not fit ViT-B/16
+        backbones.load(BackboneConfig("clip", "ViT-B-16-quickgelu", "B/16", "openai"))
+
+
+def test_without_a_network_the_error_says_which_file_to_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: object) -> None:
+        raise FileNotFoundError("no route")
+
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(open_clip, "download_pretrained", offline)
+    with pytest.raises(FileNotFoundError) as caught:
+        backbones.load(BackboneConfig("clip", "ViT-B-16-quickgelu", "B/16", "openai"))
+    for words in (
+        "timm/vit_base_patch16_clip_224.openai",
+        "open_clip_model.safetensors",
+        "ViT-B-16.pt",
+        "data/backbones/",
+    ):
+        assert words in str(caught.value)
 
 
 def test_available_names_files() -> None:

@@ -12,10 +12,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from vidprism.backbones._checkpoints import read_state
 from vidprism.config import BackboneConfig, find_root, nearest
 
 WEIGHTS_FILE = "weights.safetensors"
 _OWN_MODELS = Path(__file__).parent
+HUB_FILES = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]  # open_clip's names, in its order
+BESIDE_WEIGHTS = ("input_resolution", "context_length", "vocab_size", "attn_mask")
 _CHUNK = 256  # frames encoded at a time when no gradients are kept: fits the cache of a CPU core
 
 
@@ -72,26 +75,64 @@ def build(spec: BackboneConfig, device: str = "cpu") -> ClipBackbone:
 
     Args:
         spec: `model` is a file of this folder without ``.json`` or a model name of open_clip; `weights` a
-            folder that holds ``weights.safetensors``, a file, or one of open_clip's tags (such as ``openai``;
-            open_clip fetches those itself).
+            folder that holds ``weights.safetensors``, a checkpoint file of OpenAI or open_clip, or one of
+            open_clip's tags (such as ``openai``), which is fetched if it is not in the cache.
 
     Raises:
         ValueError: unknown model or tag; a checkpoint that is damaged or of another shape.
-        FileNotFoundError: `weights` is a path and nothing is there.
+        FileNotFoundError: `weights` is a path and nothing is there, or a tag that could not be fetched.
     """
     import open_clip
 
+    model = create(spec.model)
     if "/" in spec.weights or "." in spec.weights:
-        model = create(spec.model)
         load_weights(model, _weights_path(spec.weights))
     else:
-        tags = open_clip.list_pretrained_tags_by_model(spec.model)
-        if spec.weights not in tags:
-            raise ValueError(
-                f"open_clip has no weights '{spec.weights}' for {spec.model}; {nearest(spec.weights, tags)}"
-            )
-        model = open_clip.create_model(spec.model, pretrained=spec.weights)
+        load_weights(model, _tagged(model, spec))
     return ClipBackbone(model, open_clip.get_tokenizer(spec.model), device)
+
+
+def _tagged(model: nn.Module, spec: BackboneConfig) -> Path:
+    """The file behind a tag of open_clip, from its cache, else from the network; the model takes the tag's mean and
+    standard deviation of pixels.
+    """
+    import open_clip
+
+    tags = open_clip.list_pretrained_tags_by_model(spec.model)
+    if spec.weights not in tags:
+        raise ValueError(f"open_clip has no weights '{spec.weights}' for {spec.model}; {nearest(spec.weights, tags)}")
+    source = open_clip.get_pretrained_cfg(spec.model, spec.weights)
+    quick = bool(source.get("quick_gelu"))
+    if quick != bool(open_clip.get_model_config(spec.model).get("quick_gelu")):
+        right = spec.model.removesuffix("-quickgelu") + ("-quickgelu" if quick else "")
+        raise ValueError(
+            f"the weights '{spec.weights}' were trained with{'' if quick else 'out'} QuickGELU; choose {right} as `model` "
+            "of this backbone in params.yaml"
+        )
+    model.visual.preprocess_cfg.update({k: source[k] for k in ("mean", "std") if k in source})
+    repository, _, file = source.get("hf_hub", "").rpartition("/")
+    names = [file] if file else HUB_FILES
+    cached = [_cached(repository, name) for name in names] if repository else []
+    found = next((path for path in cached if path), None)
+    if found:
+        return found
+    try:
+        return Path(open_clip.download_pretrained(source))
+    except (OSError, RuntimeError) as error:
+        places = [f"https://huggingface.co/{repository} ({' or '.join(names)})"] if repository else []
+        places += [source["url"]] if source.get("url") else []
+        raise FileNotFoundError(
+            f"the weights '{spec.weights}' of {spec.model} are not in the cache and could not be fetched "
+            f"({type(error).__name__}); fetch {' or '.join(places)} on a machine with a network, put the file under "
+            "data/backbones/ and give its path as `weights` of this backbone in params.yaml"
+        ) from error
+
+
+def _cached(repository: str, name: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(repository, name)
+    return Path(path) if isinstance(path, str) else None
 
 
 def create(name: str, seed: int = 0) -> nn.Module:
@@ -115,21 +156,14 @@ def create(name: str, seed: int = 0) -> nn.Module:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill `model` from a safetensors file.
+    """Fill `model` from a checkpoint (see `vidprism.backbones._checkpoints`), as float32.
 
     Raises:
-        ValueError: the file is damaged, or its names or shapes are not those of the model.
+        ValueError: the file is damaged, was refused, or its names or shapes are not those of the model.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        state, wanted = load_file(path), model.state_dict()
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is no complete safetensors file ({error}); copy it again, or delete it and run `dvc repro` "
-            "(stage pretrain)"
-        ) from error
+    state, wanted = read_state(path), model.state_dict()
+    # OpenAI's archive has three numbers beside the weights, and a mask in each text block.
+    state = {k: v.float() for k, v in state.items() if k in wanted or not k.endswith(BESIDE_WEIGHTS)}
     shapes = {k: tuple(v.shape) for k, v in state.items()}
     expected = {k: tuple(v.shape) for k, v in wanted.items()}
     if shapes != expected:
@@ -148,6 +182,7 @@ def _weights_path(weights: str) -> Path:
     path = path / WEIGHTS_FILE if path.is_dir() else path
     if not path.is_file():
         raise FileNotFoundError(
-            f"no weights at {path}; run `dvc repro` (stage pretrain) or correct `weights` in params.yaml"
+            f"no weights at {path}; put the checkpoint there or correct `weights` in params.yaml (weights that the "
+            "suite trains itself: run `dvc repro`, stage pretrain)"
         )
     return path

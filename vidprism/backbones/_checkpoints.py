@@ -1,0 +1,138 @@
+"""Weights from the files that exist in the field, without running any code that a file may hold.
+
+Three forms: safetensors; a pickled state dict of torch (alone or under "state_dict", as open_clip's training saves it,
+names perhaps behind "module."); a TorchScript archive (as OpenAI published CLIP), of which only the tensors are read.
+Source of the archive's format: torch/csrc/jit/docs/serialization.md in PyTorch's repository.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+STORAGES = {
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "BoolStorage": torch.bool,
+}
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Name -> tensor of a checkpoint.
+
+    Raises:
+        ValueError: the file is damaged, is no checkpoint, or could only be loaded by running code that it holds.
+    """
+    if path.suffix == ".safetensors":
+        return _safetensors(path)
+    if _is_torchscript(path):
+        return _torchscript(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path} was refused: it is no plain checkpoint, and loading it would run code that it holds "
+            f"({_first_line(error)}); save its state dict as safetensors, or fetch it from its source again"
+        ) from error
+    except (RuntimeError, EOFError, OSError) as error:
+        raise ValueError(f"{path} is no complete checkpoint ({_first_line(error)}); copy it again") from error
+    state = content.get("state_dict", content) if isinstance(content, dict) else content
+    if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ValueError(f"{path} holds no state dict (names with tensors), alone or under 'state_dict'")
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is no complete safetensors file ({error}); copy it again, or, if the suite made it, delete it and "
+            "run `dvc repro` (stage pretrain)"
+        ) from error
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.split("/", 1)[-1] == "constants.pkl" for name in archive.namelist())
+
+
+def _torchscript(path: Path) -> dict[str, Tensor]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            root = archive.namelist()[0].split("/", 1)[0]
+            with archive.open(f"{root}/data.pkl") as file:
+                module = _TorchScriptReader(file, archive, root).load()
+    except (pickle.UnpicklingError, zipfile.BadZipFile, KeyError, EOFError) as error:
+        raise ValueError(
+            f"{path} is no TorchScript archive of a model ({_first_line(error)}); copy it again"
+        ) from error
+    if not isinstance(module, _Module):
+        raise ValueError(f"{path} is no TorchScript archive of a model")
+    return dict(_tensors(module, ""))
+
+
+class _Module:
+    """A scripted module: nothing but its attributes."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.attributes = state
+
+
+class _TorchScriptReader(pickle.Unpickler):
+    """Reads the objects of an archive. Scripted classes become `_Module`; any class beyond those named is refused."""
+
+    def __init__(self, file: Any, archive: zipfile.ZipFile, root: str) -> None:
+        super().__init__(file)
+        self.archive, self.root = archive, root
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.split(".")[0] == "__torch__":
+            return _Module
+        if module == "torch" and name in STORAGES:
+            return STORAGES[name]
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _rebuild
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if module == "torch.jit._pickle" and name.startswith("build_"):
+            return list
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+    def persistent_load(self, reference: tuple) -> Tensor:
+        _, dtype, key, _, n_values = reference
+        content = self.archive.read(f"{self.root}/data/{key}")
+        return torch.frombuffer(bytearray(content), dtype=dtype, count=n_values)
+
+
+def _rebuild(storage: Tensor, offset: int, size: tuple, stride: tuple, *_: Any) -> Tensor:
+    return storage.as_strided(size, stride, offset).clone()
+
+
+def _tensors(module: _Module, prefix: str) -> list[tuple[str, Tensor]]:
+    found = []
+    for name, value in module.attributes.items():
+        if isinstance(value, Tensor):
+            found.append((prefix + name, value))
+        elif isinstance(value, _Module):
+            found += _tensors(value, f"{prefix}{name}.")
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
