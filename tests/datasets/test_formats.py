@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import miniature
-from vidprism.datasets import DatasetError, hmdb51, kinetics400, load, ssv2, ucf101
+from vidprism.datasets import DatasetError, custom, hmdb51, kinetics400, load, ssv2, ucf101
 
 
 def test_ucf101_numbers_from_one_and_test_list_without_labels(tmp_path: Path) -> None:
@@ -119,6 +119,70 @@ def test_kinetics400_reads_the_cvdf_name_of_the_list(tmp_path: Path) -> None:
     assert len(kinetics400.list_videos(tmp_path, 1)) == 33
 
 
+def test_kinetics400_reads_a_replacement_in_place_of_the_damaged_clip(tmp_path: Path) -> None:
+    miniature.kinetics400(tmp_path)
+    clip = "-v0_0000000_000000_000010"
+    path = tmp_path / "videos" / "replacement" / "replacement_for_corrupted_k400" / f"{clip}.mp4"
+    miniature.write_video(path)
+    videos = {v.video_id: v for v in kinetics400.list_videos(tmp_path, 1)}
+    assert len(videos) == 33 and tmp_path / "videos" / videos[clip].path == path
+    assert kinetics400.path_class(videos[clip].path) is None
+    assert sum(v.path.startswith("replacement") for v in videos.values()) == 1
+
+
+def test_kinetics400_row_without_a_file_stays_listed(tmp_path: Path) -> None:
+    miniature.kinetics400(tmp_path)
+    gone = kinetics400.list_videos(tmp_path, 1)[4]
+    (tmp_path / "videos" / gone.path).unlink()
+    assert gone in kinetics400.list_videos(tmp_path, 1)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../../secret.avi", "YoYo/../../../secret.avi"])
+def test_a_path_that_leaves_the_dataset_is_refused(tmp_path: Path, path: str) -> None:
+    miniature.ucf101(tmp_path)
+    lists = tmp_path / "annotations" / "ucfTrainTestlist"
+    miniature.write_lines(lists / "trainlist01.txt", [f"{path} 3"])
+    with pytest.raises(DatasetError, match="leaves its folder 'videos'"):
+        ucf101.list_videos(tmp_path, 1)
+
+
+def test_custom_csv(tmp_path: Path) -> None:
+    miniature.custom(tmp_path)
+    assert custom.class_names(tmp_path) == ["close_door", "open_door", 'say "hi", wave']
+    videos = custom.list_videos(tmp_path, 1)
+    assert len(videos) == 36 and sum(v.split == "test" for v in videos) == 9
+    assert (videos[0].video_id, videos[0].label, videos[0].group) == ("day 0/open-0", 1, "day 0 0 open")
+
+
+def test_custom_folders(tmp_path: Path) -> None:
+    for part, name in (("train", "b"), ("train", "a"), ("test", "a")):
+        miniature.write_video(tmp_path / "videos" / part / name / "x.mp4")
+    miniature.write_lines(tmp_path / "videos" / "train" / "a" / "notes.txt", ["no video"])
+    assert [(v.path, v.label, v.split, v.group) for v in custom.list_videos(tmp_path, 1)] == [
+        ("train/a/x.mp4", 0, "train", None),
+        ("train/b/x.mp4", 1, "train", None),
+        ("test/a/x.mp4", 0, "test", None),
+    ]
+    assert custom.path_class("train/a/x.mp4") == "a"
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("path,label,split", "file,label,split", "lacks the column path"),
+        (",train,", ",dev,", "line 3 of .*split .train or test., not .*'dev'"),
+        (",open_door,", ",,", "line 2 of"),
+        (",open_door,train", ",close_door,train", "'open_door' has test videos and no training video"),
+    ],
+)
+def test_custom_wrong_csv(tmp_path: Path, old: str, new: str, message: str) -> None:
+    miniature.custom(tmp_path)
+    path = tmp_path / "annotations" / "videos.csv"
+    path.write_text(path.read_text().replace('"open_door"', "open_door").replace(old, new))
+    with pytest.raises(DatasetError, match=message):
+        custom.list_videos(tmp_path, 1)
+
+
 @pytest.mark.parametrize(
     "old, new, message",
     [
@@ -142,6 +206,7 @@ def test_kinetics400_wrong_csv(tmp_path: Path, old: str, new: str, message: str)
         ("ucf101", "YoYo", "yo yo"),
         ("hmdb51", "kick_ball", "kick ball"),
         ("ssv2", "Pushing something from left to right", "pushing something from left to right"),
+        ("custom", "Open_Door ", "open door"),
         ("kinetics400", "massaging person's head", "massaging person's head"),
     ],
 )

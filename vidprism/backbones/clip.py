@@ -106,8 +106,8 @@ def _tagged(model: nn.Module, spec: BackboneConfig) -> Path:
     if quick != bool(open_clip.get_model_config(spec.model).get("quick_gelu")):
         right = spec.model.removesuffix("-quickgelu") + ("-quickgelu" if quick else "")
         raise ValueError(
-            f"the weights '{spec.weights}' were trained with{'' if quick else 'out'} QuickGELU; choose {right} as `model` "
-            "of this backbone in params.yaml"
+            f"the weights '{spec.weights}' were trained with{'' if quick else 'out'} QuickGELU; choose {right} as "
+            "`model` of this backbone in params.yaml"
         )
     model.visual.preprocess_cfg.update({k: source[k] for k in ("mean", "std") if k in source})
     repository, _, file = source.get("hf_hub", "").rpartition("/")

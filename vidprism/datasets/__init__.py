@@ -36,6 +36,9 @@ class Video:
     `path` is relative to ``videos/``; `label` counts from 0 and indexes ``class_names``; `split` is "train"
     or "test" (the official validation list where the test labels are not public); `group` names the
     recording, or is None.
+
+    Raises:
+        DatasetError: the path is absolute or leaves ``videos/``: lists come from elsewhere and are not trusted.
     """
 
     video_id: str
@@ -44,6 +47,10 @@ class Video:
     class_name: str
     split: str
     group: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.path.startswith("/") or ".." in self.path.split("/") or "\0" in self.path:
+            raise DatasetError(f"a list of the dataset has the path {self.path!r}, which leaves its folder 'videos'")
 
 
 def available() -> list[str]:

@@ -4,7 +4,8 @@ Source of the format: the official csv files (https://github.com/cvdfoundation/k
 columns label, youtube_id, time_start, time_end, split and, in some copies, is_cc. Files are named
 ``<id>_<start:06d>_<end:06d>.mp4`` (ids may begin with a dash) and lie in ``{train,val}/<class name>/``, where
 copies write blanks or underscores, or flat in ``{train,val}/``. Label = alphabetical rank of the class name.
-Every copy lacks some videos: they become rows with a reason.
+Every copy lacks some videos: they become rows with a reason. The CVDF copy has sound versions of some damaged clips in
+a folder of their own: a clip of that name under ``replacement/`` is read instead.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def list_videos(root: Path, split: int) -> list[Video]:
     """
     check_split(NAME, split, SPLITS)
     labels = {name: label for label, name in enumerate(class_names(root))}
-    videos = []
+    videos, replacement = [], _replacements(root)
     for split_name in ("train", "test"):
         folders = _folders(root, split_name, labels)
         for row in _rows(root, split_name):
@@ -50,7 +51,8 @@ def list_videos(root: Path, split: int) -> list[Video]:
             if name not in labels:
                 raise DatasetError(f"{NAME}: the validation list has the class '{name}', which train.csv does not have")
             clip = f"{row['youtube_id']}_{_seconds(row, 'time_start'):06d}_{_seconds(row, 'time_end'):06d}"
-            videos.append(Video(clip, f"{folders[name]}/{clip}.mp4", labels[name], name, split_name))
+            path = replacement.get(clip, f"{folders[name]}/{clip}.mp4")
+            videos.append(Video(clip, path, labels[name], name, split_name))
     return videos
 
 
@@ -62,7 +64,13 @@ def class_text(class_name: str) -> str:
 def path_class(path: str) -> str | None:
     """The class folder of a path with blanks for underscores; None in a flat layout."""
     parts = PurePosixPath(path).parts
-    return parts[1].replace("_", " ") if len(parts) == 3 else None
+    return parts[1].replace("_", " ") if len(parts) == 3 and parts[0] in FOLDERS.values() else None
+
+
+def _replacements(root: Path) -> dict[str, str]:
+    """Clip -> path of the sound version that the CVDF copy ships for it."""
+    videos = root / "videos"
+    return {file.stem: file.relative_to(videos).as_posix() for file in (videos / "replacement").rglob("*.mp4")}
 
 
 def _folders(root: Path, split: str, names: dict[str, int]) -> dict[str, str]:
