@@ -1,9 +1,11 @@
 """Sampling against slow, obvious versions; views; and every kind of bad file."""
 
 import math
+import struct
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -198,3 +200,70 @@ def test_frame_that_does_not_decode_is_found_when_read(tmp_path: Path) -> None:
     path.write_bytes(bytes(content))
     with pytest.raises(video.Unreadable, match="of 60 cannot all be decoded"):
         video.read_clip(path, range(60))
+
+
+def test_one_frame_is_a_video(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", n_frames=1)
+    assert video.probe(path).n_frames == 1
+    views = video.load_views(path, 8, 2, 3, 32)
+    assert views.shape == (6, 8, 32, 32, 3) and (views[:, :1] == views).all()
+
+
+def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("aac", rate=16_000)
+        for i in range(20):
+            sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            sound.sample_rate, sound.pts = 16_000, 1024 * i
+            file.mux(stream.encode(sound))
+        file.mux(stream.encode())
+    with pytest.raises(video.Unreadable, match="not a video"):
+        video.probe(path)
+
+
+def test_variable_frame_rate_is_read_by_frame_number(tmp_path: Path) -> None:
+    """20 frames of 20 ms, then 20 of 200 ms: positions count frames, not seconds, and none is repeated or dropped."""
+    path, tick = tmp_path / "a.mp4", Fraction(1, 1000)
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt, stream.codec_context.time_base = 64, 48, "yuv420p", tick
+        for i in range(40):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 5 * i, np.uint8), format="rgb24")
+            frame.time_base, frame.pts = tick, 20 * min(i, 20) + 200 * max(i - 20, 0)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    assert video.probe(path).n_frames == 40
+    shades = video.read_clip(path, range(40)).mean(axis=(1, 2, 3))
+    assert np.abs(shades - 5 * np.arange(40)).max() < 4
+
+
+def rotated(path: Path) -> Path:
+    """The video with a note in its header that says: show me turned by 90 degrees, as phones write it."""
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 4 + 4 + 20 + 16  # of a version 0 box: ISO/IEC 14496-12, 8.3.2
+    upright = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    assert content[matrix : matrix + 36] == upright
+    content[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 240 << 16, 0, 1 << 30)
+    path.write_bytes(bytes(content))
+    return path
+
+
+def test_a_rotated_video_is_read_upright(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", size=(320, 240))
+    flat = video.read_clip(path, [3])
+    assert (video.read_clip(rotated(path), [3]) == np.rot90(flat, -1, axes=(1, 2))).all()
+    found = video.probe(path)
+    assert (found.width_px, found.height_px) == (240, 320)
+
+
+def test_a_width_that_decord_cannot_read_is_a_reason_and_not_a_wrong_picture(tmp_path: Path) -> None:
+    """16, 24, 48 and 72 pixels; every even width from 100 to 858 is read."""
+    path = rotated(write_video(tmp_path / "a.mp4", size=(64, 48)))
+    with pytest.raises(video.Unreadable, match="cannot all be decoded"):
+        video.probe(path)
+
+
+def test_portrait_video_has_three_crops(tmp_path: Path) -> None:
+    views = video.load_views(write_video(tmp_path / "a.mp4", size=(64, 128)), 4, 1, 3, 32)
+    assert views.shape == (3, 4, 32, 32, 3)
