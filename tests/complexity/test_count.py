@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def measured_macs(module: torch.nn.Module, inputs: torch.Tensor) -> float:
 def test_every_method_has_a_count_of_its_parameters(method: str, frames: int) -> None:
     task = methods.Task(96, 7, frames, torch.nn.functional.normalize(torch.randn(7, 96), dim=-1), 1.0)
     head = methods.build(method, task, {}, seed=0)
-    formula = complexity.import_module(f"vidprism.complexity.{method}").head
+    formula = import_module(f"vidprism.complexity.{method}").head
     cost = formula(96, 7, frames, **methods.resolve(method, {}, frames))
     assert cost.parameters == sum(p.numel() for p in head.parameters())
     # A mean over time and a product with one column are no matrix products; the VidPrism head has a test of its own.
@@ -151,7 +152,7 @@ def test_count_adds_tower_and_head() -> None:
 
 def test_every_kind_of_backbone_has_a_count() -> None:
     for key in backbones.available():
-        assert hasattr(complexity.import_module(f"vidprism.complexity.{key}"), "tower")
+        assert hasattr(import_module(f"vidprism.complexity.{key}"), "tower")
 
 
 @pytest.mark.parametrize(
