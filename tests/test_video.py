@@ -264,6 +264,8 @@ def test_a_width_that_decord_cannot_read_is_a_reason_and_not_a_wrong_picture(tmp
         video.probe(path)
 
 
-def test_portrait_video_has_three_crops(tmp_path: Path) -> None:
-    views = video.load_views(write_video(tmp_path / "a.mp4", size=(64, 128)), 4, 1, 3, 32)
-    assert views.shape == (3, 4, 32, 32, 3)
+def test_a_portrait_video_gets_three_different_crops(tmp_path: Path) -> None:
+    """The dark half of the picture is on top once it is turned: top crop darker than centre, centre than bottom."""
+    views = video.load_views(rotated(write_video(tmp_path / "a.mp4", size=(320, 240))), 4, 1, 3, 64)
+    top, centre, bottom = views.mean(axis=(1, 2, 3, 4))
+    assert top + 1 < centre < bottom - 1
