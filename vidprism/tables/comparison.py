@@ -14,6 +14,7 @@ from vidprism.tables import cost, entries
 from vidprism.tables.layout import REPORTED, Block, Column, Entry, Line, heading, real_name
 from vidprism.tables.setting import learning_rate
 
+PRINTED_DATASET = "kinetics400"  # of Table 1; its columns do not name it, unlike those of Tables 2 to 5
 EXTRA_SECTION = "Measured by the suite, not in the paper"
 
 
@@ -61,7 +62,8 @@ def _table1_line(
     records: dict[str, Record],
 ) -> Line:
     size = printed.labels["size"] if printed else config.profile.backbones[row.backbone].size
-    line = _line(config, columns, printed, row, records, ["top1", "top5", "gflops"])
+    comparable = columns[0].dataset == PRINTED_DATASET
+    line = _line(config, columns, printed, row, records, ["top1", "top5", "gflops"], comparable)
     section = f"{size}: {printed.labels['section'] if printed else EXTRA_SECTION}"
     inputs = "×".join(printed.labels[k] for k in ("frames", "crops", "clips")) if printed else f"{row.frames} frames"
     return replace(
@@ -136,8 +138,9 @@ def _line(
     row: Row | None,
     records: dict[str, Record],
     names: list[str] | None = None,
+    comparable: bool = True,
 ) -> Line:
-    """A line of Table 1 or 2 from its printed row, its run, or both."""
+    """A line of Table 1 or 2 from its printed row, its run, or both; `comparable`: both are of one dataset."""
     record = records[row.key] if row else None
     if row:
         cells = tuple(entries.measured(record, column) for column in columns)
@@ -148,7 +151,7 @@ def _line(
     return Line(
         labels=(label,),
         entries=cells,
-        published=entries.published(printed, names, cells, config.profile.generated),
+        published=entries.published(printed, names, cells, config.profile.generated or not comparable),
         run=row.key if row else "",
         reference=printed.labels["reference"] if printed else "",
         extra=printed is None,
