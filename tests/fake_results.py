@@ -125,7 +125,7 @@ def fake_cell(config: Config, row: Row, dataset: str, shots: int | None, accurac
         "split": p.split,
         "n_clips": p.n_clips,
         "n_crops": p.n_crops,
-        "fusion": p.fusion,
+        "fusion": config.profile.analysis.fusion,
         "n_listed": N_VIDEOS,
         "n_scored": scored,
         "unreadable": [{"path": "c/<b>&'bad\".avi", "reason": "truncated <file>"}],

@@ -14,8 +14,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"config"},
     {"paths", "rows", "plots", "provenance", "prompts", "record", "metrics"},
-    {"execute", "stats", "paper", "world", "video", "draws", "datasets", "model", "backbones"},
-    {"results", "manifest", "pretrain", "methods", "complexity"},
+    {"execute", "stats", "paper", "world", "video", "draws", "datasets", "shot_lists", "model", "backbones"},
+    {"results", "manifest", "pretrain", "methods", "complexity", "subset"},
     {"encoding", "features", "tables"},
     {"learned", "report", "compare", "scores"},
     {"training"},

@@ -65,10 +65,14 @@ def protocol(old: str, new: str) -> tuple[str, str]:
         ("  mean_pool: {}", "  Mean.pool: {}", ["the name 'Mean.pool' in methods", "[a-z0-9_]"]),
         (*protocol("{split", "{track: frosen, split"), ["protocol.track", "'frosen'", "did you mean 'frozen'"]),
         (*protocol("{split", "{sampling: segment_random, split"), ["protocol.sampling", "segment_center"]),
-        (*protocol("{split", "{fusion: mean, split"), ["protocol.fusion", "known: logits, softmax"]),
+        ("analysis: {fusion: logits", "analysis: {fusion: mean", ["smoke.analysis.fusion", "known: logits, softmax"]),
         (*protocol("{split", "{resize: nearest, split"), ["protocol.resize", "known: bicubic, bilinear"]),
         (f"{PROTOCOL}, n_crops: 1", f"{PROTOCOL}, n_crops: 2", ["protocol.n_crops must not be 2", "known: 1, 3"]),
         (*protocol("n_clips: 1", "n_clips: 0"), ["smoke.protocol.n_clips must be above 0, not 0"]),
+        ("shot_lists: {}", "shot_lists: {ucf101: {'3': x}}", ["has a list for 3 shots", "known: 2, 4"]),
+        ("shot_lists: {}", "shot_lists: {ucf101: {'2': ../x}}", ["shot_lists.ucf101.2", "data/lists"]),
+        ("shot_lists: {}", "shot_lists: {ucf11: {'2': x}}", ["unknown dataset 'ucf11'"]),
+        ("subset_lists: {}", "subset_lists: {ssv2: a/b}", ["smoke.analysis.subset_lists.ssv2", "data/lists"]),
         (*protocol("shots: [2, 4]", "shots: [2]"), ["smoke.search.shots asks for [4]", "protocol.shots", "[2]"]),
         (*protocol("frames: [8, 32]", "frames: [32]"), ["smoke.search.frames asks for [8]", "add them there"]),
         (TRAIN, TRAIN.replace("}", ", decay_power: 0}"), ["smoke.train.decay_power must be above 0"]),
@@ -101,9 +105,9 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_choices_are_those_of_the_modules_that_take_them() -> None:
-    assert set(CHOICES["sampling"]) == set(video.SAMPLINGS) - {"segment_random"}
-    assert set(CHOICES["resize"]) == set(video.RESIZES)
-    assert set(CHOICES["fusion"]) == set(metrics.FUSIONS)
+    assert set(CHOICES["protocol.sampling"]) == set(video.SAMPLINGS) - {"segment_random"}
+    assert set(CHOICES["protocol.resize"]) == set(video.RESIZES)
+    assert set(CHOICES["analysis.fusion"]) == set(metrics.FUSIONS)
 
 
 def test_a_profile_says_what_its_training_reads_and_may_have_a_note(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Evaluation: from scores per view to accuracies and their intervals, against values worked out by hand."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -173,3 +174,59 @@ def test_the_same_scores_give_the_same_file(config: Config) -> None:
     before = Path(paths.results(config, "ablations")).read_bytes()
     evaluation.evaluate(config, "ablations")
     assert Path(paths.results(config, "ablations")).read_bytes() == before
+
+
+def test_fewer_views_are_spread_evenly() -> None:
+    assert metrics.fewer_views(1, 1) == [(1, 1, [0])]
+    assert metrics.fewer_views(4, 3) == [
+        (1, 1, [4]),  # the middle clip, the centre crop
+        (2, 1, [1, 10]),
+        (3, 1, [1, 7, 10]),
+        (4, 1, [1, 4, 7, 10]),
+        (1, 3, [3, 4, 5]),
+        (2, 3, [0, 1, 2, 9, 10, 11]),
+        (3, 3, [0, 1, 2, 6, 7, 8, 9, 10, 11]),
+        (4, 3, list(range(12))),
+    ]
+
+
+def test_accuracy_against_views_comes_from_the_same_scores(config: Config, stored: Path) -> None:
+    """Where the first clip is right and the second one is surer and wrong, more views are worse."""
+    with np.load(stored) as found:
+        arrays = dict(found)
+    labels = arrays["ucf101_k2_labels"]
+    logits = np.zeros_like(arrays["ucf101_k2"])
+    logits[np.isnan(arrays["ucf101_k2"])] = np.nan
+    videos = np.arange(len(labels))
+    logits[:, videos, 0, labels] += 1
+    logits[:, videos, 1, (labels + 1) % logits.shape[-1]] += 2
+    np.savez(stored, **{**arrays, "ucf101_k2": logits})
+    (cell,) = evaluation.evaluate(config, "ablations")["records"][0]["cells"]
+    assert [(p["n_clips"], p["n_crops"], p["top1"]) for p in cell["views"]] == [(1, 1, 100.0), (2, 1, 0.0)]
+    assert cell["views"][-1]["top1"] == cell["top1"]["mean"]
+
+
+def test_fusion_is_chosen_when_scores_are_evaluated(config: Config, stored: Path) -> None:
+    """A small lead among two likely classes against a larger one among unlikely ones: the mean of logits follows the
+    second view, that of probabilities the first.
+    """
+    with np.load(stored) as found:
+        arrays = dict(found)
+    labels = arrays["ucf101_k2_labels"]
+    logits = np.zeros_like(arrays["ucf101_k2"])
+    logits[np.isnan(arrays["ucf101_k2"])] = np.nan
+    videos, other = np.arange(len(labels)), (labels + 1) % logits.shape[-1]
+    logits[:, videos, 0, labels] += 20
+    logits[:, videos, 0, other] += 19.9
+    logits[:, videos, 1, labels] -= 5
+    logits[:, videos, 1, other] -= 4.85
+    np.savez(stored, **{**arrays, "ucf101_k2": logits})
+    found = {}
+    for fusion in ("logits", "softmax"):
+        profile = dataclasses.replace(
+            config.profile, analysis=dataclasses.replace(config.profile.analysis, fusion=fusion)
+        )
+        (cell,) = evaluation.evaluate(dataclasses.replace(config, profile=profile), "ablations")["records"][0]["cells"]
+        assert cell["fusion"] == fusion
+        found[fusion] = cell["top1"]["mean"]
+    assert found == {"logits": 0.0, "softmax": 100.0}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vidprism import metrics, paths, plots, results
+from vidprism import metrics, paths, plots, results, subset
 from vidprism.config import Config
 from vidprism.record import NOT_RUN, cell_key
 from vidprism.rows import Row, rows
@@ -48,14 +48,17 @@ def evaluate_row(config: Config, row: Row) -> dict[str, Any]:
             **missing,
             "reason": "its run has other cells than params.yaml asks for; `dvc repro` trains it again",
         }
-    return {**record, "cells": [_evaluate_cell(cell, folder) for cell in record["cells"]]}
+    return {**record, "cells": [_evaluate_cell(config, cell, folder) for cell in record["cells"]]}
 
 
-def _evaluate_cell(cell: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A cell with top-1 and top-5, per repeat and together, and with the use of its experts."""
+def _evaluate_cell(config: Config, cell: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A cell with top-1 and top-5, per repeat and together, with fewer views, on the common subset if one is given,
+    and with the use of its experts.
+    """
+    fusion = config.profile.analysis.fusion
     scores = load(folder / "scores.npz", cell_key(cell["dataset"], cell["shots"]))
     readable = _readable(scores, cell, folder)
-    labels, fused_RNC = scores.labels[readable], metrics.fuse(scores.logits[:, readable], cell["fusion"])
+    labels, fused_RNC = scores.labels[readable], metrics.fuse(scores.logits[:, readable], fusion)
     repeats = [
         {**repeat, **_evaluate_repeat(fused, labels, readable)}
         for repeat, fused in zip(cell["repeats"], fused_RNC, strict=True)
@@ -66,6 +69,9 @@ def _evaluate_cell(cell: dict[str, Any], folder: Path) -> dict[str, Any]:
         "repeats": repeats,
         "top1": top1,
         "top5": top5,
+        "fusion": fusion,
+        "views": _fewer_views(scores.logits[:, readable], labels, cell, fusion),
+        "subset": _on_subset(config, cell, repeats),
         **_expert_usage(scores, readable, fused_RNC, labels, cell["n_classes"]),
     }
 
@@ -88,6 +94,30 @@ def _evaluate_repeat(fused_NC: np.ndarray, labels_N: np.ndarray, readable: np.nd
         found[f"top{k}"] = round(metrics.top_k(fused_NC, labels_N, k), 4)
         found[name] = metrics.answers(metrics.hits(fused_NC, labels_N, k), readable)
     return found
+
+
+def _fewer_views(
+    logits_RNVC: np.ndarray, labels_N: np.ndarray, cell: dict[str, Any], fusion: str
+) -> list[dict[str, Any]]:
+    """Top-1 in percent, the mean over repeats, for 1 to all clips: accuracy against views from one set of scores."""
+    curve = []
+    for n_clips, n_crops, chosen in metrics.fewer_views(cell["n_clips"], cell["n_crops"]):
+        fused_RNC = metrics.fuse(logits_RNVC[:, :, chosen], fusion)
+        top1 = 100 * np.mean([metrics.hits(fused, labels_N, 1).mean() for fused in fused_RNC])
+        curve.append({"n_clips": n_clips, "n_crops": n_crops, "top1": round(float(top1), 4)})
+    return curve
+
+
+def _on_subset(config: Config, cell: dict[str, Any], repeats: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Top-1 over the test videos that several copies of the dataset have in common; None without such a list."""
+    chosen = subset.read(config, cell["dataset"])
+    if chosen is None:
+        return None
+    texts = [subset.answers(repeat["correct"], chosen, cell["dataset"]) for repeat in repeats]
+    n_scored = len(texts[0]) - texts[0].count("-")
+    top1 = _rounded(results.estimate(texts)) if n_scored else None
+    about = {"file": chosen.file, "sha256": chosen.sha256}
+    return {**about, "n_listed": len(texts[0]), "n_scored": n_scored, "top1": top1}
 
 
 def _expert_usage(

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections import Counter
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +16,7 @@ from types import ModuleType
 import pandas as pd
 from tqdm.auto import tqdm
 
-from vidprism import datasets, draws, paths, video
+from vidprism import datasets, draws, paths, shot_lists, video
 from vidprism.config import Config
 from vidprism.datasets import DatasetError, Video
 
@@ -45,9 +46,12 @@ def prepare(config: Config, dataset: str) -> pd.DataFrame:
         DatasetError: lists or videos are missing or contradict themselves, or a class has too few videos.
     """
     protocol, root = config.profile.protocol, paths.dataset_root(config, dataset)
-    df = build(dataset, root, protocol.split, protocol.dev_per_class, config.seed)
+    files = {k: paths.listed(config, file) for k, file in protocol.shot_lists.get(dataset, {}).items()}
+    lists = shot_lists.read_all(files, datasets.load(dataset).list_videos(root, protocol.split)) if files else {}
+    reserved = {video_id for given in lists.values() for video_id in given["videos"]}
+    df = build(dataset, root, protocol.split, protocol.dev_per_class, config.seed, reserved)
     checks = check(df, dataset, root, protocol.split)
-    drawn = draws.nested(df, protocol.shots, protocol.draw_seeds)
+    drawn = {**draws.nested(df, protocol.shots, protocol.draw_seeds), "lists": lists}
     folder = paths.manifest(config, dataset)
     folder.mkdir(parents=True, exist_ok=True)
     df.to_csv(folder / "manifest.csv", index=False)
@@ -69,7 +73,9 @@ def load(config: Config, dataset: str) -> pd.DataFrame:
     return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False)
 
 
-def build(dataset: str, root: Path, split: int, dev_per_class: int, seed: int) -> pd.DataFrame:
+def build(
+    dataset: str, root: Path, split: int, dev_per_class: int, seed: int, reserved: Collection[str] = ()
+) -> pd.DataFrame:
     """The manifest of a dataset: official order, repeated lines once, dev held out of the training list,
     every file probed.
 
@@ -79,6 +85,7 @@ def build(dataset: str, root: Path, split: int, dev_per_class: int, seed: int) -
         split: official split.
         dev_per_class: size of the dev pool; whole groups are held out where the dataset has groups.
         seed: decides which videos are held out.
+        reserved: ids of training videos that the dev pool must not take (external lists of shots name them).
 
     Returns:
         One row per video with the columns `COLUMNS`; width and height in pixels, fps in Hz, all 0 where
@@ -89,7 +96,7 @@ def build(dataset: str, root: Path, split: int, dev_per_class: int, seed: int) -
     """
     module = datasets.load(dataset)
     videos = _distinct(module.list_videos(root, split))
-    dev = hold_out([v for v in videos if v.split == "train"], dev_per_class, seed, module.GROUPED)
+    dev = hold_out([v for v in videos if v.split == "train"], dev_per_class, seed, module.GROUPED, reserved)
     probed = _probe_all([root / "videos" / v.path for v in videos], f"probing {module.NAME}")
     rows = [
         {**vars(v), "split": "dev" if v.video_id in dev else v.split, "group": v.group or "", **facts}
@@ -98,15 +105,16 @@ def build(dataset: str, root: Path, split: int, dev_per_class: int, seed: int) -
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def hold_out(videos: list[Video], per_class: int, seed: int, grouped: bool) -> set[str]:
+def hold_out(videos: list[Video], per_class: int, seed: int, grouped: bool, reserved: Collection[str] = ()) -> set[str]:
     """Video ids of the dev pool, taken from the training list in hash order.
 
     Where videos are grouped, whole groups are taken while they fit into `per_class`; if not even one fits,
-    the smallest is taken.
+    the smallest is taken. A group with a `reserved` video stays in training.
 
     Raises:
-        DatasetError: a class would keep no training video.
+        DatasetError: a class would keep no training video, or has no video that is not reserved.
     """
+    reserved = set(reserved)
     members: dict[str, dict[str, list[str]]] = {}
     for v in videos:
         unit = v.group if grouped and v.group else v.video_id
@@ -114,11 +122,17 @@ def hold_out(videos: list[Video], per_class: int, seed: int, grouped: bool) -> s
     held: set[str] = set()
     for name, units in members.items():
         chosen: list[str] = []
-        for unit in draws.hash_order(units, seed):
+        free = {unit: ids for unit, ids in units.items() if not reserved.intersection(ids)}
+        if per_class and not free:
+            raise DatasetError(
+                f"class '{name}' has no training video for the dev pool beside those of "
+                "protocol.shot_lists; use fewer lists"
+            )
+        for unit in draws.hash_order(free, seed):
             if len(chosen) + len(units[unit]) <= per_class:
                 chosen += units[unit]
         if per_class and not chosen:
-            chosen = min(units.values(), key=len)
+            chosen = min(free.values(), key=len)
         if len(chosen) == sum(map(len, units.values())):
             raise DatasetError(
                 f"class '{name}' has only {len(chosen)} training videos, all needed for the dev pool; lower "

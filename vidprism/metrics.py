@@ -16,8 +16,24 @@ def fuse(logits_NVC: np.ndarray, fusion: str) -> np.ndarray:
         ValueError: `fusion` is neither "logits" nor "softmax".
     """
     if fusion not in FUSIONS:
-        raise ValueError(f"params.yaml: protocol.fusion must be one of {', '.join(FUSIONS)}, not {fusion!r}")
+        raise ValueError(f"params.yaml: analysis.fusion must be one of {', '.join(FUSIONS)}, not {fusion!r}")
     return FUSIONS[fusion](logits_NVC.astype(np.float64)).mean(axis=-2)
+
+
+def fewer_views(n_clips: int, n_crops: int) -> list[tuple[int, int, list[int]]]:
+    """The parts of a video's views that show how accuracy grows with them: 1 to `n_clips` clips spread evenly over
+    those there are (one clip: the middle one), each with the centre crop and with all crops.
+
+    Returns:
+        (clips, crops, indices of views); view = clip * n_crops + crop, as in `vidprism.video`. The last is all.
+    """
+    found = []
+    for crops in sorted({1, n_crops}):
+        chosen_crops = [n_crops // 2] if crops == 1 else range(n_crops)
+        for k in range(1, n_clips + 1):
+            clips = [(n_clips - 1) // 2] if k == 1 else [int(c) for c in np.linspace(0, n_clips - 1, k).round()]
+            found.append((k, crops, [clip * n_crops + crop for clip in clips for crop in chosen_crops]))
+    return found
 
 
 def hits(scores_NC: np.ndarray, labels_N: np.ndarray, k: int) -> np.ndarray:

@@ -17,6 +17,11 @@ def manifest(config: Config, dataset: str) -> Path:
     return config.root_dir / "data" / "manifests" / config.profile.name / dataset
 
 
+def listed(config: Config, name: str) -> Path:
+    """A list that the user gave (K shots, or a common subset)."""
+    return config.root_dir / "data" / "lists" / name
+
+
 def features(config: Config, dataset: str) -> Path:
     """Folder of the cached frame features of one dataset."""
     return config.root_dir / "data" / "features" / config.profile.name / dataset

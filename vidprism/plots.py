@@ -1,4 +1,6 @@
-"""The two curves that `dvc plots` shows for a group of rows: accuracy of every cell, and training loss. No torch."""
+"""The curves that `dvc plots` shows for a group of rows: accuracy of every cell, training loss, and
+accuracy against the number of views. No torch.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from vidprism.config import Config
 
 
 def write(config: Config, group: str, records: Iterable[dict[str, Any]]) -> None:
-    """Write accuracy.csv and loss.csv of a group below reports/plots/<profile>/.
+    """Write accuracy.csv, loss.csv and views.csv of a group below reports/plots/<profile>/.
 
     Args:
         records: evaluated records; rows that were not run have no cells and so no points.
@@ -24,9 +26,15 @@ def write(config: Config, group: str, records: Iterable[dict[str, Any]]) -> None
     loss = [
         {**_place(row, cell), "update": update, "loss": value} for row, cell in cells for update, value in _curve(cell)
     ]
+    views = [
+        {**_place(row, cell), "views": point["n_clips"] * point["n_crops"], **point}
+        for row, cell in cells
+        for point in cell["views"]
+    ]
     folder = config.root_dir / "reports" / "plots" / config.profile.name / group
     _save(folder / "accuracy.csv", ["row", "dataset", "shots", "top1", "cell"], accuracy)
     _save(folder / "loss.csv", ["row", "dataset", "shots", "update", "loss"], loss)
+    _save(folder / "views.csv", ["row", "dataset", "shots", "views", "n_clips", "n_crops", "top1"], views)
 
 
 def _place(row: str, cell: dict[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Cell(TypedDict):
     split: int
     n_clips: int
     n_crops: int
-    fusion: str
+    fusion: str  # of the views of a video; set by the evaluation, not by the training
     n_listed: int  # videos of the official test list
     n_scored: int  # of them, readable
     unreadable: list[dict[str, str]]  # path and reason of the others
@@ -64,7 +64,11 @@ class Cell(TypedDict):
     top1: Estimate
     top5: Estimate
     parameters: NotRequired[int]  # trained ones
-    gmacs_per_view: NotRequired[float]  # 10^9 multiply-adds of one view, backbone and head
+    shot_list: NotRequired[dict[str, str] | None]  # file, name and sha256 of an external list of K shots
+    views: NotRequired[list[dict[str, Any]]]  # top-1 with fewer views: n_clips, n_crops, top1
+    subset: NotRequired[
+        dict[str, Any] | None
+    ]  # file, sha256, n_listed, n_scored, top1 (an Estimate) of a common subset
     expert_usage: NotRequired[list[float] | None]
 
 

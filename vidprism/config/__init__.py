@@ -10,6 +10,7 @@ import yaml
 from vidprism.config.checks import check
 from vidprism.config.schema import (
     AblationsConfig,
+    AnalysisConfig,
     BackboneConfig,
     ClosedSetConfig,
     Config,
@@ -26,6 +27,7 @@ from vidprism.config.strict import ConfigError, build, mapping, nearest
 
 __all__ = [
     "AblationsConfig",
+    "AnalysisConfig",
     "BackboneConfig",
     "ClosedSetConfig",
     "Config",

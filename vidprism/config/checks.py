@@ -13,13 +13,13 @@ from vidprism.config.schema import Config
 from vidprism.config.strict import ConfigError, nearest
 
 NAME = re.compile(r"[a-z0-9_]+")
-# What protocol.<key> may be. Views of the protocol are deterministic, so sampling is not "segment_random".
+# What a key may be. Views of the protocol are deterministic, so sampling is not "segment_random".
 CHOICES: dict[str, tuple[Any, ...]] = {
-    "track": ("frozen", "tuned"),
-    "sampling": ("segment_center", "segment_start", "dense"),
-    "resize": ("bilinear", "bicubic"),
-    "fusion": ("logits", "softmax"),
-    "n_crops": (1, 3),
+    "protocol.track": ("frozen", "tuned"),
+    "protocol.sampling": ("segment_center", "segment_start", "dense"),
+    "protocol.resize": ("bilinear", "bicubic"),
+    "analysis.fusion": ("logits", "softmax"),
+    "protocol.n_crops": (1, 3),
 }
 # Numbers, or lists of numbers that must not be empty, above zero.
 POSITIVE = (
@@ -51,6 +51,7 @@ def check(config: Config) -> None:
     _check_names(config)
     _check_values(config)
     _check_prepared(config)
+    _check_lists(config)
 
 
 def _check_spelling(config: Config) -> None:
@@ -70,6 +71,8 @@ def _check_names(config: Config) -> None:
     datasets, methods = _stems(package / "datasets"), _stems(package / "methods")
     for where, names in (
         ("datasets", (*p.datasets, *p.generate, *p.features)),
+        ("protocol.shot_lists", tuple(p.protocol.shot_lists)),
+        ("analysis.subset_lists", tuple(p.analysis.subset_lists)),
         ("closed_set.dataset", (p.closed_set.dataset,)),
         ("few_shot.datasets", p.few_shot.datasets),
         ("tuned.dataset", (p.tuned.dataset,)),
@@ -96,9 +99,9 @@ def _check_known(where: str, names: Iterable[str], known: Iterable[str], kind: s
 def _check_values(config: Config) -> None:
     p = config.profile
     for key, allowed in CHOICES.items():
-        value = getattr(p.protocol, key)
+        value = attrgetter(key)(p)
         if value not in allowed:
-            raise ConfigError(f"params.yaml: {p.name}.protocol.{key} must not be {value!r}; {nearest(value, allowed)}")
+            raise ConfigError(f"params.yaml: {p.name}.{key} must not be {value!r}; {nearest(value, allowed)}")
     for keys, least, words in ((POSITIVE, 1e-300, "above 0"), (NOT_NEGATIVE, 0, "0 or more")):
         for key in keys:
             value = attrgetter(key)(p)
@@ -126,6 +129,22 @@ def _check_prepared(config: Config) -> None:
                     f"params.yaml: {p.name}.{group}.{name} asks for {missing}, but protocol.{name} prepares "
                     f"{list(prepared)} only; add them there"
                 )
+
+
+def _check_lists(config: Config) -> None:
+    """Lists are named by their file in data/lists, and a list of K shots needs a K that the protocol prepares."""
+    p = config.profile
+    shots = tuple(map(str, p.protocol.shots))
+    named = [(f"analysis.subset_lists.{dataset}", name) for dataset, name in p.analysis.subset_lists.items()]
+    for dataset, by_shots in p.protocol.shot_lists.items():
+        for k, name in by_shots.items():
+            where = f"protocol.shot_lists.{dataset}"
+            if k not in shots:
+                raise ConfigError(f"params.yaml: {p.name}.{where} has a list for {k} shots; {nearest(k, shots)}")
+            named.append((f"{where}.{k}", name))
+    for where, name in named:
+        if name in ("", ".", "..") or {"/", "\\", "\0"} & set(name):
+            raise ConfigError(f"params.yaml: {p.name}.{where} must be the name of a file in data/lists, not {name!r}")
 
 
 @lru_cache

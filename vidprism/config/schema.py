@@ -48,7 +48,10 @@ class BackboneConfig:
 
 @dataclass(frozen=True)
 class ProtocolConfig:
-    """How videos become clips and scores (each value is a documented choice, see docs/protocol.md)."""
+    """How videos become clips and scores (each value is a documented choice, see docs/protocol.md).
+
+    `shot_lists` gives, per dataset and K, a file in data/lists that replaces the suite's own draws of K shots.
+    """
 
     split: int
     dev_per_class: int
@@ -60,8 +63,20 @@ class ProtocolConfig:
     track: str = "frozen"
     sampling: str = "segment_center"
     resize: str = "bilinear"
-    fusion: str = "logits"
     prompt_sets: tuple[str, ...] = ("plain", "photo", "video", "ensemble")
+    shot_lists: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AnalysisConfig:
+    """What is decided after training, from scores stored per view: nothing here makes a training stage run again.
+
+    `fusion` of a video's views is the mean of "logits" or of "softmax" probabilities. `subset_lists` names, per
+    dataset, a file in data/lists with the test videos that several copies of the dataset have in common.
+    """
+
+    fusion: str = "logits"
+    subset_lists: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -169,6 +184,7 @@ class Profile:
     few_shot: FewShotConfig
     tuned: TunedConfig
     ablations: AblationsConfig
+    analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     note: str = ""
 
 

@@ -116,6 +116,7 @@ def _cell(profile: Profile, record: Record, run: str, cell: Cell) -> CellPanel:
         "Expert usage": "expert_usage",
     }
     facts += [(name, _value(cell[key])) for name, key in optional.items() if cell.get(key) is not None]
+    facts += _lists(cell)
     broken = cell["unreadable"]
     listed = tuple((item["path"], item["reason"]) for item in broken[:UNREADABLE_SHOWN])
     place = anchor(run, cell_key(cell["dataset"], cell["shots"]))
@@ -127,6 +128,24 @@ def _cell(profile: Profile, record: Record, run: str, cell: Cell) -> CellPanel:
         listed,
         len(broken),
     )
+
+
+def _lists(cell: Cell) -> list[tuple[str, str]]:
+    """What external lists say: the K shots that were trained on, and the score on a common subset."""
+    facts, shots, common = [], cell.get("shot_list"), cell.get("subset")
+    if shots:
+        facts.append(
+            ("Shots from", f"{shots['name'] or 'a list of the user'}: {shots['file']}, sha256 {shots['sha256'][:12]}")
+        )
+    if common:
+        score = f"{common['top1']['mean']:.1f}" if common["top1"] else "–"
+        scored = f"{common['n_scored']} of {common['n_listed']} videos scored"
+        facts.append(("Common subset", f"{score}, {scored} ({common['file']}, sha256 {common['sha256'][:12]})"))
+    curve = cell.get("views") or []
+    if len(curve) > 1:
+        points = [f"{views(p['n_clips'], p['n_crops'])} {p['top1']:.1f}" for p in curve]
+        facts.append(("Top-1 by views", "; ".join(points)))
+    return facts
 
 
 def _repeat(repeat: dict[str, Any]) -> tuple[str, ...]:

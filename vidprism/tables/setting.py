@@ -34,7 +34,7 @@ def describe(config: Config, chosen: list[Row]) -> tuple[tuple[str, str], ...]:
         ("Frames", _join(_values(chosen, "frames"))),
         ("Training videos per class", _join(shots)),
         ("Split", f"{p.protocol.split}, tested on its test list"),
-        ("Views", f"{views(p.protocol.n_clips, p.protocol.n_crops)}, mean of {p.protocol.fusion}"),
+        ("Views", f"{views(p.protocol.n_clips, p.protocol.n_crops)}, mean of {p.analysis.fusion}"),
         ("Repeats", f"{len(repeats)} ({'seed i on draw i' if drawn else 'seeds'}: {_join(repeats)})"),
         ("Training", f"{training}, last update taken; {rate}"),
     )

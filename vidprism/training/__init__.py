@@ -112,13 +112,14 @@ def _cell(config: Config, row: Row, cell: TrainedCell) -> dict[str, Any]:
         "dataset": cell.dataset,
         "shots": cell.shots,
         "frames": row.frames,
-        **{name: getattr(protocol, name) for name in ("split", "n_clips", "n_crops", "fusion")},
+        **{name: getattr(protocol, name) for name in ("split", "n_clips", "n_crops")},
         "n_listed": len(index),
         "n_scored": len(index) - len(broken),
         "unreadable": [
             {"path": str(p), "reason": str(r)} for p, r in zip(broken["path"], broken["reason"], strict=True)
         ],
         "n_classes": cell.inputs.n_classes,
+        "shot_list": cell.job.training[0].shot_list,
         "data_fingerprint": cell.inputs.fingerprint,
         **_training(cell.job, cell.outcome),
     }

@@ -5,6 +5,7 @@ for them.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -95,7 +96,8 @@ class FrozenInputs:
 def training_sets(
     config: Config, dataset: str, inputs: Inputs, shots: int | None, repeats: tuple[int, ...]
 ) -> list[TrainingSet]:
-    """What each repeat trains on: draw i for repeat i, or everything readable where `shots` is None.
+    """What each repeat trains on: draw i for repeat i, the external list of K shots if one was given (the same for
+    all repeats), or everything readable where `shots` is None.
 
     Raises:
         ConfigError: the draws do not hold this many shots or this repeat, or name a video that the list
@@ -107,6 +109,12 @@ def training_sets(
     path = paths.manifest(config, dataset) / "draws.json"
     drawn = json.loads(path.read_text(encoding="utf-8"))
     position = {video_id: i for i, video_id in enumerate(inputs.index("train")["video_id"])}
+    given = drawn.get("lists", {}).get(str(shots))
+    if given:
+        at = _positions(given["videos"], position, path, dataset)
+        about = {key: given[key] for key in ("file", "name", "sha256")}
+        usable = at[inputs.usable("train", at)]
+        return [TrainingSet(usable, len(at), None, given["sha256"], about) for _ in repeats]
     chosen = []
     for repeat in repeats:
         hashes = drawn["sha256"].get(str(repeat), {})
@@ -116,12 +124,16 @@ def training_sets(
                 "protocol.shots in params.yaml"
             )
         videos = [video for ordered in drawn["draws"][str(repeat)].values() for video in ordered[:shots]]
-        lost = [video for video in videos if video not in position]
-        if lost:
-            raise ConfigError(
-                f"{path} names {lost[0]}, which the training list of {dataset} lacks; run the prepare and "
-                "features stages again"
-            )
-        at = np.array(sorted(position[video] for video in videos))
+        at = _positions(videos, position, path, dataset)
         chosen.append(TrainingSet(at[inputs.usable("train", at)], len(at), repeat, hashes[str(shots)]))
     return chosen
+
+
+def _positions(videos: list[str], position: dict[str, int], path: Path, dataset: str) -> np.ndarray:
+    lost = [video for video in videos if video not in position]
+    if lost:
+        raise ConfigError(
+            f"{path} names {lost[0]}, which the training list of {dataset} lacks; run the prepare and "
+            "features stages again"
+        )
+    return np.array(sorted(position[video] for video in videos))

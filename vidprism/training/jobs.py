@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The clips of one repeat: positions in the training list, how many were drawn, and the draw's hash
-    (None: whole list).
+    """The clips of one repeat: positions in the training list, how many were drawn, the number of the draw and its
+    hash (None: whole list). An external list of K shots has no number, but its file, name and sha256 in `shot_list`.
     """
 
     positions: np.ndarray
     n_listed: int
     draw: int | None
     sha256: str | None
+    shot_list: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,132 @@
+"""External lists of K shots: read, recognised, trained on, and refused with a reason."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import synthetic_store
+from tests.miniature import small_config, write_lines
+from vidprism import datasets, manifest, paths, shot_lists
+from vidprism.config import Config
+from vidprism.datasets import DatasetError
+from vidprism.record import cell_key
+from vidprism.rows import row
+from vidprism.training import train_row
+from vidprism.training.inputs import FrozenInputs, training_sets
+
+TWO = [
+    "v_ApplyEyeMakeup_g03_c01.avi 0",
+    "v_ApplyEyeMakeup_g04_c02.avi 0",
+    "v_HandstandPushups_g03_c01.avi 1",  # the files themselves are called HandStandPushups
+    "v_HandstandPushups_g05_c01.mp4 1",  # a re-encoded copy
+    "v_YoYo_g03_c01.avi 2",
+    "YoYo/v_YoYo_g04_c01.avi 2",
+]
+
+
+def with_list(tmp_path: Path, lines: list[str], k: int = 2, **protocol: object) -> Config:
+    """The miniature UCF-101 with a list of `k` shots."""
+    config = small_config(tmp_path, "ucf101")
+    write_lines(paths.listed(config, "two.txt"), lines)
+    chosen = {"shot_lists": {"ucf101": {str(k): "two.txt"}}, **protocol}
+    changed = dataclasses.replace(config.profile.protocol, **chosen)
+    return dataclasses.replace(config, profile=dataclasses.replace(config.profile, protocol=changed))
+
+
+def test_a_list_is_part_of_the_draws_and_out_of_the_dev_pool(tmp_path: Path) -> None:
+    config = with_list(tmp_path, TWO)
+    plain = manifest.prepare(small_config(tmp_path, "ucf101"), "ucf101").set_index("video_id")["split"]
+    df = manifest.prepare(config, "ucf101").set_index("video_id")
+    drawn = json.loads((paths.manifest(config, "ucf101") / "draws.json").read_text())
+    given = drawn["lists"]["2"]
+    assert given["videos"] == [
+        "ApplyEyeMakeup/v_ApplyEyeMakeup_g03_c01",
+        "ApplyEyeMakeup/v_ApplyEyeMakeup_g04_c02",
+        "HandstandPushups/v_HandStandPushups_g03_c01",
+        "HandstandPushups/v_HandStandPushups_g05_c01",
+        "YoYo/v_YoYo_g03_c01",
+        "YoYo/v_YoYo_g04_c01",
+    ]
+    assert given["sha256"] == hashlib.sha256("".join(f"{line}\n" for line in TWO).encode()).hexdigest()
+    assert given["name"] == "" and given["file"] == "two.txt"
+    assert (df.loc[given["videos"], "split"] == "train").all() and (df["split"] == "dev").any()
+    assert (plain[given["videos"]] == "dev").any(), "without the list some of its videos are dev videos"
+
+
+def test_known_lists_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = with_list(tmp_path, TWO)
+    digest = hashlib.sha256(paths.listed(config, "two.txt").read_bytes()).hexdigest()
+    monkeypatch.setitem(shot_lists.KNOWN, digest[:12], "a published list")
+    manifest.prepare(config, "ucf101")
+    drawn = json.loads((paths.manifest(config, "ucf101") / "draws.json").read_text())
+    assert drawn["lists"]["2"]["name"] == "a published list"
+    assert len(shot_lists.KNOWN) == 13 and {len(key) for key in shot_lists.KNOWN} == {12}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({5: "v_YoYo_g01_c01.avi 2"}, "1 of 6 videos are in the test list.*leakage.*protocol.split"),
+        ({5: "v_YoYo_g03_c01.avi 2"}, "'YoYo/v_YoYo_g03_c01' is listed more than once"),
+        ({5: "v_YoYo_g99_c01.avi 2"}, "line 6: the official lists have no video named 'v_YoYo_g99_c01.avi'"),
+        ({5: "v_YoYo_g04_c01.avi 1"}, "line 6.*label 1 here and 2, YoYo"),
+        ({5: "v_YoYo_g04_c01.avi"}, "line 6.*is not `file label`"),
+        ({5: "v_YoYo_g04_c01.avi two"}, "line 6.*is not `file label`"),
+        ({5: ""}, "class 'YoYo' has 1 videos in a list of 2 shots"),
+        ({5: "v_YoYo_g04_c01.avi 2\nv_YoYo_g05_c01.avi 2"}, "class 'YoYo' has 3 videos in a list of 2 shots"),
+    ],
+)
+def test_a_bad_list_is_refused_with_the_reason(tmp_path: Path, change: dict[int, str], words: str) -> None:
+    config = with_list(tmp_path, [change.get(i, line) for i, line in enumerate(TWO)])
+    with pytest.raises(DatasetError, match=rf"two\.txt.*{words}"):
+        manifest.prepare(config, "ucf101")
+    assert not paths.manifest(config, "ucf101").exists()
+
+
+def test_a_missing_list_is_one_error(tmp_path: Path) -> None:
+    config = with_list(tmp_path, TWO)
+    paths.listed(config, "two.txt").unlink()
+    with pytest.raises(DatasetError, match=r"protocol.shot_lists names 'two.txt'.*does not exist"):
+        manifest.prepare(config, "ucf101")
+
+
+def test_two_videos_of_one_name_cannot_be_told_apart(tmp_path: Path) -> None:
+    videos = datasets.load("ucf101").list_videos(paths.dataset_root(small_config(tmp_path, "ucf101"), "ucf101"), 1)
+    twin = dataclasses.replace(videos[-1], video_id="Other/x", path=f"Other/{Path(videos[-1].path).name}")
+    write_lines(tmp_path / "list.txt", [f"{Path(videos[-1].path).name} {videos[-1].label}"])
+    with pytest.raises(DatasetError, match="several videos named"):
+        shot_lists.read(tmp_path / "list.txt", 1, [*videos, twin])
+
+
+def test_a_dev_pool_needs_videos_beside_the_lists(tmp_path: Path) -> None:
+    config = small_config(tmp_path, "ucf101")
+    videos = datasets.load("ucf101").list_videos(paths.dataset_root(config, "ucf101"), 1)
+    train = [v for v in videos if v.split == "train"]
+    with pytest.raises(DatasetError, match=r"'ApplyEyeMakeup' has no training video for the dev pool"):
+        manifest.hold_out(train, 2, 0, True, {v.video_id for v in train})
+
+
+def test_every_repeat_trains_on_the_list(tmp_path: Path) -> None:
+    config = synthetic_store.small_config(tmp_path)
+    synthetic_store.write_store(config)
+    path = paths.manifest(config, "ucf101") / "draws.json"
+    drawn = json.loads(path.read_text())
+    names = [f"train/{c}_{c * synthetic_store.TRAIN + i:03d}" for c in range(synthetic_store.CLASSES) for i in (1, 5)]
+    about = {"file": "two.txt", "name": "a published list", "sha256": "ab" * 32}
+    path.write_text(json.dumps({**drawn, "lists": {"2": {**about, "videos": names}}}))
+    inputs = FrozenInputs(config, "ucf101", 8, "mini_clip")
+    chosen = training_sets(config, "ucf101", inputs, 2, (0, 1))
+    listed = inputs.index("train")["video_id"].to_numpy()
+    assert [set(listed[one.positions]) for one in chosen] == [set(names)] * 2
+    assert [(one.draw, one.sha256) for one in chosen] == [(None, "ab" * 32)] * 2
+    other = training_sets(config, "ucf101", inputs, 4, (0, 1))
+    assert [one.draw for one in other] == [0, 1] and not np.array_equal(other[0].positions, other[1].positions)
+    few = row(config, "few_shot", "mean_pool")
+    synthetic_store.write_choice(config, "mean_pool", 0.01)
+    (cell,) = train_row(config, few)["cells"]
+    assert cell_key(cell["dataset"], cell["shots"]) == "ucf101_k2" and cell["shot_list"] == about
+    assert [repeat["draw"] for repeat in cell["repeats"]] == [None, None]

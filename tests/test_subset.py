@@ -1,0 +1,71 @@
+"""Common subsets: a second score over the videos that several copies of a dataset share."""
+
+import dataclasses
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.synthetic_store import small_config, write_choice, write_store
+from vidprism import evaluation, paths, rows, subset, training
+from vidprism.config import Config, ConfigError
+from vidprism.report.provenance import _lists
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A trained row on the synthetic store, with the manifest that belongs to it."""
+    config = small_config(tmp_path_factory.mktemp("root"))
+    index = pd.read_csv(write_store(config) / "index.csv")
+    index.to_csv(paths.manifest(config, "ucf101") / "manifest.csv", index=False)
+    write_choice(config, "vidprism_c", 0.01)
+    training.train_row(config, rows.row(config, "ablations", "default"))
+    return config
+
+
+def with_subset(config: Config, lines: list[str]) -> Config:
+    path = paths.listed(config, "common.txt")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    analysis = dataclasses.replace(config.profile.analysis, subset_lists={"ucf101": "common.txt"})
+    return dataclasses.replace(config, profile=dataclasses.replace(config.profile, analysis=analysis))
+
+
+def test_the_subset_is_scored_beside_the_whole(config: Config) -> None:
+    test = paths.manifest(config, "ucf101") / "manifest.csv"
+    df = pd.read_csv(test).query("split == 'test'").reset_index(drop=True)
+    # by id, by path, by file name; the second video cannot be read
+    lines = [df.video_id[0], df.path[1], Path(df.path[5]).name, df.video_id[9], df.video_id[9]]
+    (cell,) = evaluation.evaluate(with_subset(config, lines), "ablations")["records"][0]["cells"]
+    common, at = cell["subset"], [0, 1, 5, 9]
+    assert (common["n_listed"], common["n_scored"], common["file"]) == (4, 3, "common.txt")
+    right = [sum(repeat["correct"][i] == "1" for i in at) for repeat in cell["repeats"]]
+    assert common["top1"]["mean"] == pytest.approx(100 * sum(right) / len(right) / 3, abs=1e-3)
+    (plain,) = evaluation.evaluate(config, "ablations")["records"][0]["cells"]
+    assert plain["subset"] is None and plain["top1"] == cell["top1"]
+    fact = dict(_lists(cell))["Common subset"]
+    assert "3 of 4 videos scored (common.txt, sha256 " in fact
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["nothing.avi"], "1 of 1 lines are not in the test list of ucf101, split 1, 'nothing.avi'"),
+        (["train/0_000"], "not in the test list"),
+        ([""], "is empty"),
+    ],
+)
+def test_a_list_of_something_else_is_refused(config: Config, lines: list[str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        evaluation.evaluate(with_subset(config, lines), "ablations")
+
+
+def test_a_missing_list_and_another_manifest_are_named(config: Config) -> None:
+    chosen = with_subset(config, ["x"])
+    paths.listed(config, "common.txt").unlink()
+    with pytest.raises(ConfigError, match=r"analysis.subset_lists names 'common.txt'.*does not exist"):
+        subset.read(chosen, "ucf101")
+    found = subset.Subset("common.txt", "00", pd.Series([True, False]).to_numpy())
+    assert subset.answers("01", found, "ucf101") == "0"
+    with pytest.raises(ConfigError, match=r"lists 2 test videos and the result 3; run `dvc repro`"):
+        subset.answers("01-", found, "ucf101")

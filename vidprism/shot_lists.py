@@ -1,0 +1,115 @@
+"""External lists of K shots: one training video a line, ``file label``, as several repositories publish them.
+
+Such a list replaces the suite's own draws of one dataset and K. What it names must be what the official list says,
+and nothing of it may be tested on: some published lists are drawn from split 1 and share clips with the test lists of
+splits 2 and 3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from vidprism.datasets import DatasetError, Video
+
+# First 12 digits of the sha256 of published lists, recognised and named in the reports. These are byte-identical in the
+# repositories of ViFi-CLIP, OST, MAXI and TC-CLIP (datasets_splits/{hmdb,ucf,ssv2}_splits/train1_few_shot_<K>.txt).
+KNOWN = {
+    "3b2e45f40330": "ViFi-CLIP, HMDB-51, 2 shots",
+    "76069e2c2319": "ViFi-CLIP, HMDB-51, 4 shots",
+    "f585a080fba8": "ViFi-CLIP, HMDB-51, 8 shots",
+    "8690fc45649c": "ViFi-CLIP, HMDB-51, 16 shots",
+    "99cf59ad302e": "ViFi-CLIP, UCF-101, 2 shots",
+    "d6afb0ba27c0": "ViFi-CLIP, UCF-101, 4 shots",
+    "44393e332cd8": "ViFi-CLIP, UCF-101, 8 shots",
+    "5aadf19c121f": "ViFi-CLIP, UCF-101, 16 shots",
+    "2b449a0bfaa8": "ViFi-CLIP, SSv2, 2 shots",
+    "de2373343c9e": "ViFi-CLIP, SSv2, 4 shots",
+    "71a0407894b7": "ViFi-CLIP, SSv2, 8 shots",
+    "ee3f9d1c7b54": "ViFi-CLIP, SSv2, 16 shots",
+}
+Listed = dict[str, dict[str, Any]]
+
+
+def read_all(files: Mapping[str, Path], videos: list[Video]) -> Listed:
+    """The lists of a dataset by K (as text): `file`, `name` ("" for one that is not known), `sha256` and `videos`, the
+    video ids in the list's order.
+
+    Args:
+        files: K -> file.
+        videos: the official lists of the split in use, training and test.
+
+    Raises:
+        DatasetError: a list is missing or is refused (see `read`).
+    """
+    found: Listed = {}
+    for k, path in files.items():
+        if not path.is_file():
+            raise DatasetError(
+                f"protocol.shot_lists names '{path.name}', but '{path}' does not exist; put the list there"
+            )
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        about = {"file": path.name, "name": KNOWN.get(digest[:12], ""), "sha256": digest}
+        found[k] = {**about, "videos": read(path, int(k), videos)}
+    return found
+
+
+def read(path: Path, k: int, videos: list[Video]) -> list[str]:
+    """The video ids that a list of `k` shots names. Files are matched by their name without folder, suffix and case:
+    lists name flat folders, re-encoded copies, and UCF-101's two spellings of one class.
+
+    Raises:
+        DatasetError: a line that is not ``file label``, an unknown or ambiguous file, a test video, another label than
+            the official one, a video twice, or a class with more or fewer than `k` videos.
+    """
+    by_stem: dict[str, dict[str, Video]] = {}
+    for v in videos:
+        by_stem.setdefault(_stem(v.path), {})[v.video_id] = v
+    tested = {v.video_id for v in videos if v.split == "test"}
+    chosen: list[Video] = []
+    for number, line in _lines(path):
+        file, _, label = line.rpartition(" ")
+        matches = list(by_stem.get(_stem(file), {}).values())
+        if not file or not label.isdigit():
+            raise DatasetError(f"{path}, line {number}: '{line}' is not `file label`")
+        if len(matches) != 1:
+            what = "several videos" if matches else "no video"
+            raise DatasetError(f"{path}, line {number}: the official lists have {what} named '{file}'")
+        if matches[0].label != int(label):
+            right = f"{matches[0].label}, {matches[0].class_name}"
+            raise DatasetError(
+                f"{path}, line {number}: '{file}' has label {label} here and {right} in the official lists, "
+                "counted from 0 in the order of the classes; a list with other labels needs its numbers changed"
+            )
+        chosen.append(matches[0])
+    _refuse(path, k, chosen, tested, {v.class_name for v in videos})
+    return [v.video_id for v in chosen]
+
+
+def _refuse(path: Path, k: int, chosen: list[Video], tested: set[str], class_names: set[str]) -> None:
+    """Raise DatasetError if the list overlaps the test list, repeats a video or has not `k` videos of each class."""
+    leaked = [v.path for v in chosen if v.video_id in tested]
+    if leaked:
+        raise DatasetError(
+            f"{path}: {len(leaked)} of {len(chosen)} videos are in the test list of this split ({leaked[0]} is the "
+            "first); training on them would be leakage. Use the split that the list was drawn from (protocol.split)"
+        )
+    repeated = [video_id for video_id, n in Counter(v.video_id for v in chosen).items() if n > 1]
+    if repeated:
+        raise DatasetError(f"{path}: '{repeated[0]}' is listed more than once")
+    counts = Counter(v.class_name for v in chosen)
+    for name in sorted(class_names):
+        if counts[name] != k:
+            raise DatasetError(f"{path}: class '{name}' has {counts[name]} videos in a list of {k} shots")
+
+
+def _stem(path: str) -> str:
+    return PurePosixPath(path.strip()).stem.casefold()
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    numbered = enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1)
+    return [(number, line.strip()) for number, line in numbered if line.strip()]
