@@ -14,7 +14,7 @@ from vidprism import complexity, paper, results, tables
 from vidprism.complexity import count
 from vidprism.config import Config
 from vidprism.record import ResultsError
-from vidprism.rows import rows
+from vidprism.rows import GROUPS, rows
 from vidprism.tables.ablations import home
 from vidprism.tables.layout import Line, Table
 
@@ -265,3 +265,22 @@ def test_csv_twin(config: Config, built: dict[int, Table]) -> None:
 def test_unknown_number(config: Config) -> None:
     with pytest.raises(ValueError, match="the paper has no table '7'"):
         tables.build(config, 7)
+
+
+def test_few_shot_rows_on_another_backbone_stand_in_a_block_of_their_own(tmp_path: Path) -> None:
+    config = fake_config(tmp_path, "paper")
+    write_all(config)
+    first, second = tables.build(config, 2).blocks
+    assert second.title == "ViT-L/14" and "does not say which backbone" in second.note
+    assert [line.run for line in second.lines] == [f"{m}-clip_l14" for m in config.profile.few_shot.more.methods]
+    expected = rows(config, "few_shot")
+    assert {expected[line.run].backbone for line in first.lines if line.run} == {"clip_b16"}
+    prism = next(line for line in second.lines if line.run == "vidprism_c-clip_l14")
+    assert prism.published[0].value == 55.0 and prism.published[0].difference is not None
+
+
+@pytest.mark.parametrize("profile", ["smoke", "mini", "paper"])
+def test_every_row_has_a_search(profile: str) -> None:
+    config = fake_config(Path(), profile)
+    searched = {method for group in config.profile.search.methods.values() for method in group}
+    assert {row.method for group in GROUPS for row in rows(config, group).values()} <= searched

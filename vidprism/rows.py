@@ -87,19 +87,14 @@ def _closed_set(config: Config) -> list[Row]:
 
 def _few_shot(config: Config) -> list[Row]:
     c, tuned = config.profile.few_shot, config.profile.tuned
+    cells = {"frames": c.frames, "datasets": c.datasets, "shots": c.shots, "repeats": c.repeats}
     full = [
-        _make(
-            config,
-            "few_shot",
-            method,
-            method,
-            backbone=c.backbone,
-            frames=c.frames,
-            datasets=c.datasets,
-            shots=c.shots,
-            repeats=c.repeats,
-        )
-        for method in (*c.controls, *c.vidprism)
+        _make(config, "few_shot", method, method, backbone=c.backbone, **cells) for method in (*c.controls, *c.vidprism)
+    ]
+    more = [
+        _make(config, "few_shot", f"{method}-{backbone}", method, backbone=backbone, **cells)
+        for backbone in c.more.backbones
+        for method in c.more.methods
     ]
     cell = {"datasets": (tuned.dataset,), "shots": (tuned.shots,), "repeats": c.repeats, "frames": tuned.frames}
     recipe = {"track": "tuned", "updates": tuned.updates, "batch_size": tuned.batch_size}
@@ -107,7 +102,7 @@ def _few_shot(config: Config) -> list[Row]:
         _make(config, "few_shot", f"{method}-tuned", method, backbone=c.backbone, **cell, **recipe)
         for method in (*c.tuned_controls, *c.tuned_vidprism)
     ]
-    return full + both
+    return full + more + both
 
 
 def _ablations(config: Config) -> list[Row]:

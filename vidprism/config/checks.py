@@ -81,12 +81,12 @@ def _check_names(config: Config) -> None:
         _check_known(f"{p.name}.{where}", names, datasets, "dataset")
     groups = (
         *(p.closed_set.controls, p.closed_set.vidprism, p.few_shot.controls, p.few_shot.vidprism),
-        *(p.few_shot.tuned_controls, p.few_shot.tuned_vidprism, *p.search.methods.values()),
+        *(p.few_shot.tuned_controls, p.few_shot.tuned_vidprism, p.few_shot.more.methods, *p.search.methods.values()),
         *((p.ablations.method,), config.methods),
     )
     for names in groups:
         _check_known(f"methods used by {p.name}", names, methods, "method")
-    used = (*p.closed_set.backbones, p.few_shot.backbone, p.ablations.backbone, *p.pretrain)
+    used = (*p.closed_set.backbones, p.few_shot.backbone, *p.few_shot.more.backbones, p.ablations.backbone, *p.pretrain)
     _check_known(f"{p.name}.backbones", used, p.backbones, "backbone")
 
 

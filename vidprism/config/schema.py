@@ -117,8 +117,18 @@ class ClosedSetConfig:
 
 
 @dataclass(frozen=True)
+class MoreRowsConfig:
+    """Every one of `methods` on every one of `backbones`."""
+
+    backbones: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class FewShotConfig:
-    """Table 2: one row per method; repeat i trains with seed i on draw i."""
+    """Table 2: one row per method; repeat i trains with seed i on draw i. `more` are the same cells on other backbones
+    (the paper does not say which one its table is of).
+    """
 
     datasets: tuple[str, ...]
     controls: tuple[str, ...]
@@ -129,6 +139,7 @@ class FewShotConfig:
     frames: int
     shots: tuple[int, ...]
     repeats: tuple[int, ...]
+    more: MoreRowsConfig = field(default_factory=MoreRowsConfig)
 
 
 @dataclass(frozen=True)

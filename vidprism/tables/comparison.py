@@ -83,8 +83,8 @@ def _facts(config: Config, record: Record | None, dataset: str) -> tuple[str, ..
 
 
 def table2(config: Config) -> list[Block]:
-    """One line per method over datasets x K on the profile's own track; rows on the other track stand in a
-    block of their own.
+    """One line per method over datasets x K on the profile's own track and first backbone; other backbones and the
+    other track stand in blocks of their own.
     """
     p, printed_rows = config.profile, paper.load(2)
     records, expected = results.load(config, "few_shot"), rows(config, "few_shot")
@@ -93,7 +93,8 @@ def table2(config: Config) -> list[Block]:
         for dataset in p.few_shot.datasets
         for shots in p.few_shot.shots
     )
-    main = {row.method: row for row in expected.values() if row.track == p.protocol.track}
+    own = [row for row in expected.values() if row.track == p.protocol.track]
+    main = {row.method: row for row in own if row.backbone == p.few_shot.backbone}
     known = {printed.run for printed in printed_rows}
     lines = [
         replace(_line(config, columns, printed, main.get(printed.run), records), section=printed.labels["section"])
@@ -105,10 +106,29 @@ def table2(config: Config) -> list[Block]:
         if method not in known
     ]
     blocks = [Block("", ("Method",), columns, _panel(columns), tuple(lines))]
+    printed_of = {printed.run: printed for printed in printed_rows if printed.run}
+    blocks += [_other_backbone(config, columns, name, own, records, printed_of) for name in p.few_shot.more.backbones]
     others = [row for row in expected.values() if row.track != p.protocol.track]
     if others:
-        blocks.append(_other_track(config, others, records, {r.run: r for r in printed_rows if r.run}))
+        blocks.append(_other_track(config, others, records, printed_of))
     return blocks
+
+
+def _other_backbone(
+    config: Config,
+    columns: tuple[Column, ...],
+    backbone: str,
+    own: list[Row],
+    records: dict[str, Record],
+    printed: dict[str, PublishedRow],
+) -> Block:
+    size, first = (config.profile.backbones[name].size for name in (backbone, config.profile.few_shot.backbone))
+    lines = (_line(config, columns, printed.get(r.method), r, records) for r in own if r.backbone == backbone)
+    note = (
+        f"The same cells on {backbone} (ViT-{size}); the block above is on ViT-{first}. The paper does not say which "
+        "backbone its few-shot table is of, so its numbers stand beside both."
+    )
+    return Block(f"ViT-{size}", ("Method",), columns, _panel(columns), tuple(lines), note=note)
 
 
 def _other_track(
