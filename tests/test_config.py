@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from vidprism import metrics, video
+from vidprism import backbones, metrics, video
 from vidprism.config import ConfigError, find_root, load_config
-from vidprism.config.checks import CHOICES
+from vidprism.config.checks import CHOICES, NORMALISATIONS
 from vidprism.rows import row, rows
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,6 +76,14 @@ def protocol(old: str, new: str) -> tuple[str, str]:
         (*protocol("shots: [2, 4]", "shots: [2]"), ["smoke.search.shots asks for [4]", "protocol.shots", "[2]"]),
         (*protocol("frames: [8, 32]", "frames: [32]"), ["smoke.search.frames asks for [8]", "add them there"]),
         (TRAIN, TRAIN.replace("}", ", decay_power: 0}"), ["smoke.train.decay_power must be above 0"]),
+        (TRAIN, TRAIN.replace("}", ", tuning: half}"), ["smoke.train.tuning must not be 'half'", "partial"]),
+        (TRAIN, TRAIN.replace("}", ", tuning: partial}"), ["smoke.train.blocks", "tuning is partial"]),
+        (TRAIN, TRAIN.replace("}", ", blocks: [stem]}"), ["smoke.train.blocks", "tuning is full"]),
+        (TRAIN, TRAIN.replace("}", ", layer_decay: 0}"), ["smoke.train.layer_decay must be above 0"]),
+        (TRAIN, TRAIN.replace("}", ", layer_decay: 1.1}"), ["smoke.train.layer_decay must be at most 1"]),
+        (TRAIN, TRAIN.replace("}", ", ema_decay: 1}"), ["smoke.train.ema_decay must be below 1"]),
+        (TRAIN, TRAIN.replace("}", ", precision: fp8}"), ["smoke.train.precision must not be 'fp8'", "fp16"]),
+        ("size: B/16,", "size: B/16, normalisation: clop,", ["mini_clip.normalisation must not be 'clop'", "'clip'"]),
         (*protocol("shots: [2, 4]", "shots: []"), ["smoke.protocol.shots must not be empty"]),
         (*protocol("shots: [2, 4]", "shots: [2, -4]"), ["smoke.protocol.shots must be above 0, not -4"]),
         (*protocol("[0, 1]", "[0, -1]"), ["smoke.protocol.draw_seeds must be 0 or more, not -1"]),
@@ -108,6 +116,7 @@ def test_choices_are_those_of_the_modules_that_take_them() -> None:
     assert set(CHOICES["protocol.sampling"]) == set(video.SAMPLINGS) - {"segment_random"}
     assert set(CHOICES["protocol.resize"]) == set(video.RESIZES)
     assert set(CHOICES["analysis.fusion"]) == set(metrics.FUSIONS)
+    assert set(NORMALISATIONS) == {"checkpoint", *backbones.NORMALISATIONS}
 
 
 def test_a_profile_says_what_its_training_reads_and_may_have_a_note(tmp_path: Path) -> None:

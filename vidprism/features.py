@@ -162,6 +162,8 @@ def fingerprint(df: pd.DataFrame, meta: dict[str, Any]) -> str:
     """
     decisive = {key: meta[key] for key in (*CHOICES, "videos_sha256", "image_size_px")}
     decisive["backbone"] = {key: meta["backbone"][key] for key in ("key", "model", "weights_sha256")}
+    if meta["backbone"]["normalisation"] != "checkpoint":  # the checkpoint's own follows from the weights
+        decisive["backbone"]["normalisation"] = meta["backbone"]["normalisation"]
     content = df.to_csv(index=False) + json.dumps(decisive, sort_keys=True)
     return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
 

@@ -1,7 +1,15 @@
 """Sentences that turn a class name into text for the text encoder. Several sentences of a set are averaged.
 
-`photo` is ViFi-CLIP's training prompt, `ensemble` the 28 sentences that CLIP's authors used for Kinetics and
-that MoTE and VidPrism's release use. "{}" is the class in words.
+"{}" is the class in words. Where a set comes from:
+    plain      the bare name: X-CLIP, and ViFi-CLIP's zero-shot test
+    photo      ViFi-CLIP's training prompt
+    video      a choice of this suite
+    about      Text4Vis and BIKE, for training and test
+    actionclip ActionCLIP's 16 sentences (it averages the scores of the sentences, this suite their embeddings)
+    ensemble   the 28 sentences that CLIP's authors used for Kinetics-700 and that MoTE and VidPrism's release use
+    clip_ucf   the 48 sentences that CLIP's authors used for UCF-101
+    ssv2       the 20 sentences for SSv2 in VidPrism's release
+The sentences of OST, which a language model wrote for each class by itself, are no template and not here.
 """
 
 from __future__ import annotations
@@ -18,11 +26,31 @@ _PATTERNS = (
     "a {} of a person performing {{}}.",
     "a {} of a person practicing {{}}.",
 )
+_VERBS = ("", "using ", "doing ", "during ", "performing ", "practicing ")
 
 PROMPT_SETS: dict[str, tuple[str, ...]] = {
     "plain": ("{}",),
     "photo": ("a photo of a {}.",),
     "video": ("a video of {}",),
+    "about": ("This is a video about {}",),
+    "actionclip": (
+        *("a photo of action {}", "a picture of action {}", "Human action of {}", "{}, an action"),
+        *("{} this is an action", "{}, a video of action", "Playing action of {}", "{}"),
+        *("Playing a kind of action, {}", "Doing a kind of action, {}", "Look, the human is {}"),
+        *("Can you recognize the action of {}?", "Video classification of {}", "A video of {}"),
+        *("The man is {}", "The woman is {}"),
+    ),
+    "clip_ucf": tuple(
+        f"a {noun} of {who} person {verb}{{}}." for verb in _VERBS for who in ("a", "the") for noun in _NOUNS
+    ),
+    "ssv2": (
+        *("a video of {}.", "a person is {}.", "someone is {}.", "a demonstration of {}.", "an example of {}."),
+        *("a clip showing {}.", "a recording of {}.", "this is a video about {}.", "a scene of {}.", "footage of {}."),
+        *("a person performing the action of {}.", "a video demonstrating {}.", "a short clip of {}."),
+        *("someone performing {}.", "a video clip showing {}.", "an action of {}.", "a temporal sequence of {}."),
+        *("a person interacting with something by {}.", "someone manipulating objects by {}."),
+        "a hand-object interaction of {}.",
+    ),
     "ensemble": tuple(pattern.format(noun) for noun in _NOUNS for pattern in _PATTERNS),
 }
 

@@ -207,5 +207,17 @@ def test_without_a_network_the_error_says_which_file_to_fetch(monkeypatch: pytes
         assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("name", sorted(backbones.NORMALISATIONS))
+def test_a_forced_normalisation(weights: Path, name: str) -> None:
+    own = backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(weights)))
+    forced = backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(weights), name))
+    mean, std = (torch.tensor(values)[:, None, None] for values in backbones.NORMALISATIONS[name])
+    assert torch.equal(forced._mean, mean) and torch.equal(forced._std, std)
+    frames = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        same = torch.equal(own.encode_frames(frames), forced.encode_frames(frames))
+    assert same == (name == "clip")  # open_clip's own default, which the small model has, is CLIP's
+
+
 def test_available_names_files() -> None:
     assert "clip" in backbones.available() and "mini_clip" not in backbones.available()

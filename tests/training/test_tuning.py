@@ -10,10 +10,12 @@ from safetensors.torch import load_file
 
 from tests.miniature import small_config
 from tests.synthetic_store import write_choice
-from vidprism import backbones, evaluation, manifest, paths, rows, scores, training
+from vidprism import backbones, evaluation, manifest, methods, paths, rows, scores, training
 from vidprism.config import Config
 from vidprism.training import clips
-from vidprism.training.recipe import TrainingError
+from vidprism.training.jobs import Job
+from vidprism.training.recipe import Recipe, TrainingError
+from vidprism.training.tuning import EndToEnd, predict
 
 DIM, SIZE = 8, 24
 
@@ -89,6 +91,20 @@ def test_a_backbone_rate_of_zero_leaves_the_backbone(config: Config) -> None:
     assert torch.equal(visual[0], ToyBackbone().module.weight)
 
 
+def test_a_frozen_backbone_is_not_stored_and_the_record_says_so(config: Config) -> None:
+    train = replace(config.profile.train, tuning="frozen", ema_decay=0.5)
+    frozen = replace(config, profile=replace(config.profile, train=train))
+    row = make_row("mean_pool", repeats=(0,))
+    record = training.train_row(frozen, row)
+    stored_weights = load_file(paths.run(frozen, "few_shot", row.key) / "weights.safetensors")
+    assert stored_weights and not any("visual" in name for name in stored_weights)
+    assert record["cells"][0]["parameters"] == sum(w[0].numel() for w in stored_weights.values())
+    used = record["config"]["train"]
+    assert (used["tuning"], used["blocks"], used["ema_decay"], used["backbone_lr_scale"]) == ("frozen", [], 0.5, 0.5)
+    assert used["precision"] == ("bf16" if torch.cuda.is_available() else "fp32")
+    assert record["backbone"]["normalisation"] == "checkpoint"
+
+
 def test_the_same_scores_twice_and_side_by_side(config: Config) -> None:
     row = make_row("vidprism_c")
     first, one = training.train_row(config, row), stored(config, row)
@@ -151,3 +167,31 @@ def test_a_loss_that_is_not_finite_names_the_place(config: Config, monkeypatch: 
         TrainingError, match=r"row mean_pool-tuned, ucf101, 2 shots, repeat 0: the loss is nan at update 1"
     ):
         training.train_row(config, make_row("mean_pool"))
+
+
+@pytest.mark.parametrize("views_per_batch", [1, 4, 5, 100])
+def test_views_are_scored_in_parts_with_the_same_result(config: Config, views_per_batch: int) -> None:
+    """12 views of a video: alone, in parts that divide them or not, and with other videos."""
+    protocol = replace(config.profile.protocol, n_clips=4, n_crops=3)
+    config = replace(config, profile=replace(config.profile, protocol=protocol))
+    inputs = clips.VideoInputs(config, "ucf101", 8, "mini_clip")
+    row = make_row("vidprism_c")
+    job = Job(
+        "vidprism_c",
+        methods.resolve("vidprism_c", {}, 8),
+        "plain",
+        Recipe(0, 1, 0.0, 0.0, 0.0),
+        [],
+        [0],
+        "test",
+        row.key,
+    )
+    model = EndToEnd(inputs.load_backbone("cpu"), job.build(inputs, 0))
+    positions, sizes = np.array([0, 1, 4]), []
+    whole = predict(model, inputs, "test", positions)
+    inputs.views_per_batch = views_per_batch
+    model.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])))
+    parts = predict(model, inputs, "test", positions)
+    assert whole[0].shape[:2] == (3, 12) and max(sizes) <= views_per_batch
+    for a, b in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)

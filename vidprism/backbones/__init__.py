@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+# Mean and standard deviation of RGB values in [0, 1] that `normalisation` in params.yaml may force on a backbone.
+NORMALISATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
 class Backbone(Protocol):
     """What the rest of the suite needs of a frame encoder.
 
@@ -36,6 +43,12 @@ class Backbone(Protocol):
 
     def encode_text(self, texts: list[str]) -> Tensor:
         """C texts to (C, D) float32, L2-normalised."""
+
+    def blocks(self) -> list[tuple[str, list[nn.Parameter]]]:
+        """Named parts of `module` from the pixels to the embedding; each of its parameters is in exactly one."""
+
+    def set_grad_checkpointing(self) -> None:
+        """From now on keep no activations inside the blocks and compute them again in the backward pass."""
 
 
 def available() -> tuple[str, ...]:

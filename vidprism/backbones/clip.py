@@ -7,11 +7,13 @@ open_clip costs six seconds to import, so it is imported where a model is made.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from vidprism.backbones import NORMALISATIONS
 from vidprism.backbones._checkpoints import read_state
 from vidprism.config import BackboneConfig, find_root, nearest
 
@@ -69,6 +71,33 @@ class ClipBackbone:
         tokens = self.tokenizer(texts).to(self._mean.device)
         return self.model.encode_text(tokens, normalize=True).float()
 
+    def blocks(self) -> list[tuple[str, list[nn.Parameter]]]:
+        """`stem` (patches, embeddings, first norm), `block_0` to the last transformer block, `head` (last norm,
+        projection).
+
+        Raises:
+            ValueError: the visual side is no vision transformer of open_clip.
+        """
+        parts: dict[str, list[nn.Parameter]] = {}
+        for name, parameter in self.module.named_parameters():
+            parts.setdefault(_block(name), []).append(parameter)
+        numbered = sorted((key for key in parts if key.startswith("block_")), key=lambda key: int(key[6:]))
+        if not numbered:
+            raise ValueError("this model has no transformer blocks; use train.tuning full or frozen, layer_decay 1.0")
+        return [(key, parts[key]) for key in ("stem", *numbered, "head")]
+
+    def set_grad_checkpointing(self) -> None:
+        """See `vidprism.backbones.Backbone`."""
+        self.module.set_grad_checkpointing(True)
+
+
+def _block(parameter: str) -> str:
+    """The block of a parameter of open_clip's vision transformer, by the parameter's name."""
+    numbered = re.match(r"transformer\.resblocks\.(\d+)\.", parameter)
+    if numbered:
+        return f"block_{numbered[1]}"
+    return "head" if parameter.startswith(("ln_post", "proj", "attn_pool")) else "stem"
+
 
 def build(spec: BackboneConfig, device: str = "cpu") -> ClipBackbone:
     """A CLIP backbone with weights.
@@ -89,6 +118,9 @@ def build(spec: BackboneConfig, device: str = "cpu") -> ClipBackbone:
         load_weights(model, _weights_path(spec.weights))
     else:
         load_weights(model, _tagged(model, spec))
+    if spec.normalisation != "checkpoint":
+        mean, std = NORMALISATIONS[spec.normalisation]
+        model.visual.preprocess_cfg.update(mean=mean, std=std)
     return ClipBackbone(model, open_clip.get_tokenizer(spec.model), device)
 
 

@@ -20,13 +20,27 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "protocol.resize": ("bilinear", "bicubic"),
     "analysis.fusion": ("logits", "softmax"),
     "protocol.n_crops": (1, 3),
+    "train.tuning": ("full", "frozen", "partial"),
+    "train.precision": ("auto", "fp32", "bf16", "fp16"),
 }
+NORMALISATIONS = ("checkpoint", "clip", "imagenet")
 # Numbers, or lists of numbers that must not be empty, above zero.
 POSITIVE = (
     *(f"world.{key}" for key in ("train_per_class", "test_per_dataset", "frames_min", "frames_max", "processes")),
     *(f"pretraining.{key}" for key in ("steps", "batch_size", "lr", "pool", "threads")),
     *(f"protocol.{key}" for key in ("split", "dev_per_class", "shots", "frames", "n_clips")),
-    *(f"train.{key}" for key in ("updates", "batch_size", "decay_power", "backbone_lr_scale", "threads")),
+    *(
+        f"train.{key}"
+        for key in (
+            "updates",
+            "batch_size",
+            "decay_power",
+            "backbone_lr_scale",
+            "threads",
+            "layer_decay",
+            "views_per_batch",
+        )
+    ),
     *(f"search.{key}" for key in ("lr", "shots", "frames", "updates")),
     *(f"closed_set.{key}" for key in ("frames", "updates")),
     *(f"few_shot.{key}" for key in ("frames", "shots")),
@@ -36,7 +50,14 @@ POSITIVE = (
 # The same, but zero is a value too: seeds count from it, and a decay may be switched off.
 NOT_NEGATIVE = (
     *("world.seed", "world.classes", "pretraining.seed", "pretraining.weight_decay", "protocol.draw_seeds"),
-    *("train.weight_decay", "train.warmup", "closed_set.repeats", "few_shot.repeats", "ablations.repeats"),
+    *(
+        "train.weight_decay",
+        "train.warmup",
+        "train.ema_decay",
+        "closed_set.repeats",
+        "few_shot.repeats",
+        "ablations.repeats",
+    ),
 )
 
 
@@ -52,6 +73,7 @@ def check(config: Config) -> None:
     _check_values(config)
     _check_prepared(config)
     _check_lists(config)
+    _check_tuning(config)
 
 
 def _check_spelling(config: Config) -> None:
@@ -111,6 +133,24 @@ def _check_values(config: Config) -> None:
             for number in numbers:
                 if not least <= number < float("inf"):  # nan fails too
                     raise ConfigError(f"params.yaml: {p.name}.{key} must be {words}, not {number!r}")
+
+
+def _check_tuning(config: Config) -> None:
+    """How the tuned track trains its backbone, and how each backbone's pixels are normalised."""
+    p = config.profile
+    for name, spec in p.backbones.items():
+        key, value = f"{p.name}.backbones.{name}.normalisation", spec.normalisation
+        if value not in NORMALISATIONS:
+            raise ConfigError(f"params.yaml: {key} must not be {value!r}; {nearest(value, NORMALISATIONS)}")
+    if (p.train.tuning == "partial") != bool(p.train.blocks):
+        raise ConfigError(
+            f"params.yaml: {p.name}.train.blocks names what `tuning: partial` trains, for example ['last 3']; "
+            f"tuning is {p.train.tuning} and blocks is {list(p.train.blocks)}"
+        )
+    if p.train.layer_decay > 1:
+        raise ConfigError(f"params.yaml: {p.name}.train.layer_decay must be at most 1, not {p.train.layer_decay}")
+    if p.train.ema_decay >= 1:
+        raise ConfigError(f"params.yaml: {p.name}.train.ema_decay must be below 1, not {p.train.ema_decay}")
 
 
 def _check_prepared(config: Config) -> None:

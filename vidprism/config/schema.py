@@ -38,12 +38,16 @@ class PretrainConfig:
 
 @dataclass(frozen=True)
 class BackboneConfig:
-    """A frame encoder: `key` is a file of vidprism/backbones/, `size` the column of Table 1 it fills."""
+    """A frame encoder: `key` is a file of vidprism/backbones/, `size` the column of Table 1 it fills.
+
+    `normalisation` of the pixels: the checkpoint's own, or CLIP's or ImageNet's mean and standard deviation.
+    """
 
     key: str
     model: str
     size: str
     weights: str
+    normalisation: str = "checkpoint"
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,10 @@ class AnalysisConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One recipe for every trained method; the learning rate comes from the search."""
+    """One recipe for every trained method; the learning rate comes from the search.
+
+    From `backbone_lr_scale` on, all but `threads` concern the tuned track only (docs/protocol.md).
+    """
 
     updates: int
     batch_size: int
@@ -90,6 +97,13 @@ class TrainConfig:
     decay_power: float = 1.0
     backbone_lr_scale: float = 0.1
     threads: int = 2
+    tuning: str = "full"
+    blocks: tuple[str, ...] = ()
+    layer_decay: float = 1.0
+    grad_checkpointing: bool = False
+    precision: str = "auto"
+    ema_decay: float = 0.0
+    views_per_batch: int = 32
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ accuracies, which `vidprism.evaluation` adds). Nothing is selected here: the las
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from dataclasses import dataclass
@@ -158,6 +159,10 @@ def _record(config: Config, row: Row, choice: dict[str, Any], trained: list[Trai
         name: getattr(first.job.recipe, name)
         for name in ("updates", "batch_size", "lr", "weight_decay", "warmup", "decay_power")
     }
+    if row.track == "tuned" and first.job.recipe.updates:
+        tuned = first.job.recipe.tuned
+        train |= {"backbone_lr_scale": first.job.recipe.backbone_lr_scale, **dataclasses.asdict(tuned)}
+        train |= {"blocks": list(tuned.blocks), "precision": tuned.precision_on(device)}
     return {
         "schema": SCHEMA,
         "profile": config.profile.name,

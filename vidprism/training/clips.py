@@ -27,7 +27,7 @@ class VideoInputs:
 
     def __init__(self, config: Config, dataset: str, n_frames: int, backbone: str) -> None:
         self.protocol, self.n_frames = config.profile.protocol, n_frames
-        self.threads = config.profile.train.threads
+        self.threads, self.views_per_batch = config.profile.train.threads, config.profile.train.views_per_batch
         spec = config.profile.backbones[backbone]
         self.spec = dataclasses.replace(spec, weights=paths.backbone(config, backbone))
         self.videos = paths.dataset_root(config, dataset) / "videos"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vidprism import methods
 from vidprism.config import Config
-from vidprism.training.recipe import Recipe
+from vidprism.training.recipe import Recipe, Tuning
 
 if TYPE_CHECKING:
     from vidprism.training.inputs import Inputs
@@ -116,5 +116,6 @@ def plan(config: Config, method: str, chosen: float | str, updates: int, batch_s
         train.warmup,
         train.backbone_lr_scale,
         train.decay_power,
+        Tuning(**{f.name: getattr(train, f.name) for f in fields(Tuning)}),
     )
     return recipe, protocol.prompt_sets[-1]

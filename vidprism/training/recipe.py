@@ -25,6 +25,31 @@ class TrainingError(RuntimeError):
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """What the tuned track alone takes from `train` in params.yaml; see docs/protocol.md."""
+
+    tuning: str = "full"
+    blocks: tuple[str, ...] = ()
+    layer_decay: float = 1.0
+    grad_checkpointing: bool = False
+    precision: str = "auto"
+    ema_decay: float = 0.0
+
+    def precision_on(self, device: str) -> str:
+        """fp32, bf16 or fp16: the precision itself, or what `auto` means on a kind of device ("cuda", "cpu").
+
+        Raises:
+            ConfigError: fp16 without a GPU.
+        """
+        if self.precision == "fp16" and device != "cuda":
+            raise ConfigError(
+                f"params.yaml: train.precision fp16 needs a GPU, not '{device}'; choose auto, bf16 or fp32"
+            )
+        automatic = "bf16" if device == "cuda" else "fp32"
+        return automatic if self.precision == "auto" else self.precision
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One recipe for every trained method (AdamW, linear warm-up, a power of half a cosine to zero); `updates`
     is 0 for a method that is not trained.
@@ -37,6 +62,7 @@ class Recipe:
     warmup: float
     backbone_lr_scale: float = 0.0
     decay_power: float = 1.0
+    tuned: Tuning = Tuning()
 
     def lr_factor(self, step: int) -> float:
         """Share of the peak learning rate at update `step` (from 0): a linear rise over `warmup` of the
