@@ -174,3 +174,31 @@ def test_unprepared_dataset_says_what_to_run(tmp_path: Path) -> None:
 
 def test_builders_cover_the_datasets() -> None:
     assert sorted(BUILDERS) == datasets.available()
+
+
+def test_files_that_no_list_names_are_counted(tmp_path: Path) -> None:
+    config = small_config(tmp_path, "ucf101")
+    root = paths.dataset_root(config, "ucf101")
+    lists = root / LISTS
+    moved = (lists / "testlist01.txt").read_text().splitlines()
+    # a video that only the lists of another split name is not left over
+    miniature.write_lines(lists / "testlist01.txt", moved[1:])
+    for name in ("YoYo/v_YoYo_g99_c01.avi", "new/x.avi", "new/.hidden.avi", "Thumbs.db"):
+        (root / "videos" / name).parent.mkdir(exist_ok=True)
+        (root / "videos" / name).touch()
+    manifest.prepare(config, "ucf101")
+    checks = json.loads((paths.manifest(config, "ucf101") / "checks.json").read_text())
+    assert checks["unlisted_files"] == {"count": 2, "first": ["YoYo/v_YoYo_g99_c01.avi", "new/x.avi"]}
+    assert checks["n_listed"] == 35 and checks["copy"] is None
+
+
+def test_a_known_copy_is_named_by_its_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = small_config(tmp_path, "kinetics400")
+    root = paths.dataset_root(config, "kinetics400")
+    next((root / "videos" / "val").rglob("*.mp4")).unlink()
+    known = {"another": (27, 6), "this one": (27, 5), "by its test videos": (None, 5)}
+    monkeypatch.setattr(datasets.load("kinetics400"), "KNOWN_COPIES", known)
+    manifest.prepare(config, "kinetics400")
+    checks = json.loads((paths.manifest(config, "kinetics400") / "checks.json").read_text())
+    assert checks["copy"] == "this one"
+    assert checks["unreadable"]["test"] == 1 and checks["n_listed"] == 33

@@ -9,15 +9,14 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
-from tqdm.auto import tqdm
 
-from vidprism import datasets, draws, paths, shot_lists, video
-from vidprism.config import Config
+from vidprism import datasets, draws, paths, probing, shot_lists
+from vidprism.config import CheckConfig, Config
 from vidprism.datasets import DatasetError, Video
 
 TEXT_COLUMNS = ("video_id", "path", "class_name", "split", "group", "reason")
@@ -49,7 +48,10 @@ def prepare(config: Config, dataset: str) -> pd.DataFrame:
     files = {k: paths.listed(config, file) for k, file in protocol.shot_lists.get(dataset, {}).items()}
     lists = shot_lists.read_all(files, datasets.load(dataset).list_videos(root, protocol.split)) if files else {}
     reserved = {video_id for given in lists.values() for video_id in given["videos"]}
-    df = build(dataset, root, protocol.split, protocol.dev_per_class, config.seed, reserved)
+    table = paths.probes(config, dataset)
+    df = build(
+        dataset, root, protocol.split, protocol.dev_per_class, config.seed, table, config.profile.check, reserved
+    )
     checks = check(df, dataset, root, protocol.split)
     drawn = {**draws.nested(df, protocol.shots, protocol.draw_seeds), "lists": lists}
     folder = paths.manifest(config, dataset)
@@ -74,7 +76,14 @@ def load(config: Config, dataset: str) -> pd.DataFrame:
 
 
 def build(
-    dataset: str, root: Path, split: int, dev_per_class: int, seed: int, reserved: Collection[str] = ()
+    dataset: str,
+    root: Path,
+    split: int,
+    dev_per_class: int,
+    seed: int,
+    table: Path,
+    settings: CheckConfig,
+    reserved: Collection[str] = (),
 ) -> pd.DataFrame:
     """The manifest of a dataset: official order, repeated lines once, dev held out of the training list,
     every file probed.
@@ -85,6 +94,8 @@ def build(
         split: official split.
         dev_per_class: size of the dev pool; whole groups are held out where the dataset has groups.
         seed: decides which videos are held out.
+        table: where what is known of each file is kept (see `vidprism.probing`).
+        settings: processes and time per video.
         reserved: ids of training videos that the dev pool must not take (external lists of shots name them).
 
     Returns:
@@ -97,12 +108,16 @@ def build(
     module = datasets.load(dataset)
     videos = _distinct(module.list_videos(root, split))
     dev = hold_out([v for v in videos if v.split == "train"], dev_per_class, seed, module.GROUPED, reserved)
-    probed = _probe_all([root / "videos" / v.path for v in videos], f"probing {module.NAME}")
+    probed = probing.probe_all(root / "videos", [v.path for v in videos], table, settings, f"checking {module.NAME}")
     rows = [
-        {**vars(v), "split": "dev" if v.video_id in dev else v.split, "group": v.group or "", **facts}
+        {**vars(v), "split": "dev" if v.video_id in dev else v.split, "group": v.group or "", **_columns(facts)}
         for v, facts in zip(videos, probed, strict=True)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _columns(facts: probing.Facts) -> dict[str, Any]:
+    return {**facts._asdict(), "readable": not facts.reason}
 
 
 def hold_out(videos: list[Video], per_class: int, seed: int, grouped: bool, reserved: Collection[str] = ()) -> set[str]:
@@ -150,7 +165,9 @@ def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
         df: the manifest that `build` made from the same dataset, root and split.
 
     Returns:
-        `videos`, `unreadable` (counts a split), `class_counts`, `path_class_differs`, `repeated_lines`,
+        `videos`, `unreadable` (counts a split), `n_listed` (lines of the lists), `copy` (the known copy of the dataset
+        with these counts of readable videos, or None), `unlisted_files` (videos that no list of any split names: their
+        number and the first 20), `class_counts`, `path_class_differs`, `repeated_lines`,
         `conflicting_labels`, `train_test_overlap`, `group_leakage` (groups on both sides of any two splits),
         `classes_absent` (split: classes), `flip_sensitive` (pairs of classes that a horizontal flip swaps),
         `horizontal_flip` (whether flipping is allowed).
@@ -167,6 +184,9 @@ def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
         "official_split": split,
         "videos": {k: int(n) for k, n in df["split"].value_counts().sort_index().items()},
         "unreadable": {k: int(n) for k, n in (~df["readable"]).groupby(df["split"]).sum().items()},
+        "n_listed": len(listed),
+        "copy": _known_copy(module, df),
+        "unlisted_files": _unlisted(root, listed, module, split),
         "classes": len(names),
         "class_counts": {name: {k: int(n) for k, n in row.items()} for name, row in counts.to_dict("index").items()},
         "path_class_differs": differs,
@@ -176,6 +196,35 @@ def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
         "flip_sensitive": [list(pair) for pair in flips],
         "horizontal_flip": module.HORIZONTAL_FLIP and not flips,
     }
+
+
+def _known_copy(module: ModuleType, df: pd.DataFrame) -> str | None:
+    """The dataset's `KNOWN_COPIES` hold name -> (training, test) counts, None for a count that is not known."""
+    readable = df[df["readable"]]
+    n_test = int((readable["split"] == "test").sum())
+    counts = (len(readable) - n_test, n_test)
+    for name, known in getattr(module, "KNOWN_COPIES", {}).items():
+        if all(k in (None, n) for k, n in zip(known, counts, strict=True)):
+            return name
+    return None
+
+
+def _unlisted(root: Path, listed: list[Video], module: ModuleType, split: int) -> dict[str, Any]:
+    """Video files that the lists of no split name: clips of another copy, or downloads that nothing uses."""
+    named = {v.path for v in listed}
+    for other in module.SPLITS:
+        if other != split:
+            named |= {v.path for v in module.list_videos(root, other)}
+    videos, suffixes = root / "videos", {PurePosixPath(path).suffix.lower() for path in named}
+    files = (Path(folder, name) for folder, _, names in os.walk(videos) for name in names)
+    found = sorted(
+        path
+        for file in files
+        if file.suffix.lower() in suffixes
+        and not file.name.startswith(".")
+        and (path := file.relative_to(videos).as_posix()) not in named
+    )
+    return {"count": len(found), "first": found[:20]}
 
 
 def flip_pairs(module: ModuleType, names: list[str]) -> list[tuple[str, str]]:
@@ -215,20 +264,3 @@ def _list_checks(listed: list[Video]) -> dict[str, list[str]]:
         "conflicting_labels": sorted(video_id for video_id, seen in labels.items() if len(seen) > 1),
         "train_test_overlap": sorted(video_id for video_id, seen in splits.items() if len(seen) > 1),
     }
-
-
-def _probe_all(files: list[Path], title: str) -> list[dict]:
-    """Probe every file. Threads do: decord works outside the interpreter's lock, and each reader stays in its
-    thread.
-    """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(tqdm(pool.map(_facts, files), total=len(files), desc=title, mininterval=1.0))
-
-
-def _facts(path: Path) -> dict:
-    try:
-        found = video.probe(path)
-    except video.Unreadable as error:
-        return {"n_frames": 0, "fps": 0.0, "width": 0, "height": 0, "readable": False, "reason": error.reason}
-    size = {"width": found.width_px, "height": found.height_px}
-    return {"n_frames": found.n_frames, "fps": found.fps, **size, "readable": True, "reason": ""}

@@ -22,6 +22,11 @@ def listed(config: Config, name: str) -> Path:
     return config.root_dir / "data" / "lists" / name
 
 
+def probes(config: Config, dataset: str) -> Path:
+    """What is known of each video file (csv); no output of a stage, so that a rerun finds what it did before."""
+    return config.root_dir / "data" / "probes" / config.profile.name / f"{dataset}.csv"
+
+
 def features(config: Config, dataset: str) -> Path:
     """Folder of the cached frame features of one dataset."""
     return config.root_dir / "data" / "features" / config.profile.name / dataset

@@ -49,17 +49,17 @@ class Probe:
 
 
 def probe(path: Path) -> Probe:
-    """Size and length of a video that is complete and whose first and last frame decode.
+    """Size and length of a video that is complete and whose first, middle and last frame decode.
 
     Raises:
-        Unreadable: the file is missing, empty, not a video, cut off, or one of the two frames cannot be
+        Unreadable: the file is missing, empty, not a video, cut off, or one of the three frames cannot be
         decoded.
     """
     reader = _open(path)
     n_frames, declared = len(reader), _declared_frames(path)
     if n_frames < COMPLETE * declared:
         raise Unreadable(f"damaged or cut off: {n_frames} of {declared} frames")
-    height, width = _read(reader, np.unique([0, n_frames - 1])).shape[1:3]
+    height, width = _read(reader, np.unique([0, n_frames // 2, n_frames - 1])).shape[1:3]
     return Probe(n_frames, round(float(reader.get_avg_fps()), 3), width, height)
 
 

@@ -26,6 +26,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 NORMALISATIONS = ("checkpoint", "clip", "imagenet")
 # Numbers, or lists of numbers that must not be empty, above zero.
 POSITIVE = (
+    "check.seconds_per_video",
     *(f"world.{key}" for key in ("train_per_class", "test_per_dataset", "frames_min", "frames_max", "processes")),
     *(f"pretraining.{key}" for key in ("steps", "batch_size", "lr", "pool", "threads")),
     *(f"protocol.{key}" for key in ("split", "dev_per_class", "shots", "frames", "n_clips")),
@@ -49,7 +50,14 @@ POSITIVE = (
 )
 # The same, but zero is a value too: seeds count from it, and a decay may be switched off.
 NOT_NEGATIVE = (
-    *("world.seed", "world.classes", "pretraining.seed", "pretraining.weight_decay", "protocol.draw_seeds"),
+    *(
+        "check.processes",
+        "world.seed",
+        "world.classes",
+        "pretraining.seed",
+        "pretraining.weight_decay",
+        "protocol.draw_seeds",
+    ),
     *(
         "train.weight_decay",
         "train.warmup",

@@ -72,6 +72,16 @@ class ProtocolConfig:
 
 
 @dataclass(frozen=True)
+class CheckConfig:
+    """How prepare decodes every video once: worker processes (0: one a core), and the time after which a video counts
+    as unreadable.
+    """
+
+    processes: int = 0
+    seconds_per_video: float = 30.0
+
+
+@dataclass(frozen=True)
 class AnalysisConfig:
     """What is decided after training, from scores stored per view: nothing here makes a training stage run again.
 
@@ -209,6 +219,7 @@ class Profile:
     few_shot: FewShotConfig
     tuned: TunedConfig
     ablations: AblationsConfig
+    check: CheckConfig = field(default_factory=CheckConfig)
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     note: str = ""
 

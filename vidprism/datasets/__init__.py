@@ -6,6 +6,7 @@ A dataset module holds
 - ``GROUPED``: whether videos come in groups (cuts of one recording) that must not be torn apart;
 - ``FLIP_PAIRS``: pairs of class names that a horizontal flip swaps; ``HORIZONTAL_FLIP``: is flipping
   harmless;
+- ``KNOWN_COPIES`` (optional): name of a copy -> (training, test) counts, None where not known;
 - ``list_videos(root, split)``: every line of the official lists as a `Video`, duplicates included;
 - ``class_names(root)``: the class names, in the order of the labels;
 - ``class_text(class_name)``: the class as lower-case words for a prompt;

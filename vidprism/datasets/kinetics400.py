@@ -23,6 +23,19 @@ SPLITS = (1,)
 FOLDERS = {"train": "train", "test": "val"}
 # The official name of the validation list and the one of the CVDF copy.
 LISTS = {"train": ("train.csv",), "test": ("validate.csv", "val.csv")}
+# Counts of (training, validation) videos in copies that papers and repositories report; None: not reported.
+# Sources: cvdfoundation/kinetics-dataset; the lists of MoTE, ViFi-CLIP, VidPrism and ActionCLIP; the READMEs of
+# mmaction2, VideoMAEv2, TDN and MemDPC; issues 197 and 255 of facebookresearch/SlowFast.
+KNOWN_COPIES: dict[str, tuple[int | None, int | None]] = {
+    "every video of the official lists": (246_534, 19_906),
+    "CVDF": (None, 19_881),
+    "lists of MoTE, ViFi-CLIP and VidPrism": (241_181, 19_877),
+    "mmaction2, VideoMAEv2": (240_436, 19_796),
+    "SlowFast, non-local networks": (234_643, 19_761),
+    "TDN": (234_619, 19_760),
+    "MemDPC": (232_422, 19_141),
+    "ActionCLIP": (None, 19_357),
+}
 COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 
 

@@ -1,0 +1,172 @@
+"""Every listed video decoded once, in worker processes: a decoder that crashes or hangs costs one row, not the run.
+
+Results go to a table beside the stage's outputs (csv, one line a video, in the order in which videos were done), as
+they arrive: an interrupted run continues where it stopped, and a later one decodes only files whose size or time of
+change differ. A crash and a time-out are not kept, because the machine may be to blame: they are tried again.
+"""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import TimeoutError as TooLong
+from pathlib import Path
+from typing import NamedTuple
+
+from pebble import ProcessExpired, ProcessPool
+from tqdm.auto import tqdm
+
+from vidprism import video
+from vidprism.config import CheckConfig
+
+VERSION = "1"  # of the check; rows of another version are not reused
+COLUMNS = ("version", "path", "size", "mtime_ns", "n_frames", "fps", "width", "height", "reason")
+IN_FLIGHT = 8  # videos a worker has in its queue: enough to keep it busy, and memory stays flat
+
+
+class Facts(NamedTuple):
+    """What a file holds (frames, Hz, pixels), all 0 where `reason` says why it cannot be read."""
+
+    n_frames: int
+    fps: float
+    width: int
+    height: int
+    reason: str
+
+
+Key = tuple[str, int, int]  # path below the folder, size in bytes, time of change in ns
+
+
+def probe_all(folder: Path, names: Sequence[str], table: Path, settings: CheckConfig, title: str) -> list[Facts]:
+    """Facts of the videos `names` below `folder`, in their order; known ones from `table`, the others decoded.
+
+    Args:
+        table: csv of earlier results; it is made, grows while this runs, and ends with one row for each known file.
+        settings: number of processes and seconds per video.
+        title: of the progress bar.
+    """
+    known = read(table)
+    keys = [_key(folder, name) for name in names]
+    todo = [i for i, key in enumerate(keys) if key not in known]
+    with _appending(table) as add:
+        found = dict(_decoded(folder, names, todo, settings, title, lambda i, facts: add(keys[i], facts)))
+    results = [found[i] if i in found else known[key] for i, key in enumerate(keys)]
+    if todo:
+        _rewrite(table, known | {keys[i]: facts for i, facts in found.items() if _is_kept(facts)})
+    return results
+
+
+def facts(path: Path) -> Facts:
+    """What one file holds, found in this process."""
+    try:
+        found = video.probe(path)
+    except video.Unreadable as error:
+        return Facts(0, 0.0, 0, 0, error.reason)
+    return Facts(found.n_frames, found.fps, found.width_px, found.height_px, "")
+
+
+def read(table: Path) -> dict[Key, Facts]:
+    """The rows of a table; lines that are cut off, damaged or of another version are left out."""
+    known: dict[Key, Facts] = {}
+    if not table.is_file():
+        return known
+    with table.open(newline="", encoding="utf-8", errors="replace") as file:
+        for row in csv.reader(line.replace("\0", "") for line in file):
+            if len(row) != len(COLUMNS) or row[0] != VERSION:
+                continue
+            try:
+                known[row[1], int(row[2]), int(row[3])] = Facts(int(row[4]), float(row[5]), *map(int, row[6:8]), row[8])
+            except ValueError:
+                continue
+    return known
+
+
+CRASHED, HUNG = "decoder crashed", "decoding took longer than"
+
+
+def _is_kept(found: Facts) -> bool:
+    return not found.reason.startswith((CRASHED, HUNG))
+
+
+def _key(folder: Path, name: str) -> Key:
+    try:
+        found = (folder / name).stat()
+    except OSError:
+        return name, -1, -1
+    return name, found.st_size, found.st_mtime_ns
+
+
+def _decoded(
+    folder: Path,
+    names: Sequence[str],
+    todo: list[int],
+    settings: CheckConfig,
+    title: str,
+    done: Callable[[int, Facts], None],
+) -> Iterator[tuple[int, Facts]]:
+    """(position, facts) of the videos at `todo`, in order, at most `IN_FLIGHT` a worker at once."""
+    if not todo:
+        return
+    n_workers = min(settings.processes or os.cpu_count() or 1, len(todo))
+    context = multiprocessing.get_context("forkserver")  # a fork of a process that has opened a decoder would die
+    context.set_forkserver_preload(["vidprism.video"])
+    waiting: deque = deque()
+    left = iter(todo)
+    with (
+        ProcessPool(n_workers, context=context) as pool,
+        tqdm(total=len(names), initial=len(names) - len(todo), desc=title, mininterval=1.0) as bar,
+    ):
+        while True:
+            while len(waiting) < n_workers * IN_FLIGHT and (i := next(left, None)) is not None:
+                waiting.append((i, pool.schedule(facts, [folder / names[i]], timeout=settings.seconds_per_video)))
+            if not waiting:
+                break
+            i, future = waiting.popleft()
+            result = _result(future, settings)
+            done(i, result)
+            bar.update()
+            yield i, result
+
+
+def _result(future, settings: CheckConfig) -> Facts:
+    try:
+        return future.result()
+    except TooLong:
+        return Facts(0, 0.0, 0, 0, f"{HUNG} {settings.seconds_per_video:g} s")
+    except ProcessExpired as error:
+        return Facts(0, 0.0, 0, 0, f"{CRASHED} ({_exit(error.exitcode)})")
+
+
+def _exit(status: int | None) -> str:
+    return f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
+
+
+class _appending:
+    """Adds rows to a table, each with one write that goes out at once; two runs may add to the same table."""
+
+    def __init__(self, table: Path) -> None:
+        table.parent.mkdir(parents=True, exist_ok=True)
+        self.file = table.open("a", newline="", encoding="utf-8", buffering=1)
+        if self.file.tell():  # an interrupted run may have left half a line
+            self.file.write("\n")
+
+    def __enter__(self) -> Callable[[Key, Facts], None]:
+        writer = csv.writer(self.file, lineterminator="\n")
+        return lambda key, found: _is_kept(found) and writer.writerow([VERSION, *key, *found])
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+def _rewrite(table: Path, rows: dict[Key, Facts]) -> None:
+    """One row a path (the last known state of the file), written whole or not at all."""
+    latest = {key[0]: (key, found) for key, found in rows.items()}
+    partial = table.with_name(f".{table.name}.{os.getpid()}")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([VERSION, *key, *found] for key, found in latest.values())
+    partial.replace(table)
