@@ -84,6 +84,8 @@ def protocol(old: str, new: str) -> tuple[str, str]:
         (TRAIN, TRAIN.replace("}", ", ema_decay: 1}"), ["smoke.train.ema_decay must be below 1"]),
         (TRAIN, TRAIN.replace("}", ", precision: fp8}"), ["smoke.train.precision must not be 'fp8'", "fp16"]),
         ("size: B/16,", "size: B/16, normalisation: clop,", ["mini_clip.normalisation must not be 'clop'", "'clip'"]),
+        ("&released_train {updates", "&released_train {update", ["recipes.released.train.update", "'updates'"]),
+        ("lr: &released_lr", "rate: &released_lr", ["recipes.released must have the keys train and lr"]),
         (*protocol("shots: [2, 4]", "shots: []"), ["smoke.protocol.shots must not be empty"]),
         (*protocol("shots: [2, 4]", "shots: [2, -4]"), ["smoke.protocol.shots must be above 0, not -4"]),
         (*protocol("[0, 1]", "[0, -1]"), ["smoke.protocol.draw_seeds must be 0 or more, not -1"]),

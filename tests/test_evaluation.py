@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import top_k_accuracy_score
 
 from tests.synthetic_store import small_config, write_choice, write_store
-from vidprism import evaluation, metrics, paths, rows, scores, training
+from vidprism import evaluation, metrics, paths, rows, scores, tables, training
 from vidprism.config import Config
 from vidprism.record import ResultsError
 
@@ -96,6 +96,23 @@ def test_the_use_of_the_experts_is_recorded(config: Config) -> None:
     assert len(by_class["train"]) == cell["n_classes"] and sum(by_class["train"][0]) == pytest.approx(1, abs=1e-3)
     for c in range(cell["n_classes"]):
         assert by_class["correct"][c] or by_class["wrong"][c]
+
+
+def test_random_weights_give_no_accuracy(config: Config) -> None:
+    path = paths.run(config, "ablations", "default") / "record.json"
+    before = path.read_text()
+    record = json.loads(before)
+    path.write_text(json.dumps({**record, "backbone": {**record["backbone"], "weights": "random"}}))
+    try:
+        out = evaluation.evaluate(config, "ablations")
+    finally:
+        path.write_text(before)
+    assert "default" not in out and "top1" not in json.dumps(out)
+    rehearsed = out["records"][0]
+    assert (rehearsed["status"], rehearsed["cells"]) == ("rehearsed", [])
+    assert "ucf101 20 updates, 23 of 24 videos, 2 views each" in rehearsed["reason"]
+    line = next(line for line in tables.build(config, 3).lines if line.run == "default")
+    assert line.status == "rehearsed" and "no accuracy meaning" in line.entries[0].reason
 
 
 def test_a_row_without_a_run_says_so(config: Config) -> None:

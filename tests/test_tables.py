@@ -279,7 +279,7 @@ def test_few_shot_rows_on_another_backbone_stand_in_a_block_of_their_own(tmp_pat
     assert prism.published[0].value == 55.0 and prism.published[0].difference is not None
 
 
-@pytest.mark.parametrize("profile", ["smoke", "mini", "paper"])
+@pytest.mark.parametrize("profile", ["smoke", "mini", "paper", "rehearsal"])
 def test_every_row_has_a_search(profile: str) -> None:
     config = fake_config(Path(), profile)
     searched = {method for group in config.profile.search.methods.values() for method in group}

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from vidprism import metrics, paths, plots, results, subset
-from vidprism.config import Config
-from vidprism.record import NOT_RUN, cell_key
+from vidprism.config import RANDOM_WEIGHTS, Config
+from vidprism.record import NOT_RUN, REHEARSED, cell_key
 from vidprism.rows import Row, rows
 from vidprism.scores import CellScores, load
 
@@ -48,7 +48,22 @@ def evaluate_row(config: Config, row: Row) -> dict[str, Any]:
             **missing,
             "reason": "its run has other cells than params.yaml asks for; `dvc repro` trains it again",
         }
+    if record["backbone"].get("weights") == RANDOM_WEIGHTS:
+        return {**missing, "status": REHEARSED, "reason": _rehearsed(record, folder)}
     return {**record, "cells": [_evaluate_cell(config, cell, folder) for cell in record["cells"]]}
+
+
+def _rehearsed(record: dict[str, Any], folder: Path) -> str:
+    """What a run on random weights shows: that it trained and scored. Its accuracies are not even computed."""
+    said = []
+    for cell in record["cells"]:
+        scores = load(folder / "scores.npz", cell_key(cell["dataset"], cell["shots"]))
+        _readable(scores, cell, folder)
+        views = f"{scores.logits.shape[2]} views each"
+        said.append(
+            f"{cell['dataset']} {cell['updates']} updates, {cell['n_scored']} of {cell['n_listed']} videos, {views}"
+        )
+    return f"random weights, no accuracy meaning: {'; '.join(said)}"
 
 
 def _evaluate_cell(config: Config, cell: dict[str, Any], folder: Path) -> dict[str, Any]:

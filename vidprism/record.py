@@ -9,6 +9,7 @@ from typing import Any, NotRequired, TypedDict
 
 SCHEMA = 1
 MEASURED, NOT_RUN = "measured", "not run"
+REHEARSED = "rehearsed"  # ran on random weights: nothing it could say is an accuracy
 
 
 class ResultsError(ValueError):
@@ -91,7 +92,7 @@ class Record(TypedDict):
     search: dict[str, Any] | None
     code: dict[str, Any]
     environment: dict[str, Any]
-    status: str  # measured; a row without a run has the keys `row`, `status` = "not run" and `reason` only
+    status: str  # measured; rows that are "not run" or "rehearsed" have `row`, `status`, `reason` and no cells
     reason: NotRequired[str]
     cells: list[Cell]
 
@@ -104,7 +105,7 @@ def check(record: Any, where: str) -> None:
     """
     if not isinstance(record, dict) or not {"row", "status"} <= record.keys():
         raise ResultsError(f"{where}: a record lacks 'row' or 'status'; delete the file and run `dvc repro`")
-    if record["status"] == NOT_RUN:
+    if record["status"] in (NOT_RUN, REHEARSED):
         return
     name = f"{where}: record '{record['row']}'"
     if record.get("schema") != SCHEMA:

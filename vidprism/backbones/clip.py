@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from vidprism.backbones import NORMALISATIONS
 from vidprism.backbones._checkpoints import read_state
-from vidprism.config import BackboneConfig, find_root, nearest
+from vidprism.config import RANDOM_WEIGHTS, BackboneConfig, find_root, nearest
 
 WEIGHTS_FILE = "weights.safetensors"
 _OWN_MODELS = Path(__file__).parent
@@ -105,7 +105,7 @@ def build(spec: BackboneConfig, device: str = "cpu") -> ClipBackbone:
     Args:
         spec: `model` is a file of this folder without ``.json`` or a model name of open_clip; `weights` a
             folder that holds ``weights.safetensors``, a checkpoint file of OpenAI or open_clip, or one of
-            open_clip's tags (such as ``openai``), which is fetched if it is not in the cache.
+            open_clip's tags (such as ``openai``), which is fetched if it is not in the cache, or ``random``.
 
     Raises:
         ValueError: unknown model or tag; a checkpoint that is damaged or of another shape.
@@ -114,10 +114,9 @@ def build(spec: BackboneConfig, device: str = "cpu") -> ClipBackbone:
     import open_clip
 
     model = create(spec.model)
-    if "/" in spec.weights or "." in spec.weights:
-        load_weights(model, _weights_path(spec.weights))
-    else:
-        load_weights(model, _tagged(model, spec))
+    if spec.weights != RANDOM_WEIGHTS:  # else as `create` made it, the same every time
+        is_path = "/" in spec.weights or "." in spec.weights
+        load_weights(model, _weights_path(spec.weights) if is_path else _tagged(model, spec))
     if spec.normalisation != "checkpoint":
         mean, std = NORMALISATIONS[spec.normalisation]
         model.visual.preprocess_cfg.update(mean=mean, std=std)

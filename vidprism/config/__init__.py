@@ -9,6 +9,7 @@ import yaml
 
 from vidprism.config.checks import check
 from vidprism.config.schema import (
+    RANDOM_WEIGHTS,
     AblationsConfig,
     AnalysisConfig,
     BackboneConfig,
@@ -27,6 +28,7 @@ from vidprism.config.schema import (
 from vidprism.config.strict import ConfigError, build, mapping, nearest
 
 __all__ = [
+    "RANDOM_WEIGHTS",
     "AblationsConfig",
     "AnalysisConfig",
     "BackboneConfig",
@@ -73,11 +75,12 @@ def load_config(profile: str | None = None, root: Path | None = None) -> Config:
     root = find_root() if root is None else Path(root)
     raw = _read_yaml(root / "params.yaml")
     profiles = {key: v for key, v in raw.items() if isinstance(v, dict) and "name" in v}
-    known = {*REQUIRED, "variants", *profiles}
+    known = {*REQUIRED, "variants", "recipes", *profiles}
     for key in raw:
         if key not in known:
             raise ConfigError(f"params.yaml: unknown key '{key}'; {nearest(key, known)}")
     _check_required(raw)
+    _check_recipes(raw.get("recipes"))
     chosen = _choose(raw["profile"], {v["name"]: v for v in profiles.values()}, profile)
     methods = {str(name): mapping(options, f"methods.{name}") for name, options in raw["methods"].items()}
     config = Config(raw["seed"], methods, build(Profile, chosen, chosen.get("name", "profile")), root)
@@ -107,6 +110,15 @@ def _check_required(raw: dict[str, Any]) -> None:
         raise ConfigError(
             "params.yaml: the last line must choose a profile by its anchor, for example `profile: *mini`"
         )
+
+
+def _check_recipes(raw: Any) -> None:
+    """A recipe is a `train` section and learning rates to search, even if no profile uses it now."""
+    for name, recipe in mapping(raw, "recipes").items():
+        parts, where = mapping(recipe, f"recipes.{name}"), f"recipes.{name}"
+        if parts.keys() != {"train", "lr"}:
+            raise ConfigError(f"params.yaml: {where} must have the keys train and lr, not {', '.join(map(str, parts))}")
+        build(TrainConfig, parts["train"], f"{where}.train")
 
 
 def _choose(default: dict[str, Any], profiles: dict[str, dict], name: str | None) -> dict[str, Any]:

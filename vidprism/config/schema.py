@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+RANDOM_WEIGHTS = "random"  # `weights` of a backbone that is rehearsed: no accuracy of it is ever shown
+
 
 @dataclass(frozen=True)
 class WorldConfig:

@@ -18,7 +18,7 @@ ANSWERS = {"top1": "correct", "top5": "correct5"}
 def measured(record: Record, column: Column) -> Entry:
     """The record's entry in one column; a row or cell without a run says so."""
     if record["status"] != MEASURED:
-        return Entry(NOT_RUN, record.get("reason", ""))
+        return Entry(record["status"], record.get("reason", ""))
     cell = results.find_cell(record, column.dataset, column.shots)
     if cell is None:
         return Entry(NOT_RUN, "this row has no such cell in the profile")

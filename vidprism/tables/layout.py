@@ -60,7 +60,7 @@ class Sign:
 class Entry:
     """One measured cell of a line, or why there is none. Accuracies in percent."""
 
-    status: str  # measured, not run, reported
+    status: str  # measured, not run, reported, rehearsed
     reason: str = ""
     mean: float | None = None
     repeats: tuple[float, float] | None = None
