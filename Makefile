@@ -5,7 +5,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 ENV := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce smoke test bench compare lint lock notebooks lab clean
+.PHONY: help env reproduce smoke rehearse test bench compare lint lock notebooks lab clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -24,6 +24,9 @@ reproduce: $(ENV)  ## run the pipeline of the profile that params.yaml chooses: 
 
 smoke: $(ENV)  ## run the smoke profile in this checkout (data for opening the notebooks)
 	python -m tools.with_profile smoke dvc repro
+
+rehearse: $(ENV)  ## the paper profile's chain at full model size, random weights, miniature data (about 20 minutes)
+	python -m tools.rehearse
 
 test: $(ENV)  ## all tests, the smoke pipeline in a temporary clone among them
 	OMP_NUM_THREADS=1 python -m pytest

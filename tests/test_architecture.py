@@ -19,7 +19,7 @@ LAYERS = [
     {"encoding", "features", "tables"},
     {"learned", "report", "compare", "scores"},
     {"training"},
-    {"search", "evaluation"},
+    {"search", "evaluation", "rehearsal"},
 ]
 
 

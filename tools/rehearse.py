@@ -4,8 +4,8 @@
 
 Writes data/rehearsal/ (miniature copies in the official layouts, with their quirks and some broken files), runs every
 stage of the profile `rehearsal`, and ends with reports/tables/rehearsal/rehearsal.html: what ran, and every row of
-the paper profile built without memory and counted. Nothing is written under the name of another profile; dvc.lock files and
-params.yaml are left as they were, so that every rehearsal runs from the start.
+the paper profile built without memory and counted. Nothing is written under the name of another profile; dvc.lock files
+and params.yaml are left as they were, so that every rehearsal runs from the start.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ LOCKS = ("dvc.lock", *(f"pipelines/{group}/dvc.lock" for group in ("ablations", 
 
 
 def write_data(root: Path) -> None:
-    """A miniature copy of each official dataset below `root`; of each, one training and one test video are damaged and a
-    training video is missing.
+    """A miniature copy of each official dataset below `root`; of each, one training and one test video are damaged and
+    a training video is missing.
     """
     for name in ("hmdb51", "kinetics400", "ssv2", "ucf101"):
         miniature.BUILDERS[name](root / name)
@@ -38,7 +38,7 @@ def write_data(root: Path) -> None:
 
 
 def main() -> int:
-    """Exit status of the pipeline; 1 if a row did not run."""
+    """Exit status of the pipeline."""
     root = find_root()
     data = root / "data" / "rehearsal"
     shutil.rmtree(data, ignore_errors=True)
@@ -56,7 +56,8 @@ def main() -> int:
             path.write_bytes(content)
     if status:
         return status
-    return rehearsal.write(load_config("rehearsal", root), load_config("paper", root))
+    print(rehearsal.write(load_config("rehearsal", root), load_config("paper", root)))
+    return 0
 
 
 if __name__ == "__main__":

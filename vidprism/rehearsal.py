@@ -1,4 +1,4 @@
-"""The rehearsal's page: what ran on random weights, and every row of the paper profile built without memory and counted.
+"""The rehearsal's page: what ran on random weights, and every row of the paper profile built and counted.
 
 A row is built on torch's meta device, where tensors have shapes and no values, so that a ViT-L/14 with its head
 costs nothing; its parameters are held against the formula of `vidprism.complexity`.
@@ -6,41 +6,128 @@ costs nothing; its parameters are held against the formula of `vidprism.complexi
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from vidprism import methods, paths, results
 from vidprism.complexity import count, has_formula
 from vidprism.config import Config
 from vidprism.record import REHEARSED
-from vidprism.report import CODE_VERSION_INPUTS, report_version
+from vidprism.report import report_version
 from vidprism.report.render import render
 from vidprism.rows import GROUPS, Row, rows
 from vidprism.tables.layout import real_name
 
+CLASSES = {"hmdb51": 51, "kinetics400": 400, "ssv2": 174, "ucf101": 101}  # of the official datasets
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A row that was rehearsed: what it did, or why it did not run; wall time and memory of its training stage."""
+
+    group: str
+    row: str
+    status: str
+    reason: str
+    seconds: float
+    peak_mib: int
+
 
 @dataclass(frozen=True)
 class Planned:
-    """A row of the paper profile: what it would run, and what it costs. Parameters built and by formula, in millions;
-    `gmacs` of one view.
+    """A row of the paper profile: parameters as built and by formula, and 10^9 multiply-adds of a view. The last two
+    are None where the method or the backbone has no formula.
     """
 
     group: str
     row: str
-    method: str
     backbone: str
     frames: int
     cells: str
-    built: float
-    counted: float | None
-    gmacs: float | None
     status: str
+    built: int
+    counted: int | None
+    gmacs: float | None
 
     @property
     def agrees(self) -> bool:
         """Whether the formula gives the parameters that were built."""
-        return self.counted is None or round(self.built, 6) == round(self.counted, 6)
+        return self.counted in (None, self.built)
+
+
+def write(rehearsed: Config, paper: Config) -> Path:
+    """Write ``rehearsal.html`` beside the tables of the profile that was rehearsed; its path.
+
+    Raises:
+        RuntimeError: a row did not run, or a formula disagrees with what was built; the page says which.
+    """
+    ran, planned = what_ran(rehearsed), plan(paper, rehearsed)
+    target = paths.tables(rehearsed) / "rehearsal.html"
+    version = report_version(rehearsed, [paths.results(rehearsed, group) for group in GROUPS])
+    page = {"ran": ran, "planned": planned, "title": "Rehearsal", "home": "../../index.html", "here": ""}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(render("rehearsal", rehearsed, version=version, **page), encoding="utf-8")
+    wrong = [row.row for row in ran if row.status != REHEARSED] + [row.row for row in planned if not row.agrees]
+    if wrong:
+        raise RuntimeError(f"the rehearsal did not succeed for {', '.join(wrong)}; see {target}")
+    return target
+
+
+def what_ran(config: Config) -> list[Ran]:
+    """The rows of the rehearsed profile, from their results and the times of their stages."""
+    found = []
+    for group in GROUPS:
+        for key, record in results.load(config, group).items():
+            timing = paths.timings(config) / f"train-{group}-{key}.json"
+            cost = json.loads(timing.read_text(encoding="utf-8")) if timing.is_file() else {"seconds": 0, "peak_mib": 0}
+            facts = (record["status"], record.get("reason", ""), cost["seconds"], cost["peak_mib"])
+            found.append(Ran(group, key, *facts))
+    return found
+
+
+def plan(config: Config, rehearsed: Config) -> list[Planned]:
+    """Every row of the profile `config` in table order, built and counted; one that `rehearsed` ran in the same form
+    (group, method and options, size of backbone, frames) says so.
+    """
+    ran = {_form(rehearsed, row) for group in GROUPS for row in rows(rehearsed, group).values()}
+    return [_planned(config, row, ran) for group in GROUPS for row in rows(config, group).values()]
+
+
+def _planned(config: Config, row: Row, ran: set[tuple]) -> Planned:
+    spec, n_classes = config.profile.backbones[row.backbone], CLASSES[row.datasets[0]]
+    options = methods.resolve(row.method, row.options, row.frames)
+    built = build(spec.key, spec.model, row, options, n_classes)
+    cost = None
+    if has_formula(row.method, spec.key):
+        cost = count(row.method, spec.model, row.frames, n_classes=n_classes, options=options, key=spec.key)
+    cells = [f"{real_name(dataset)}{'' if shots is None else f' K={shots}'}" for dataset, shots in row.cells]
+    return Planned(
+        row.group,
+        row.key,
+        f"ViT-{spec.size}",
+        row.frames,
+        f"{', '.join(cells)}; {len(row.repeats)} repeats",
+        REHEARSED if _form(config, row) in ran else "not run",
+        built,
+        cost.parameters if cost else None,
+        cost.gmacs if cost else None,
+    )
+
+
+def _form(config: Config, row: Row) -> tuple:
+    size = config.profile.backbones[row.backbone].size
+    return row.group, row.method, size, row.frames, repr(sorted(row.options.items()))
+
+
+def build(key: str, model: str, row: Row, options: dict, n_classes: int) -> int:
+    """Parameters of a row's image tower and head, built on the meta device: shapes without memory."""
+    tower = import_module(f"vidprism.backbones.{key}").create(model, device="meta").visual
+    with torch.device("meta"):
+        text_CD = torch.empty(n_classes, tower.output_dim)
+        task = methods.Task(tower.output_dim, n_classes, row.frames, text_CD)
+        head = methods.build(row.method, task, options, 0)
+    return sum(p.numel() for module in (tower, head) for p in module.parameters())

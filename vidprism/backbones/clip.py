@@ -166,8 +166,8 @@ def _cached(repository: str, name: str) -> Path | None:
     return Path(path) if isinstance(path, str) else None
 
 
-def create(name: str, seed: int = 0) -> nn.Module:
-    """A CLIP model by name with random weights drawn from `seed`.
+def create(name: str, seed: int = 0, device: str = "cpu") -> nn.Module:
+    """A CLIP model by name with random weights drawn from `seed`; on the device "meta" with shapes alone.
 
     Raises:
         ValueError: neither this folder nor open_clip has a configuration of that name.
@@ -181,9 +181,9 @@ def create(name: str, seed: int = 0) -> nn.Module:
         raise ValueError(
             f"no model '{name}' in vidprism/backbones or open_clip; {nearest(name, open_clip.list_models())}"
         )
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(seed)
-        return open_clip.create_model(name, pretrained=None)
+        return open_clip.create_model(name, pretrained=None, device=device)
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
