@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vidprism import backbones, complexity, methods
 from vidprism.backbones import clip as clip_backbone
-from vidprism.complexity import clip, count, vidprism_c, vidprism_c_released
+from vidprism.backbones import videomae as videomae_backbone
+from vidprism.complexity import clip, count, videomae, vidprism_c, vidprism_c_released
 from vidprism.config import ConfigError
 from vidprism.model import VidPrismHead, readings
 
@@ -74,6 +75,29 @@ def test_tower_against_torchs_counter(model: str) -> None:
     assert sum(p.numel() for p in visual.parameters()) == shape.frame.parameters
     frames = torch.empty(2, 3, size, size, device="meta")
     assert measured_macs(visual, frames) == pytest.approx(2 * shape.frame.macs, rel=1e-6)
+
+
+@pytest.mark.parametrize(("model", "frames"), [("videomae_base", 16), ("videomae_large", 32), ("mini_videomae", 8)])
+def test_clip_encoder_against_torchs_counter(model: str, frames: int) -> None:
+    encoder, _ = videomae_backbone.visual(model)
+    shape, side = videomae.tower(model), encoder.shape["image_size"]
+    assert sum(p.numel() for p in encoder.parameters()) == shape.view(frames).parameters
+    clip = torch.empty(1, frames, 3, side, side, device="meta")
+    assert measured_macs(encoder, clip) == pytest.approx(shape.view(frames).macs, rel=1e-6)
+
+
+def test_known_cost_of_videomae() -> None:
+    """ViT-B with 16 frames: 180 GFLOPs and 87 M parameters in the VideoMAE paper's comparison on Kinetics-400, which
+    counts multiply-adds, and the classifier.
+    """
+    view = videomae.tower("videomae_base").view(16)
+    assert view.macs / 1e9 == pytest.approx(180, abs=0.7) and view.parameters / 1e6 == pytest.approx(86.2, abs=0.05)
+
+
+def test_a_clip_encoder_gives_half_the_features() -> None:
+    found = count("vidprism_m", "videomae_base", 16, key="videomae")
+    head = vidprism_c.head(768, 400, 8, RATES[8])
+    assert found.head_macs == head.macs and found.macs == videomae.tower("videomae_base").view(16).macs + head.macs
 
 
 def _vision(model: str) -> tuple[int, dict, bool]:

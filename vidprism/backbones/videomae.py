@@ -198,7 +198,7 @@ def published_names(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], bool]:
     """A checkpoint's tensors under the names of `ClipEncoder`, and whether its norm stands before the mean of patches.
 
     Read are the fine-tuned and the distilled form of VideoMAE V2 (``blocks.0.attn.qkv.weight``, ``fc_norm.weight``),
-    the same behind ``model.``, ``backbone.`` or, self-supervised with its decoder, ``encoder.``; and files of this suite.
+    the same behind ``model.``, ``backbone.`` or, self-supervised with a decoder, ``encoder.``; and files of this suite.
     """
     if any(name.startswith("model.encoder.layer.") for name in state):
         return state, "norm.weight" in state

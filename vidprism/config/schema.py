@@ -47,6 +47,7 @@ class VideoPretrainConfig:
     lr: float = 1e-3
     weight_decay: float = 0.05
     mask_ratio: float = 0.75
+    norm_pixels: bool = False
     decoder_width: int = 48
     decoder_layers: int = 2
     seed: int = 7
