@@ -15,7 +15,7 @@ LAYERS = [
     {"config"},
     {"paths", "rows", "plots", "provenance", "prompts", "record", "metrics"},
     {"execute", "stats", "paper", "world", "video", "draws", "datasets", "shot_lists", "model", "backbones"},
-    {"results", "probing", "manifest", "pretrain", "pretrain_video", "methods", "complexity", "subset"},
+    {"results", "probing", "manifest", "pretrain", "masked", "pretrain_video", "methods", "complexity", "subset"},
     {"encoding", "features", "tables"},
     {"learned", "report", "compare", "scores"},
     {"training"},

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.miniature import small_config
-from vidprism import backbones, features, manifest, paths, pretrain_video, video
+from vidprism import backbones, features, manifest, masked, paths, pretrain_video, video
 from vidprism.backbones.videomae import create
 from vidprism.config import BackboneConfig, Config, VideoPretrainConfig
 
@@ -48,17 +48,17 @@ def test_same_seed_same_weights_and_the_suite_reads_them(tmp_path: Path) -> None
 def test_dev_and_test_videos_and_labels_train_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = prepared(tmp_path)
     opened, trained = [], []
-    read, train = video.load_views, pretrain_video.train
+    read, train = video.read_clip, pretrain_video.train
 
     def noted_read(path: Path, *rest: object, **choices: object) -> np.ndarray:
         opened.append(path.name)
         return read(path, *rest, **choices)
 
-    def noted_train(encoder: object, videos: np.ndarray, cfg: VideoPretrainConfig) -> list[float]:
+    def noted_train(encoder: object, videos: list[np.ndarray], cfg: VideoPretrainConfig) -> list[float]:
         trained.append(len(videos))
         return train(encoder, videos, cfg)
 
-    monkeypatch.setattr(video, "load_views", noted_read)
+    monkeypatch.setattr(video, "read_clip", noted_read)
     monkeypatch.setattr(pretrain_video, "train", noted_train)
     pretrain_video.pretrain(config, NAME)
     listed = manifest.load(config, "ucf101")
@@ -67,30 +67,71 @@ def test_dev_and_test_videos_and_labels_train_nothing(tmp_path: Path, monkeypatc
     assert set(opened) <= names["train"] | names["dev"] and not set(opened) & names["test"]
 
 
-def test_masks_are_tubes_of_the_asked_share() -> None:
-    cfg = replace(SHORT, mask_ratio=0.75, steps=2)
-    frames = np.zeros((5, 16, 48, 48, 3), np.uint8)
-    first, second = pretrain_video._batches(create(NAME), frames, cfg)
-    for pixels, hidden in (first, second):
-        assert pixels.shape == (4, 16, 3, 48, 48)
-        tubes = hidden.view(4, 8, 36)
-        assert (tubes == tubes[:, :1]).all() and (tubes[:, 0].sum(dim=1) == 27).all()
-    assert not torch.equal(first[1], second[1])
+def test_masks_hide_the_asked_share_and_paint_some_of_it() -> None:
+    cfg = replace(SHORT, mask_ratio=0.9, painted_share=0.25)
+    visible, painted = masked.masks(5, 288, cfg, torch.Generator().manual_seed(0))
+    assert visible.shape == (5, 29) and painted.shape == (5, 65)
+    for seen, asked in zip(visible.tolist(), painted.tolist(), strict=True):
+        assert seen == sorted(set(seen)) and len(set(asked)) == 65 and not set(seen) & set(asked)
+    assert visible[0].tolist() != visible[1].tolist()
+
+
+def test_patches_are_the_pixels_that_the_encoder_embeds() -> None:
+    """Token by token: the encoder's convolution is a product with exactly these values."""
+    encoder = create(NAME)
+    pixels = torch.randn(2, 16, 3, 48, 48)
+    tokens = encoder.model.embeddings.patch_embeddings(pixels)
+    convolution = encoder.model.embeddings.patch_embeddings.projection
+    weight = convolution.weight.permute(0, 2, 3, 4, 1).flatten(1)  # colours last, as in `patches`
+    torch.testing.assert_close(
+        masked.patches(pixels, encoder.shape) @ weight.T + convolution.bias, tokens, atol=1e-4, rtol=1e-4
+    )
+
+
+def test_the_target_keeps_the_mean_frame_and_multiplies_what_moves() -> None:
+    pixels = torch.randn(1, 16, 3, 8, 8)
+    wanted = masked.target(pixels, 3.0)
+    torch.testing.assert_close(wanted.mean(dim=1), pixels.mean(dim=1))
+    torch.testing.assert_close(wanted[:, 4] - wanted[:, 3], 3 * (pixels[:, 4] - pixels[:, 3]), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(masked.target(pixels, 1.0), pixels)
+
+
+def test_hidden_tokens_do_not_reach_the_encoder() -> None:
+    cfg = replace(SHORT, mask_ratio=0.5)
+    autoencoder = masked.MaskedAutoencoder(create(NAME, norm_tokens=True), cfg).eval()
+    pixels = torch.randn(1, 16, 3, 48, 48)
+    visible, painted = masked.masks(1, 288, cfg, torch.Generator().manual_seed(0))
+    seen = []
+    autoencoder.encoder.norm.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    changed = pixels.clone().requires_grad_()
+    autoencoder(changed, visible, painted)
+    (gradient,) = torch.autograd.grad(seen[0].sum(), changed)
+    reached = masked.patches(gradient, autoencoder.shape).abs().sum(dim=-1)[0] > 0
+    assert set(reached.nonzero()[:, 0].tolist()) <= set(visible[0].tolist())
+
+
+def test_attention_begins_on_tokens_that_are_alike() -> None:
+    encoder = create(NAME, norm_tokens=True)
+    autoencoder = masked.MaskedAutoencoder(encoder, SHORT)
+    for layer in (*encoder.model.encoder.layer, *autoencoder.layers):
+        attention = layer.attention.attention
+        assert torch.equal(attention.query.weight, attention.key.weight)
+    (layer,) = autoencoder.layers
+    assert torch.equal(layer.attention.output.dense.weight, layer.attention.attention.value.weight.T)
 
 
 def test_plain_clips_are_learned() -> None:
-    """Clips of one colour each: what is hidden can be painted from what is seen."""
-    rng, frames = np.random.default_rng(0), np.full((24, 16, 48, 48, 3), 40, np.uint8)
-    for clip in frames:
-        clip[...] = rng.integers(30, 220, size=3)
-    losses = pretrain_video.train(create(NAME), frames, replace(SHORT, steps=60, batch_size=8, lr=0.003))
+    """Videos of one colour each: what is hidden can be painted from what is seen."""
+    rng = np.random.default_rng(0)
+    videos = [np.broadcast_to(rng.integers(30, 220, size=3), (20, 48, 48, 3)).astype(np.uint8) for _ in range(24)]
+    losses = pretrain_video.train(create(NAME), videos, replace(SHORT, steps=80, batch_size=8, lr=0.003))
     assert np.mean(losses[-5:]) < 0.3 * np.mean(losses[:5])
 
 
 def test_a_loss_that_is_not_finite_stops_it() -> None:
-    frames = np.random.default_rng(0).integers(0, 255, (4, 16, 48, 48, 3)).astype(np.uint8)
+    videos = list(np.random.default_rng(0).integers(0, 255, (4, 16, 48, 48, 3)).astype(np.uint8))
     with pytest.raises(FloatingPointError, match=r"lower video_pretraining\.lr"):
-        pretrain_video.train(create(NAME), frames, replace(SHORT, lr=1e30, steps=20))
+        pretrain_video.train(create(NAME), videos, replace(SHORT, lr=1e30, steps=20))
 
 
 def test_the_probe_tells_better_from_not_shown() -> None:

@@ -54,7 +54,7 @@ class FeatureStore:
             raise ConfigError(
                 f"'{self.folder}' has no features of split '{split}' with {frames} frames, only of "
                 f"{', '.join(SPLITS)} with {', '.join(map(str, self.meta['frames']))}; add the count to "
-                "protocol.frames in params.yaml"
+                "protocol.frames, and to the backbone's frames, in params.yaml"
             )
         return np.load(path, mmap_mode="r")
 
@@ -91,7 +91,7 @@ def open_store(folder: Path) -> FeatureStore:
 
 
 def extract(config: Config, dataset: str, name: str) -> FeatureStore:
-    """Encode every readable video of a dataset with the backbone `name` of the profile, for every frame count.
+    """Encode every readable video of a dataset with the backbone `name` of the profile, for each of its frame counts.
 
     Train and dev get one centre view, test gets n_clips * n_crops. The store is written beside its place and
     moved there when complete, so that a failure leaves an earlier one untouched.
@@ -108,7 +108,8 @@ def extract(config: Config, dataset: str, name: str) -> FeatureStore:
     class_names = module.class_names(root)
     spec = config.profile.backbones[_known(config, name)]
     backbone = backbones.load(dataclasses.replace(spec, weights=paths.backbone(config, name)))
-    protocol, folder = config.profile.protocol, paths.features(config, dataset, name)
+    protocol = dataclasses.replace(config.profile.protocol, frames=spec.frames or config.profile.protocol.frames)
+    folder = paths.features(config, dataset, name)
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

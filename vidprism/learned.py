@@ -51,7 +51,7 @@ def check_learned(config: Config, backbone: str) -> dict:
     for dataset in config.profile.datasets:
         store = features.open_store(paths.features(config, dataset, backbone))
         world = json.loads((paths.dataset_root(config, dataset) / "world.json").read_text(encoding="utf-8"))
-        train, test = (pool(store, split, max(config.profile.protocol.frames)) for split in ("train", "test"))
+        train, test = (pool(store, split, max(store.meta["frames"])) for split in ("train", "test"))
         facts = dataset_facts(train, test, store.text("plain"), store.meta["class_names"], world["reversal"])
         report["pairs"] += [{"dataset": dataset, **pair} for pair in facts.pop("pairs")]
         for key, value in facts.items():

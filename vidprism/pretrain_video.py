@@ -1,9 +1,8 @@
 """Pre-training of the small VideoMAE on training videos of the generated world, without their labels.
 
-Masked autoencoding with tube masks (Tong et al., "VideoMAE", NeurIPS 2022; its model and loss are transformers'): the
-same patches of a frame are hidden in all frames of a clip, the encoder sees the rest, and a small decoder paints the
-hidden ones. What the training was worth is then measured: a linear probe on the mean of the features, against the same
-network untrained, on the dev pools. Letters: B clips, T frames, S side in pixels, P patches of a time step, D width.
+The method is in `vidprism.masked`. What the training was worth is then measured: a linear probe on the mean of the
+features, against the same network untrained, on the dev pools. Letters: N videos, U frames of a video, B clips, T frames,
+S side in pixels, D width.
 """
 
 from __future__ import annotations
@@ -12,19 +11,27 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from vidprism import manifest, paths, stats, video
-from vidprism.backbones import NORMALISATIONS
 from vidprism.backbones._checkpoints import WEIGHTS_FILE
-from vidprism.backbones.videomae import NORM_EPS, ClipEncoder, VideoMAEBackbone, create
+from vidprism.backbones.videomae import ClipEncoder, VideoMAEBackbone, create, normalised
 from vidprism.config import Config, VideoPretrainConfig
+from vidprism.masked import MaskedAutoencoder, initialise, masks
+
+PROBE_C = 0.1  # inverse strength of the probe's penalty
+
+
+class Videos(NamedTuple):
+    """Videos of one split: frames, each uint8 (U, S, S, 3), and labels (N,)."""
+
+    frames: list[np.ndarray]
+    labels: np.ndarray
 
 
 def pretrain(config: Config, name: str) -> dict[str, Any]:
@@ -43,10 +50,13 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
     cfg, model = config.profile.video_pretraining, config.profile.backbones[name].model
     torch.set_num_threads(cfg.threads)
     encoder = create(model, cfg.seed, norm_tokens=True)
-    clips = {dataset: _clips(config, dataset, encoder.shape) for dataset in config.profile.datasets}
-    untrained = probe_scores(encoder, clips)
-    videos = np.concatenate([clips[dataset]["train"][0] for dataset in clips])
-    losses = train(encoder, videos, cfg)
+    videos = {name: read_videos(config, name, encoder.shape["image_size"]) for name in config.profile.datasets}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(cfg.seed)
+        initialise(encoder)  # as training begins
+    untrained = probe_scores(encoder, videos)
+    unlabelled = [frames for splits in videos.values() for frames in splits["train"].frames]
+    losses = train(encoder, unlabelled, cfg)
     out_dir = Path(paths.backbone(config, name))
     out_dir.mkdir(parents=True, exist_ok=True)
     save_file({k: v.contiguous() for k, v in encoder.state_dict().items()}, out_dir / WEIGHTS_FILE)
@@ -55,47 +65,47 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
         "steps": cfg.steps,
         "batch_size": cfg.batch_size,
         "clips_seen": cfg.steps * cfg.batch_size,
-        "videos": len(videos),
+        "videos": len(unlabelled),
         "parameters": sum(p.numel() for p in encoder.parameters()),
         "curve": [{"step": i, "loss": round(x, 4)} for i, x in enumerate(losses) if i % 20 == 0 or i == cfg.steps - 1],
-        "probe": probe(probe_scores(encoder, clips), untrained),
+        "probe": probe(probe_scores(encoder, videos), untrained),
     }
     (out_dir / "pretraining.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
 
 
-def _clips(config: Config, dataset: str, shape: dict) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Readable videos of the training list and of the dev pool: clips uint8 (N, T, S, S, 3) and labels (N,)."""
+def read_videos(config: Config, dataset: str, size_px: int) -> dict[str, Videos]:
+    """All frames of the readable videos of the training list and of the dev pool, decoded once."""
     listed, root = manifest.load(config, dataset), paths.dataset_root(config, dataset) / "videos"
-    p = config.profile.protocol
+    resize = config.profile.protocol.resize
 
     def read(path: str) -> np.ndarray:
-        choices = {"sampling": p.sampling, "resize": p.resize}
-        return video.load_views(root / path, shape["frames"], 1, 1, shape["image_size"], **choices)[0]
+        n_frames = video.probe(root / path).n_frames
+        frames = video.read_clip(root / path, range(n_frames))
+        return video.spatial_views(frames, size_px, 1, resize)[0]
 
     found = {}
     for split in ("train", "dev"):
-        part: pd.DataFrame = listed[(listed["split"] == split) & listed["readable"]]
+        part = listed[(listed["split"] == split) & listed["readable"]]
         with ThreadPoolExecutor(config.profile.video_pretraining.threads) as pool:
-            found[split] = np.stack(list(pool.map(read, part["path"]))), part["label"].to_numpy(int)
+            found[split] = Videos(list(pool.map(read, part["path"])), part["label"].to_numpy(int))
     return found
 
 
-def train(encoder: ClipEncoder, videos: np.ndarray, cfg: VideoPretrainConfig) -> list[float]:
-    """Train `encoder` in place on clips uint8 (N, T, S, S, 3); the loss of every step.
+def train(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainConfig) -> list[float]:
+    """Train `encoder` in place on videos, each uint8 (U, S, S, 3); the loss of every step.
 
     Raises:
         FloatingPointError: the loss is not finite.
     """
-    autoencoder = _autoencoder(encoder, cfg)
-    decayed = [p for p in autoencoder.parameters() if p.ndim >= 2]
-    others = [p for p in autoencoder.parameters() if p.ndim < 2]
-    groups = [{"params": decayed, "weight_decay": cfg.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=cfg.lr, betas=(0.9, 0.95), fused=True)  # betas of masked autoencoding
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(cfg.seed)
+        autoencoder = MaskedAutoencoder(encoder, cfg).train()
+    optimizer = torch.optim.AdamW(_groups(autoencoder, cfg.weight_decay), lr=cfg.lr, betas=(0.9, 0.95), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, cfg.lr, total_steps=cfg.steps, pct_start=0.1)
     losses = []
-    for step, (pixels, hidden) in enumerate(tqdm(_batches(encoder, videos, cfg), total=cfg.steps)):
-        loss = autoencoder(pixels, hidden).loss
+    for step, batch in enumerate(tqdm(_batches(encoder, videos, cfg), total=cfg.steps, mininterval=1.0)):
+        loss = autoencoder(*batch)
         if not torch.isfinite(loss):
             reason = f"video pre-training loss is {loss.item()} at step {step}"
             raise FloatingPointError(f"{reason}; lower video_pretraining.lr in params.yaml")
@@ -109,45 +119,35 @@ def train(encoder: ClipEncoder, videos: np.ndarray, cfg: VideoPretrainConfig) ->
     return losses
 
 
-def _autoencoder(encoder: ClipEncoder, cfg: VideoPretrainConfig) -> nn.Module:
-    """transformers' VideoMAE with its decoder, whose encoder and last norm are those of `encoder`."""
-    from transformers import VideoMAEConfig, VideoMAEForPreTraining
-
-    own = encoder.model.config.to_dict() | {
-        "decoder_hidden_size": cfg.decoder_width,
-        "decoder_num_hidden_layers": cfg.decoder_layers,
-        "decoder_num_attention_heads": 4,
-        "decoder_intermediate_size": 4 * cfg.decoder_width,
-        "norm_pix_loss": cfg.norm_pixels,
-        "layer_norm_eps": NORM_EPS,
-        "use_mean_pooling": False,
-    }
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(cfg.seed)
-        autoencoder = VideoMAEForPreTraining(VideoMAEConfig.from_dict(own))
-    autoencoder.videomae.embeddings = encoder.model.embeddings
-    autoencoder.videomae.encoder = encoder.model.encoder
-    autoencoder.videomae.layernorm = encoder.norm
-    return autoencoder.train()
+def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay on matrices only."""
+    parameters = list(module.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
 
 
-def _batches(encoder: ClipEncoder, videos: np.ndarray, cfg: VideoPretrainConfig) -> Iterator[tuple[Tensor, Tensor]]:
-    """`cfg.steps` batches: normalised pixels (B, T, 3, S, S), and which tokens are hidden, bool (B, F P), in tubes."""
-    shape, rng = encoder.shape, np.random.default_rng(cfg.seed)
-    patches, n_steps = (shape["image_size"] // shape["patch_size"]) ** 2, shape["frames"] // shape["tubelet_size"]
-    n_hidden = round(cfg.mask_ratio * patches)
-    mean, std = (torch.tensor(v)[:, None, None] for v in NORMALISATIONS["imagenet"])
+def _batches(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainConfig) -> Iterator[tuple[Tensor, ...]]:
+    """`cfg.steps` batches: normalised pixels (B, T, 3, S, S) and the tokens that are visible and painted. A clip is T
+    evenly spaced frames with a random offset; the videos come in shuffled passes.
+    """
+    n_tokens, t = encoder.model.embeddings.num_patches, encoder.shape["frames"]
+    numpy_rng, torch_rng = np.random.default_rng(cfg.seed), torch.Generator().manual_seed(cfg.seed)
+    order: list[int] = []
     for _ in range(cfg.steps):
-        clips = torch.from_numpy(videos[rng.integers(len(videos), size=cfg.batch_size)])
-        order = rng.random((cfg.batch_size, patches)).argsort(axis=1)
-        hidden_BP = torch.from_numpy(order < n_hidden)
-        pixels = clips.permute(0, 1, 4, 2, 3).float() / 255
-        yield (pixels - mean) / std, hidden_BP.repeat(1, n_steps)
+        while len(order) < cfg.batch_size:
+            order += numpy_rng.permutation(len(videos)).tolist()
+        chosen, order = order[: cfg.batch_size], order[cfg.batch_size :]
+        clips = np.stack([videos[i][_even(len(videos[i]), t, numpy_rng.random())] for i in chosen])
+        yield normalised(torch.from_numpy(clips)), *masks(cfg.batch_size, n_tokens, cfg, torch_rng)
 
 
-def probe_scores(
-    encoder: ClipEncoder, clips: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]
-) -> dict[str, np.ndarray]:
+def _even(n_frames: int, t: int, offset: float) -> np.ndarray:
+    return np.minimum((np.arange(t) + offset) * n_frames / t, n_frames - 1).astype(int)
+
+
+def probe_scores(encoder: ClipEncoder, videos: dict[str, dict[str, Videos]]) -> dict[str, np.ndarray]:
     """Dataset -> right (1) or wrong (0) for each dev video, (N,): multinomial logistic regression on the standardised
     mean over time of the features, fitted on the training list.
     """
@@ -155,16 +155,16 @@ def probe_scores(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    backbone = VideoMAEBackbone(encoder)
-    found = {}
-    for dataset, splits in clips.items():
+    backbone, t, found = VideoMAEBackbone(encoder), encoder.shape["frames"], {}
+    for dataset, splits in videos.items():
         mean_ND = {}
-        for split, (frames, _) in splits.items():
+        for split, of_split in splits.items():
+            clips = np.stack([frames[_even(len(frames), t, 0.5)] for frames in of_split.frames])
             with torch.inference_mode():
-                mean_ND[split] = backbone.encode_clips(torch.from_numpy(frames)).mean(dim=1).numpy()
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        model.fit(mean_ND["train"], splits["train"][1])
-        found[dataset] = (model.predict(mean_ND["dev"]) == splits["dev"][1]).astype(np.int8)
+                mean_ND[split] = backbone.encode_clips(torch.from_numpy(clips)).mean(dim=1).numpy()
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=PROBE_C, max_iter=1000))
+        model.fit(mean_ND["train"], splits["train"].labels)
+        found[dataset] = (model.predict(mean_ND["dev"]) == splits["dev"].labels).astype(np.int8)
     return found
 
 

@@ -104,8 +104,7 @@ class VideoMAEBackbone:
         self.module: nn.Module = encoder.to(device).eval()
         self.dim, self.image_size = encoder.shape["width"], encoder.shape["image_size"]
         self.tubelet: int = encoder.shape["tubelet_size"]
-        mean, std = NORMALISATIONS[normalisation]
-        self._mean, self._std = (torch.tensor(v, device=device)[:, None, None] for v in (mean, std))
+        self._normalisation, self._device = normalisation, device
 
     def encode_clips(self, clips: Tensor) -> Tensor:
         """(B, T, S, S, 3) uint8 RGB to (B, T / 2, D) float32; gradients flow if they are enabled.
@@ -128,8 +127,7 @@ class VideoMAEBackbone:
         return torch.cat([self._encode(part) for part in clips.split(max(1, _CHUNK_FRAMES // n_frames))])
 
     def _encode(self, clips: Tensor) -> Tensor:
-        pixels = clips.to(self._mean.device).permute(0, 1, 4, 2, 3).float() / 255
-        return self.module((pixels - self._mean) / self._std).float()
+        return self.module(normalised(clips.to(self._device), self._normalisation)).float()
 
     def encode_text(self, texts: list[str]) -> Tensor:
         """There is no text tower.
@@ -149,6 +147,12 @@ class VideoMAEBackbone:
     def set_grad_checkpointing(self) -> None:
         """See `vidprism.backbones.Backbone`."""
         self.module.model.gradient_checkpointing_enable()
+
+
+def normalised(clips: Tensor, name: str = "imagenet") -> Tensor:
+    """Clips (B, T, S, S, 3) uint8 to the model's pixels (B, T, 3, S, S) float32."""
+    mean, std = (torch.tensor(v, device=clips.device)[:, None, None] for v in NORMALISATIONS[name])
+    return (clips.permute(0, 1, 4, 2, 3).float() / 255 - mean) / std
 
 
 def build(spec: BackboneConfig, device: str = "cpu") -> VideoMAEBackbone:

@@ -30,7 +30,7 @@ POSITIVE = (
     *(f"world.{key}" for key in ("train_per_class", "test_per_dataset", "frames_min", "frames_max", "processes")),
     *(f"pretraining.{key}" for key in ("steps", "batch_size", "lr", "pool", "threads")),
     *(f"video_pretraining.{key}" for key in ("steps", "batch_size", "lr", "mask_ratio", "threads")),
-    *(f"video_pretraining.{key}" for key in ("decoder_width", "decoder_layers")),
+    *(f"video_pretraining.{key}" for key in ("painted_share", "motion_weight", "decoder_width", "decoder_layers")),
     *(f"protocol.{key}" for key in ("split", "dev_per_class", "shots", "frames", "n_clips")),
     *(
         f"train.{key}"
@@ -170,6 +170,12 @@ def _check_tuning(config: Config) -> None:
 def _check_prepared(config: Config) -> None:
     """Shots and frames that a group asks for must be among those that are drawn and sampled."""
     p = config.profile
+    for backbone, spec in p.backbones.items():
+        lost = [n for n in spec.frames if n not in p.protocol.frames]
+        if lost:
+            raise ConfigError(
+                f"params.yaml: {p.name}.backbones.{backbone}.frames has {lost}; add them to protocol.frames"
+            )
     video = ("few_shot.video",) if p.few_shot.video.backbones else ()
     for name, groups in (
         ("shots", ("search", "few_shot", "tuned", "ablations")),

@@ -40,16 +40,22 @@ class PretrainConfig:
 
 @dataclass(frozen=True)
 class VideoPretrainConfig:
-    """Masked autoencoding of the small VideoMAE on unlabelled training videos: a budget of steps, never of seconds."""
+    """Masked autoencoding of the small VideoMAE on unlabelled training videos: a budget of steps, never of seconds.
 
-    steps: int = 1200
-    batch_size: int = 32
-    lr: float = 1e-3
+    `mask_ratio` of the tokens are hidden, `painted_share` of those are painted by the decoder; in what it paints the
+    deviation of a frame from the clip's mean frame counts `motion_weight` times.
+    """
+
+    steps: int = 3600
+    batch_size: int = 16
+    lr: float = 4e-3
     weight_decay: float = 0.05
-    mask_ratio: float = 0.75
-    norm_pixels: bool = False
-    decoder_width: int = 48
-    decoder_layers: int = 2
+    mask_ratio: float = 0.9
+    painted_share: float = 0.25
+    motion_weight: float = 3.0
+    decoder_width: int = 64
+    decoder_layers: int = 1
+    decoder_heads: int = 2
     seed: int = 7
     threads: int = 2
 
@@ -58,7 +64,8 @@ class VideoPretrainConfig:
 class BackboneConfig:
     """An encoder of frames or clips: `key` is a file of vidprism/backbones/, `size` the column of Table 1 it fills.
 
-    `normalisation` of the pixels: the checkpoint's own, or CLIP's or ImageNet's mean and standard deviation.
+    `normalisation` of the pixels: the checkpoint's own, or CLIP's or ImageNet's mean and standard deviation. `frames`
+    are the lengths of the clips whose features are cached (none: all of the protocol).
     """
 
     key: str
@@ -66,6 +73,7 @@ class BackboneConfig:
     size: str
     weights: str
     normalisation: str = "checkpoint"
+    frames: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
