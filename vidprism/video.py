@@ -1,5 +1,5 @@
-"""Videos to pixels: probing, temporal sampling, spatial views. The only module that knows the decoder,
-decord.
+"""Videos to pixels: probing, temporal sampling, spatial views. The only module that knows the decoders: decord, and
+`vidprism.selective`, which gives the same frames from less work where a file allows it.
 
 A reader is opened where it is used (one opened in a parent process kills a forked worker) with one thread.
 What cannot be read raises `Unreadable` with a short reason; no other video ever takes its place.
@@ -7,18 +7,21 @@ What cannot be read raises `Unreadable` with a short reason; no other video ever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import av
 import decord
 import numpy as np
 
+from vidprism import selective
 from vidprism.config import nearest
 
-# Everything decord raises on a bad file; DECORDError is no RuntimeError.
-DECODE_ERRORS = (RuntimeError, decord.DECORDError, IndexError, AssertionError)
+# Everything the decoders raise on a bad file; DECORDError and FFmpegError are no RuntimeError.
+DECODE_ERRORS = (RuntimeError, decord.DECORDError, av.FFmpegError, IndexError, AssertionError)
 SAMPLINGS = ("segment_center", "segment_start", "segment_random", "dense")
 RESIZES = ("bilinear", "bicubic")
 # A damaged file may decode in part: it must hold this share of the frames that its header declares. Old avi
@@ -36,6 +39,15 @@ class Unreadable(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class Frames(Protocol):
+    """A video's frames: those of an opened file, or of a cache."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Frames (T, H, W, 3) uint8, RGB, at `indices` (T,), which are distinct and rising."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,8 @@ def read_clip(path: Path, indices: Sequence[int] | np.ndarray) -> np.ndarray:
     Raises:
         Unreadable: the file or one of the frames cannot be decoded.
     """
-    return _read(_open(path), np.asarray(indices))
+    with _opened(Path(path)) as frames:
+        return _read(frames, np.asarray(indices))
 
 
 def spatial_views(frames: np.ndarray, size_px: int, n_crops: int = 1, resize: str = "bilinear") -> np.ndarray:
@@ -144,7 +157,7 @@ def spatial_views(frames: np.ndarray, size_px: int, n_crops: int = 1, resize: st
 
 
 def read_views(
-    path: Path,
+    source: Path | Frames,
     frame_counts: Sequence[int],
     n_clips: int,
     n_crops: int,
@@ -153,7 +166,8 @@ def read_views(
     resize: str = "bilinear",
     rng: np.random.Generator | None = None,
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-    """All that several frame counts and views need of one video, from one read: each frame once.
+    """All that several frame counts and views need of one video (its file, or its cached frames), from one read: each
+    frame once.
 
     Returns:
         The distinct frames, uint8 (n_crops, U, S, S, 3), and for each T the positions in U that its clips
@@ -162,17 +176,21 @@ def read_views(
     Raises:
         Unreadable: the file or one of the frames cannot be decoded.
     """
-    reader = _open(path)
-    indices = {
-        t: np.stack([frame_indices(len(reader), t, sampling, clip, n_clips, rng) for clip in range(n_clips)])
-        for t in frame_counts
-    }
-    used = np.unique(np.concatenate([index.ravel() for index in indices.values()]))
-    crops = spatial_views(_read(reader, used), size_px, n_crops, resize)
+    with _opened(source) as frames:
+        n_frames = len(frames)
+        indices = {
+            t: np.stack([frame_indices(n_frames, t, sampling, clip, n_clips, rng) for clip in range(n_clips)])
+            for t in frame_counts
+        }
+        used = np.unique(np.concatenate([index.ravel() for index in indices.values()]))
+        pixels = _read(frames, used)
+    crops = spatial_views(pixels, size_px, n_crops, resize)
     return crops, {t: np.searchsorted(used, index) for t, index in indices.items()}
 
 
-def load_views(path: Path, t: int, n_clips: int, n_crops: int, size_px: int, **choices: object) -> np.ndarray:
+def load_views(
+    source: Path | Frames, t: int, n_clips: int, n_crops: int, size_px: int, **choices: object
+) -> np.ndarray:
     """The views of one video: view = clip * n_crops + crop; `choices` are sampling, resize and rng of
     `read_views`.
 
@@ -182,24 +200,49 @@ def load_views(path: Path, t: int, n_clips: int, n_crops: int, size_px: int, **c
     Raises:
         Unreadable: the file or one of the frames cannot be decoded.
     """
-    crops, positions = read_views(path, (t,), n_clips, n_crops, size_px, **choices)
+    crops, positions = read_views(source, (t,), n_clips, n_crops, size_px, **choices)
     views = crops[:, positions[t]].swapaxes(0, 1)
     return views.reshape(n_clips * n_crops, *views.shape[2:])
 
 
-def _open(path: Path) -> decord.VideoReader:
+class _DecordReader(decord.VideoReader):
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        return self.get_batch(indices).asnumpy()
+
+
+def _open(path: Path) -> _DecordReader:
+    """decord's reader, which takes any file and passes over groups of pictures too."""
     path = Path(path)
-    if not path.is_file():
-        raise Unreadable("missing file")
-    if path.stat().st_size == 0:
-        raise Unreadable("empty file (0 bytes)")
+    _check_file(path)
     try:
-        reader = decord.VideoReader(str(path), num_threads=1)
+        reader = _DecordReader(str(path), num_threads=1)
     except DECODE_ERRORS as error:
         raise Unreadable(f"not a video that decord can open ({type(error).__name__})") from error
     if len(reader) == 0:
         raise Unreadable("no frames")
     return reader
+
+
+@contextlib.contextmanager
+def _opened(source: Path | Frames) -> Iterator[Frames]:
+    """Frames to read clips from: which decoder gives them follows from the file, never from an error."""
+    if not isinstance(source, Path):
+        yield source
+        return
+    _check_file(source)
+    with contextlib.ExitStack() as stack:
+        try:
+            reader = stack.enter_context(selective.open_file(source))
+        except av.FFmpegError as error:
+            raise Unreadable(f"not a video that FFmpeg can open ({type(error).__name__})") from error
+        yield _open(source) if reader is None else reader
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise Unreadable("missing file")
+    if path.stat().st_size == 0:
+        raise Unreadable("empty file (0 bytes)")
 
 
 def _declared_frames(path: Path) -> int:
@@ -216,11 +259,11 @@ def _declared_frames(path: Path) -> int:
         raise Unreadable(f"header cannot be read ({type(error).__name__})") from error
 
 
-def _read(reader: decord.VideoReader, indices: np.ndarray) -> np.ndarray:
+def _read(reader: Frames, indices: np.ndarray) -> np.ndarray:
     """Frames (T, H, W, 3); each distinct one is decoded once, in order."""
     used, inverse = np.unique(indices, return_inverse=True)
     try:
-        frames = reader.get_batch(used).asnumpy()
+        frames = reader.read(used)
     except DECODE_ERRORS as error:
         raise Unreadable(
             f"frames {used[0]} to {used[-1]} of {len(reader)} cannot all be decoded ({type(error).__name__})"
