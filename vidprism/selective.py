@@ -25,7 +25,8 @@ PIXELS = ("yuv420p", "yuvj420p")
 PROGRESSIVE = (0, 1)  # FFmpeg's AVFieldOrder: not known (VP9 has no fields), progressive
 # The packets of a video lie in memory while it is read.
 MOST_BYTES = 64 * 2**20
-IDR = 5  # NAL unit type of the slices of a key frame that nothing refers across (ITU-T H.264, table 7-1)
+# NAL unit types (ITU-T H.264, table 7-1): a slice of any picture, and of a key frame that nothing refers across.
+SLICE, IDR = 1, 5
 
 
 class MissingFrameError(RuntimeError):
@@ -35,8 +36,8 @@ class MissingFrameError(RuntimeError):
 class PacketReader:
     """The frames of one suitable file by their number in the order of display, as decord counts them."""
 
-    def __init__(self, stream: av.VideoStream, packets: list[av.Packet]) -> None:
-        self._decoder, self._packets = stream.codec_context, packets
+    def __init__(self, decoder: av.VideoCodecContext, packets: list[av.Packet], is_reference: list[bool]) -> None:
+        self._decoder, self._packets, self._is_reference = decoder, packets, is_reference
         self._times = np.array([packet.pts for packet in packets])
         keys = [i for i, packet in enumerate(packets) if packet.is_keyframe]
         self._groups = list(zip(keys, [*keys[1:], len(packets)], strict=True))
@@ -74,8 +75,9 @@ class PacketReader:
             if is_wanted[start:end].any():
                 last = start + int(np.flatnonzero(is_wanted[start:end])[-1])
                 for i in range(start, last + 1):
-                    self._decoder.skip_frame = "DEFAULT" if is_wanted[i] else "NONREF"
-                    yield from self._decoder.decode(self._packets[i])
+                    # FFmpeg's skip_frame would do the same, but takes a damaged reference frame for a skipped one
+                    if is_wanted[i] or self._is_reference[i]:
+                        yield from self._decoder.decode(self._packets[i])
                 yield from self._decoder.decode(None)
                 self._decoder.flush_buffers()
 
@@ -87,7 +89,7 @@ def open_file(path: Path) -> Iterator[PacketReader | None]:
     or left out by the container, groups of pictures that need their neighbours, or more than `MOST_BYTES`.
 
     Raises:
-        av.FFmpegError: an mp4 or webm file that FFmpeg cannot open or list.
+        av.FFmpegError: an mp4 or webm file that FFmpeg cannot open or list, or whose first picture does not decode.
     """
     if not _has_signature(path) or path.stat().st_size > MOST_BYTES:
         yield None
@@ -103,19 +105,27 @@ def _has_signature(path: Path) -> bool:
 
 
 def _reader(file: av.container.InputContainer) -> PacketReader | None:
-    if len(file.streams.video) != 1:
+    if len(file.streams.video) != 1 or not _is_known(file.streams.video[0].codec_context):
         return None
     stream = file.streams.video[0]
-    decoder = stream.codec_context
-    if decoder.name not in CODECS or decoder.pix_fmt not in PIXELS or decoder.height % 2:
+    decoder, packets = stream.codec_context, [packet for packet in file.demux(stream) if packet.size]
+    if not packets or not _are_plain(packets, stream.frames) or not _are_in_order(packets):
         return None
-    if decoder.field_order not in PROGRESSIVE:
-        return None
-    packets = [packet for packet in file.demux(stream) if packet.size]
-    if not _are_plain(packets, stream.frames) or not _are_closed(packets, decoder):
-        return None
+    is_reference = [True] * len(packets)
+    if decoder.name == "h264":
+        slices = [_first_slice(packet, decoder.extradata or b"") for packet in packets]
+        if any(kind != IDR if p.is_keyframe else not kind for p, (_, kind) in zip(packets, slices, strict=True)):
+            return None
+        is_reference = [priority > 0 for priority, _ in slices]
     decoder.thread_count = 1
-    return PacketReader(stream, packets) if _is_upright(packets[0], decoder) else None
+    return PacketReader(decoder, packets, is_reference) if _is_upright(packets[0], decoder) else None
+
+
+def _is_known(decoder: av.VideoCodecContext | None) -> bool:
+    """Whether it is a codec whose pictures become the same RGB in decord's FFmpeg and in PyAV's."""
+    if decoder is None or decoder.name not in CODECS or decoder.pix_fmt not in PIXELS:
+        return False
+    return decoder.height % 2 == 0 and decoder.field_order in PROGRESSIVE
 
 
 def _are_plain(packets: list[av.Packet], declared: int) -> bool:
@@ -127,27 +137,29 @@ def _are_plain(packets: list[av.Packet], declared: int) -> bool:
     return not damaged and None not in times and len(times) == len(packets) and len(packets) == (declared or len(times))
 
 
-def _are_closed(packets: list[av.Packet], decoder: av.VideoCodecContext) -> bool:
-    """Whether each group of pictures can be decoded, and comes to be shown, without its neighbours."""
-    times, keys = np.array([packet.pts for packet in packets]), [p.is_keyframe for p in packets]
+def _are_in_order(packets: list[av.Packet]) -> bool:
+    """Whether no group of pictures has one to show before its key frame, or after the next one."""
+    times, is_key = np.array([packet.pts for packet in packets]), np.array([p.is_keyframe for p in packets])
     earliest_from = np.minimum.accumulate(times[::-1])[::-1]
-    if not packets or not keys[0] or (earliest_from != times)[keys].any():
-        return False
-    return decoder.name != "h264" or all(_is_idr(p, decoder) for p in packets if p.is_keyframe)
+    return bool(is_key[0]) and not (is_key & (earliest_from != times)).any()
 
 
-def _is_idr(packet: av.Packet, decoder: av.VideoCodecContext) -> bool:
-    """Whether the first slice of a packet is an IDR picture's. NAL units follow their length (ISO/IEC 14496-15)."""
-    content, setup = bytes(packet), decoder.extradata or b""
+def _first_slice(packet: av.Packet, setup: bytes) -> tuple[int, int]:
+    """(nal_ref_idc, nal_unit_type) of the first slice of an H.264 packet, (0, 0) if there is none or the packet is
+    damaged: NAL units follow their length, whose size `setup` tells (ISO/IEC 14496-15, 5.3.3), and fill the packet.
+    """
     if len(setup) < 5 or setup[0] != 1:
-        return False
-    n_bytes, at = (setup[4] & 3) + 1, 0
-    while at + n_bytes < len(content):
-        kind = content[at + n_bytes] & 31
-        if 1 <= kind <= IDR:
-            return kind == IDR
-        at += n_bytes + int.from_bytes(content[at : at + n_bytes], "big")
-    return False
+        return 0, 0
+    content, n_bytes, at, found = memoryview(packet), (setup[4] & 3) + 1, 0, (0, 0)
+    while at < len(content):
+        length = int.from_bytes(content[at : at + n_bytes], "big")
+        header = content[at + n_bytes] if at + n_bytes < len(content) else 0
+        if SLICE <= header & 31 <= IDR and found == (0, 0):
+            found = header >> 5 & 3, header & 31
+        at += n_bytes + length
+        if not length:
+            return 0, 0
+    return found if at == len(content) else (0, 0)
 
 
 def _is_upright(packet: av.Packet, decoder: av.VideoCodecContext) -> bool:

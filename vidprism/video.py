@@ -1,27 +1,19 @@
-"""Videos to pixels: probing, temporal sampling, spatial views. The only module that knows the decoders: decord, and
-`vidprism.selective`, which gives the same frames from less work where a file allows it.
+"""Videos to pixels: probing, temporal sampling, spatial views. `vidprism.decoding` knows the decoders.
 
-A reader is opened where it is used (one opened in a parent process kills a forked worker) with one thread.
 What cannot be read raises `Unreadable` with a short reason; no other video ever takes its place.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-import av
-import decord
 import numpy as np
 
-from vidprism import selective
 from vidprism.config import nearest
+from vidprism.decoding import Frames, Unreadable, declared_frames, open_decord, opened, read
 
-# Everything the decoders raise on a bad file; DECORDError and FFmpegError are no RuntimeError.
-DECODE_ERRORS = (RuntimeError, decord.DECORDError, av.FFmpegError, IndexError, AssertionError)
 SAMPLINGS = ("segment_center", "segment_start", "segment_random", "dense")
 RESIZES = ("bilinear", "bicubic")
 # A damaged file may decode in part: it must hold this share of the frames that its header declares. Old avi
@@ -29,25 +21,6 @@ RESIZES = ("bilinear", "bicubic")
 COMPLETE = 0.9
 # Frames between two frames of a dense window: VideoMAE's rate on Kinetics (16 x 4).
 DENSE_STRIDE = 4
-
-
-class Unreadable(Exception):
-    """A video file that cannot be decoded; `reason` is short and free of paths, so that it can go into a
-    report.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class Frames(Protocol):
-    """A video's frames: those of an opened file, or of a cache."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, indices: np.ndarray) -> np.ndarray:
-        """Frames (T, H, W, 3) uint8, RGB, at `indices` (T,), which are distinct and rising."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +40,11 @@ def probe(path: Path) -> Probe:
         Unreadable: the file is missing, empty, not a video, cut off, or one of the three frames cannot be
         decoded.
     """
-    reader = _open(path)
-    n_frames, declared = len(reader), _declared_frames(path)
+    reader = open_decord(path)
+    n_frames, declared = len(reader), declared_frames(path)
     if n_frames < COMPLETE * declared:
         raise Unreadable(f"damaged or cut off: {n_frames} of {declared} frames")
-    height, width = _read(reader, np.unique([0, n_frames // 2, n_frames - 1])).shape[1:3]
+    height, width = read(reader, np.unique([0, n_frames // 2, n_frames - 1])).shape[1:3]
     return Probe(n_frames, round(float(reader.get_avg_fps()), 3), width, height)
 
 
@@ -128,8 +101,8 @@ def read_clip(path: Path, indices: Sequence[int] | np.ndarray) -> np.ndarray:
     Raises:
         Unreadable: the file or one of the frames cannot be decoded.
     """
-    with _opened(Path(path)) as frames:
-        return _read(frames, np.asarray(indices))
+    with opened(Path(path)) as frames:
+        return read(frames, np.asarray(indices))
 
 
 def spatial_views(frames: np.ndarray, size_px: int, n_crops: int = 1, resize: str = "bilinear") -> np.ndarray:
@@ -149,11 +122,30 @@ def spatial_views(frames: np.ndarray, size_px: int, n_crops: int = 1, resize: st
     """
     if n_crops not in (1, 3):
         raise ValueError(f"n_crops must be 1 or 3, not {n_crops} (params.yaml: protocol.n_crops)")
-    frames = _short_side(frames, size_px, resize)
+    frames = short_side(frames, size_px, resize)
     spare_y, spare_x = frames.shape[1] - size_px, frames.shape[2] - size_px
     parts = (0.5,) if n_crops == 1 else (0.0, 0.5, 1.0)
     corners = [(int(part * spare_y), int(part * spare_x)) for part in parts]
     return np.stack([frames[:, y : y + size_px, x : x + size_px] for y, x in corners])
+
+
+def short_side(frames: np.ndarray, size_px: int, resize: str = "bilinear") -> np.ndarray:
+    """Frames (T, H, W, 3) uint8 with their short side brought to `size_px`, with anti-aliasing.
+
+    Raises:
+        ValueError: the resize filter is unknown.
+    """
+    if resize not in RESIZES:
+        raise ValueError(f"unknown resize filter '{resize}' (params.yaml: protocol.resize); {nearest(resize, RESIZES)}")
+    height, width = frames.shape[1:3]
+    short = min(height, width)
+    if short == size_px:
+        return frames
+    import torch  # only here: listing and probing videos must not cost an import of torch
+
+    size = (height * size_px // short, width * size_px // short)
+    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
+    return torch.nn.functional.interpolate(pixels, size, mode=resize, antialias=True).permute(0, 2, 3, 1).numpy()
 
 
 def read_views(
@@ -176,14 +168,13 @@ def read_views(
     Raises:
         Unreadable: the file or one of the frames cannot be decoded.
     """
-    with _opened(source) as frames:
-        n_frames = len(frames)
+    with opened(source) as frames:
         indices = {
-            t: np.stack([frame_indices(n_frames, t, sampling, clip, n_clips, rng) for clip in range(n_clips)])
+            t: np.stack([frame_indices(len(frames), t, sampling, clip, n_clips, rng) for clip in range(n_clips)])
             for t in frame_counts
         }
         used = np.unique(np.concatenate([index.ravel() for index in indices.values()]))
-        pixels = _read(frames, used)
+        pixels = read(frames, used)
     crops = spatial_views(pixels, size_px, n_crops, resize)
     return crops, {t: np.searchsorted(used, index) for t, index in indices.items()}
 
@@ -205,87 +196,7 @@ def load_views(
     return views.reshape(n_clips * n_crops, *views.shape[2:])
 
 
-class _DecordReader(decord.VideoReader):
-    def read(self, indices: np.ndarray) -> np.ndarray:
-        return self.get_batch(indices).asnumpy()
-
-
-def _open(path: Path) -> _DecordReader:
-    """decord's reader, which takes any file and passes over groups of pictures too."""
-    path = Path(path)
-    _check_file(path)
-    try:
-        reader = _DecordReader(str(path), num_threads=1)
-    except DECODE_ERRORS as error:
-        raise Unreadable(f"not a video that decord can open ({type(error).__name__})") from error
-    if len(reader) == 0:
-        raise Unreadable("no frames")
-    return reader
-
-
-@contextlib.contextmanager
-def _opened(source: Path | Frames) -> Iterator[Frames]:
-    """Frames to read clips from: which decoder gives them follows from the file, never from an error."""
-    if not isinstance(source, Path):
-        yield source
-        return
-    _check_file(source)
-    with contextlib.ExitStack() as stack:
-        try:
-            reader = stack.enter_context(selective.open_file(source))
-        except av.FFmpegError as error:
-            raise Unreadable(f"not a video that FFmpeg can open ({type(error).__name__})") from error
-        yield _open(source) if reader is None else reader
-
-
-def _check_file(path: Path) -> None:
-    if not path.is_file():
-        raise Unreadable("missing file")
-    if path.stat().st_size == 0:
-        raise Unreadable("empty file (0 bytes)")
-
-
-def _declared_frames(path: Path) -> int:
-    """Frames by the container's header (count, else duration times rate), 0 where it has neither. decord
-    cannot tell.
-    """
-    try:
-        with av.open(str(path), metadata_errors="replace") as file:
-            stream = file.streams.video[0]
-            if stream.frames or not file.duration or not stream.average_rate:
-                return stream.frames
-            return int(file.duration / av.time_base * stream.average_rate)
-    except (av.FFmpegError, IndexError) as error:
-        raise Unreadable(f"header cannot be read ({type(error).__name__})") from error
-
-
-def _read(reader: Frames, indices: np.ndarray) -> np.ndarray:
-    """Frames (T, H, W, 3); each distinct one is decoded once, in order."""
-    used, inverse = np.unique(indices, return_inverse=True)
-    try:
-        frames = reader.read(used)
-    except DECODE_ERRORS as error:
-        raise Unreadable(
-            f"frames {used[0]} to {used[-1]} of {len(reader)} cannot all be decoded ({type(error).__name__})"
-        ) from error
-    return frames if np.array_equal(used, indices) else frames[inverse]
-
-
 def _dense(n_frames: int, t: int, clip: int, n_clips: int) -> np.ndarray:
     room = max(n_frames - ((t - 1) * DENSE_STRIDE + 1), 0)
     start = room // 2 if n_clips == 1 else room * clip // (n_clips - 1)
     return np.minimum(start + DENSE_STRIDE * np.arange(t), n_frames - 1)
-
-
-def _short_side(frames: np.ndarray, size_px: int, resize: str) -> np.ndarray:
-    if resize not in RESIZES:
-        raise ValueError(f"unknown resize filter '{resize}' (params.yaml: protocol.resize); {nearest(resize, RESIZES)}")
-    height, width = frames.shape[1:3]
-    short = min(height, width)
-    if short == size_px:
-        return frames
-    import torch  # only here: listing and probing videos must not cost an import of torch
-
-    size = (height * size_px // short, width * size_px // short)
-    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
-    return torch.nn.functional.interpolate(pixels, size, mode=resize, antialias=True).permute(0, 2, 3, 1).numpy()
