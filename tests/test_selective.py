@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.test_video import rotated
+from tests.world_fixture import tiny_world  # noqa: F401
 from vidprism import decoding, selective, video
 
 BFRAMES = {"x264-params": "bframes=4:b-adapt=0:ref=4"}
@@ -189,3 +190,13 @@ class Deaf(Spy):
     def decode(self, packet: object) -> list:
         super().decode(packet)
         return []
+
+
+def test_the_mini_world_looks_as_decord_shows_it(tiny_world: Path) -> None:
+    """So features of generated videos are the same to the last bit, whichever decoder reads them."""
+    paths = [path for path in sorted(tiny_world.rglob("*")) if path.suffix in (".mp4", ".webm")]
+    assert {path.suffix for path in paths} == {".mp4", ".webm"}
+    for path in paths:
+        indices = video.frame_indices(len(decoding.open_decord(path)), 16)
+        assert is_taken(path)
+        np.testing.assert_array_equal(video.read_clip(path, indices), by_decord(path, indices))
