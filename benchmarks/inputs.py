@@ -29,7 +29,7 @@ def run() -> dict[str, str]:
 
 def _epoch(config: Config) -> dict[str, str]:
     try:
-        store = features.open_store(paths.features(config, DATASET))
+        store = features.open_store(paths.features(config, DATASET, config.profile.few_shot.backbone))
     except (ConfigError, FileNotFoundError):
         return {"not measured": "no features of this profile yet; `make reproduce` makes them"}
     order = np.random.default_rng(0).permutation(len(store.index("train")))
@@ -54,7 +54,7 @@ def _decode_and_encode(config: Config, store: features.FeatureStore, rows: np.nd
     for path in paths_of:
         frames = video.load_views(root / path, FRAMES, 1, 1, backbone.image_size)[0]
         with torch.inference_mode():
-            backbone.encode_frames(torch.from_numpy(frames))
+            backbone.encode_clips(torch.from_numpy(frames)[None])
     return time.perf_counter() - start
 
 

@@ -38,8 +38,11 @@ def write_all(config: Config, accuracy: dict[str, float] | None = None) -> None:
             group,
             [fake_record(config, row, (accuracy or {}).get(row.key, 0.6)) for row in rows(config, group).values()],
         )
-    for method in {method for group in config.profile.search.methods.values() for method in group}:
-        path = paths.search(config, method)
+    p = config.profile
+    searched = [(method, p.few_shot.backbone) for group in p.search.methods.values() for method in group]
+    searched += [(method, backbone) for backbone in p.few_shot.video.run for method in p.few_shot.video.methods]
+    for method, backbone in searched:
+        path = paths.search(config, method, backbone)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"method": method, **fake_search()}), encoding="utf-8")
 

@@ -35,7 +35,7 @@ def write_store(config: Config, dataset: str = "ucf101", seed: int = 0) -> Path:
     draws.
     """
     rng = np.random.default_rng(seed)
-    folder = paths.features(config, dataset)
+    folder = paths.features(config, dataset, "mini_clip")
     folder.mkdir(parents=True)
     centre = rng.normal(size=(CLASSES, 8, DIM))
     rows = []
@@ -67,6 +67,7 @@ def write_store(config: Config, dataset: str = "ucf101", seed: int = 0) -> Path:
         "logit_scale": 10.0,
         "prompt_sets": sets,
         "frames": [8],
+        "class_names": [f"class {c}" for c in range(CLASSES)],
     }
     (folder / "meta.json").write_text(json.dumps(meta))
     _write_draws(config, dataset, rows)
@@ -89,7 +90,7 @@ def _write_draws(config: Config, dataset: str, rows: list[list]) -> None:
 
 def write_choice(config: Config, method: str, chosen: float | str) -> None:
     """A search record with one trial."""
-    path = paths.search(config, method)
+    path = paths.search(config, method, "mini_clip")
     path.parent.mkdir(parents=True, exist_ok=True)
     space = "lr" if isinstance(chosen, float) else "prompt_set"
     path.write_text(json.dumps({"chosen": chosen, "trials": {str(chosen): 50.0}, "space": space, "split": "dev"}))

@@ -1,6 +1,5 @@
 """The feature store: what lies where, unreadable videos, fingerprints, failures."""
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -20,12 +19,15 @@ from vidprism.datasets import DatasetError
 class FakeBackbone:
     """Embeds a frame as linear functions of its mean colour and of one corner; text as hashed letters."""
 
-    dim, image_size, logit_scale = 6, 24, 50.0
+    dim, image_size, logit_scale, tubelet, has_text = 6, 24, 50.0, 1, True
 
     def __init__(self, factor: float = 1.0) -> None:
         self.module = nn.Linear(6, 6, bias=False)
         self.module.weight = nn.Parameter(factor * torch.arange(36.0).reshape(6, 6) / 36)
         self.calls: list[int] = []
+
+    def encode_clips(self, clips: Tensor) -> Tensor:
+        return self.encode_frames(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
 
     def encode_frames(self, frames: Tensor) -> Tensor:
         assert frames.dtype == torch.uint8 and frames.shape[1:] == (24, 24, 3)
@@ -54,7 +56,7 @@ def prepared(root: Path, dataset: str = "ucf101", **protocol: object) -> Config:
 @pytest.mark.parametrize("dataset", datasets.available())
 def test_every_dataset_is_encoded(tmp_path: Path, backbone: FakeBackbone, dataset: str) -> None:
     config = prepared(tmp_path, dataset, n_clips=2, n_crops=3)
-    store = features.extract(config, dataset)
+    store = features.extract(config, dataset, "mini_clip")
     df = manifest.load(config, dataset)
     for split, n_views in (("train", 1), ("dev", 1), ("test", 6)):
         index = store.index(split)
@@ -71,7 +73,7 @@ def test_every_dataset_is_encoded(tmp_path: Path, backbone: FakeBackbone, datase
 
 def test_features_are_those_of_each_view_read_alone(tmp_path: Path, backbone: FakeBackbone) -> None:
     config = prepared(tmp_path, n_clips=2, n_crops=3)
-    store = features.extract(config, "ucf101")
+    store = features.extract(config, "ucf101", "mini_clip")
     for split, n_clips, n_crops in (("train", 1, 1), ("test", 2, 3)):
         for t in (4, 8):
             for row, path in enumerate(store.index(split)["path"]):
@@ -83,7 +85,7 @@ def test_features_are_those_of_each_view_read_alone(tmp_path: Path, backbone: Fa
 
 
 def test_each_distinct_frame_is_encoded_once(tmp_path: Path, backbone: FakeBackbone) -> None:
-    features.extract(prepared(tmp_path, frames=(4, 8)), "ucf101")
+    features.extract(prepared(tmp_path, frames=(4, 8)), "ucf101", "mini_clip")
     used = {*video.frame_indices(12, 4).tolist(), *video.frame_indices(12, 8).tolist()}
     assert sum(backbone.calls) == 36 * len(used)
 
@@ -92,11 +94,11 @@ def test_threads_do_not_change_the_features(
     tmp_path: Path, backbone: FakeBackbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = prepared(tmp_path)
-    whole = np.array(features.extract(config, "ucf101").load("train", 8))
+    whole = np.array(features.extract(config, "ucf101", "mini_clip").load("train", 8))
     n_torch_threads = torch.get_num_threads()
     for threads in (1, 5):
         monkeypatch.setattr(encoding, "THREADS", threads)
-        assert np.array_equal(whole, features.extract(config, "ucf101").load("train", 8))
+        assert np.array_equal(whole, features.extract(config, "ucf101", "mini_clip").load("train", 8))
         assert torch.get_num_threads() == n_torch_threads
 
 
@@ -106,7 +108,7 @@ def test_unreadable_videos_keep_their_row(tmp_path: Path, backbone: FakeBackbone
     (folder / "v_YoYo_g01_c01.avi").write_bytes(b"")
     manifest.prepare(config, "ucf101")
     (folder / "v_YoYo_g02_c01.avi").unlink()  # lost after it was prepared
-    store = features.extract(config, "ucf101")
+    store = features.extract(config, "ucf101", "mini_clip")
     index = store.index("test").set_index("video_id")
     lost = index[~index["readable"]]
     assert list(lost.index) == ["YoYo/v_YoYo_g01_c01", "YoYo/v_YoYo_g02_c01"]
@@ -118,7 +120,7 @@ def test_unreadable_videos_keep_their_row(tmp_path: Path, backbone: FakeBackbone
 
 
 def test_text_sets_are_renormalised_means(tmp_path: Path, backbone: FakeBackbone) -> None:
-    store = features.extract(prepared(tmp_path), "ucf101")
+    store = features.extract(prepared(tmp_path), "ucf101", "mini_clip")
     assert store.meta["prompt_sets"] == ["plain", "photo", "video", "ensemble"]
     words = ["apply eye makeup", "handstand pushups", "yo yo"]
     assert np.allclose(store.text("plain"), backbone.encode_text(words))
@@ -129,7 +131,7 @@ def test_text_sets_are_renormalised_means(tmp_path: Path, backbone: FakeBackbone
 
 
 def changed_fingerprint(root: Path, **protocol: object) -> str:
-    return features.extract(prepared(root, **protocol), "ucf101").meta["fingerprint"]
+    return features.extract(prepared(root, **protocol), "ucf101", "mini_clip").meta["fingerprint"]
 
 
 def test_fingerprint_follows_data_choices_and_weights(
@@ -151,41 +153,65 @@ def test_failure_leaves_the_earlier_store(
     tmp_path: Path, backbone: FakeBackbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = prepared(tmp_path)
-    before = features.extract(config, "ucf101").meta
+    before = features.extract(config, "ucf101", "mini_clip").meta
     monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": FakeBackbone(float("nan")))
     with pytest.raises(FloatingPointError, match="not finite"):
-        features.extract(config, "ucf101")
-    assert features.open_store(paths.features(config, "ucf101")).meta == before
+        features.extract(config, "ucf101", "mini_clip")
+    assert features.open_store(paths.features(config, "ucf101", "mini_clip")).meta == before
     monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": backbone)
-    features.extract(config, "ucf101")
-    assert [f.name for f in paths.features(config, "ucf101").parent.iterdir()] == ["ucf101"]
+    features.extract(config, "ucf101", "mini_clip")
+    assert [f.name for f in paths.features(config, "ucf101", "mini_clip").parent.iterdir()] == ["ucf101"]
 
 
-def test_frozen_track_takes_one_backbone(tmp_path: Path, backbone: FakeBackbone) -> None:
-    config = prepared(tmp_path)
-    two = {**config.profile.backbones, "other": next(iter(config.profile.backbones.values()))}
-    config = dataclasses.replace(config, profile=dataclasses.replace(config.profile, backbones=two))
-    with pytest.raises(ConfigError, match=r"takes one backbone, but smoke.backbones has 2 .*other"):
-        features.extract(config, "ucf101")
+def test_an_unknown_backbone_is_named(tmp_path: Path, backbone: FakeBackbone) -> None:
+    with pytest.raises(ConfigError, match=r"smoke has no backbone 'mini_klip'; did you mean 'mini_clip'"):
+        features.extract(prepared(tmp_path), "ucf101", "mini_klip")
+
+
+class FakeClipEncoder(FakeBackbone):
+    """Two frames a time step, each time step from all frames of its clip; no text."""
+
+    tubelet, has_text, logit_scale = 2, False, 1.0
+
+    def encode_clips(self, clips: Tensor) -> Tensor:
+        self.calls.append(len(clips))
+        mean = clips.float().mean(dim=(1, 2, 3)) / 255
+        pairs = clips.float().unflatten(1, (-1, 2)).mean(dim=(2, 3, 4)) / 255
+        return torch.cat([pairs, mean[:, None].expand_as(pairs)], dim=-1)
+
+
+def test_an_encoder_of_clips_sees_whole_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeClipEncoder()
+    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": fake)
+    config = prepared(tmp_path, frames=(4, 8), n_clips=2, n_crops=3)
+    store = features.extract(config, "ucf101", "mini_clip")
+    assert store.text("plain") is None and not (store.folder / "text.npy").exists()
+    index = store.index("test")
+    row = int(index.index[index["readable"]][0])
+    path = paths.dataset_root(config, "ucf101") / "videos" / index["path"][row]
+    for t in (4, 8):
+        views = torch.from_numpy(video.load_views(path, t, 2, 3, 24))
+        assert store.load("test", t).shape[1:] == (6, t // 2, 6)
+        assert np.allclose(store.load("test", t)[row], fake.encode_clips(views), atol=1e-3)
 
 
 def test_wrong_requests_are_named(tmp_path: Path, backbone: FakeBackbone) -> None:
     with pytest.raises(ConfigError, match="run the features stage"):
         features.open_store(tmp_path / "nothing")
     with pytest.raises(DatasetError, match="run the prepare stage"):
-        features.extract(small_config(tmp_path, "ucf101"), "ucf101")
+        features.extract(small_config(tmp_path, "ucf101"), "ucf101", "mini_clip")
     config = prepared(tmp_path)
-    store = features.extract(config, "ucf101")
+    store = features.extract(config, "ucf101", "mini_clip")
     with pytest.raises(ConfigError, match="16 frames, only of train, dev, test with 4, 8"):
         store.load("train", 16)
     with pytest.raises(ConfigError, match="no prompt set 'foto'"):
         store.text("foto")
     with pytest.raises(ConfigError, match="did you mean 'photo'"):
-        features.extract(prepared(tmp_path, prompt_sets=("foto",)), "ucf101")
+        features.extract(prepared(tmp_path, prompt_sets=("foto",)), "ucf101", "mini_clip")
 
 
 def test_reading_the_store_needs_neither_torch_nor_decord(tmp_path: Path, backbone: FakeBackbone) -> None:
-    store = features.extract(prepared(tmp_path), "ucf101")
+    store = features.extract(prepared(tmp_path), "ucf101", "mini_clip")
     program = (
         "import sys; from vidprism.features import open_store; store = open_store(sys.argv[1]);"
         "store.load('train', 8), store.index('dev'), store.text('plain');"

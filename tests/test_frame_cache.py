@@ -64,11 +64,11 @@ def test_only_large_frames_are_made_smaller(tmp_path: Path, size: tuple[int, int
 
 def test_both_tracks_read_the_cache(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = without_cache(config)
-    wanted, decoded = features.extract(plain, DATASET), clips.VideoInputs(plain, DATASET, 8, "mini_clip")
+    wanted, decoded = features.extract(plain, DATASET, "mini_clip"), clips.VideoInputs(plain, DATASET, 8, "mini_clip")
     wanted_clips, wanted_features = decoded.read("dev", np.arange(3)), np.array(wanted.load("test", 8))
     frame_cache.build(config, DATASET)
     monkeypatch.setattr(decoding, "_check_file", None)  # no video can be opened from here on
-    store, inputs = features.extract(config, DATASET), clips.VideoInputs(config, DATASET, 8, "mini_clip")
+    store, inputs = features.extract(config, DATASET, "mini_clip"), clips.VideoInputs(config, DATASET, 8, "mini_clip")
     assert np.abs(inputs.read("dev", np.arange(3)).astype(int) - wanted_clips).mean() < 2
     np.testing.assert_allclose(store.load("test", 8), wanted_features, atol=0.2)
     assert store.meta["frame_cache"] == "jpeg" and "frame_cache" not in wanted.meta
@@ -130,7 +130,7 @@ def test_an_unreadable_video_keeps_its_reason(config: Config) -> None:
     with pytest.raises(video.Unreadable, match="missing file"):
         source(listed[4])
     assert len(source(listed[5])) == 12
-    index = pd.concat([features.extract(config, DATASET).index(split) for split in features.SPLITS])
+    index = pd.concat([features.extract(config, DATASET, "mini_clip").index(split) for split in features.SPLITS])
     lost = index[~index["readable"]].set_index("path")["reason"]
     assert set(lost.index) == {listed[3], listed[4]} and lost[listed[4]] == "missing file"
 
@@ -138,7 +138,7 @@ def test_an_unreadable_video_keeps_its_reason(config: Config) -> None:
 def test_what_is_missing_is_named(config: Config, tmp_path: Path) -> None:
     command = "python -m vidprism.frame_cache ucf101 --profile smoke"
     with pytest.raises(ConfigError, match=rf"holds no frames, which protocol.frame_cache asks for; run `{command}`"):
-        features.extract(config, DATASET)
+        features.extract(config, DATASET, "mini_clip")
     with pytest.raises(ConfigError, match="holds no frames"):
         clips.VideoInputs(config, DATASET, 8, "mini_clip")
     with pytest.raises(ConfigError, match="frames of 256 px, but the backbone takes 336 px"):

@@ -50,7 +50,7 @@ def test_sound_parameters(clone: Path, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        (VARIANT, "wrong: {rates: [16]}}", ["ablations, row wrong", "[16] do not divide clips of 8 frames"]),
+        (VARIANT, "wrong: {rates: [16]}}", ["ablations, row wrong", "[16] do not divide clips of 8 time steps"]),
         (VARIANT, "wrong: {agregation: max}}", ["ablations, row wrong", "did you mean 'aggregation'"]),
         (VARIANT, "wrong: {aggregation: mix}}", ["ablations, row wrong", "did you mean 'max'"]),
         ("  mean_pool: {}", "  mean_pool: {layers: 2}", ["few_shot, row mean_pool", "no option 'layers'"]),

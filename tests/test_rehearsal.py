@@ -34,9 +34,10 @@ def test_every_row_of_the_paper_profile_is_built_and_counted(planned: list[rehea
 def test_the_rehearsal_holds_one_cell_a_table_and_dataset() -> None:
     config = fake_config(ROOT, "rehearsal")
     chosen = [row for group in GROUPS for row in rows(config, group).values()]
-    cells = [(row.group, cell[0]) for row in chosen for cell in row.cells]
+    cells = [(row.group, row.method, cell[0]) for row in chosen for cell in row.cells]
     assert len(cells) == len(set(cells)) <= 8
-    assert {dataset for _, dataset in cells} == {"hmdb51", "kinetics400", "ssv2", "ucf101"}
+    assert {method for _, method, _ in cells} == {"vidprism_c", "vidprism_m"}
+    assert {dataset for _, _, dataset in cells} == {"hmdb51", "kinetics400", "ssv2", "ucf101"}
     assert all((row.updates, row.track, row.frames) == (2, "tuned", 8) for row in chosen)
     assert (config.profile.protocol.n_clips, config.profile.protocol.n_crops) == (2, 3)
 

@@ -102,7 +102,7 @@ def test_provenance_of_every_measured_cell(config: Config) -> None:
     """
     text = _read(config, "tables/mini/table2.html")
     cells = re.findall(r'<td class="m [^>]*><a href="#([^"]+)">', text)
-    assert len(cells) == 5 * 12 + 3  # five rows of twelve cells, and three on the tuned track
+    assert len(cells) == 5 * 12 + 3 * 12 + 3  # rows of twelve cells, and the tuned track
     panel = text[text.index('id="p.vidprism_c"') : text.index('id="p.vidprism_c-tuned"')]
     for fact in (
         "reading=paper",
@@ -160,7 +160,7 @@ def test_index_page(config: Config) -> None:
 @pytest.mark.parametrize(("chosen", "edge"), [("0.1", True), ("0.2", False), ("0.3", True)])
 def test_a_choice_at_the_edge_of_the_range_is_said(tmp_path: Path, chosen: str, edge: bool) -> None:
     config = fake_config(tmp_path)
-    path = paths.search(config, "mean_pool")
+    path = paths.search(config, "mean_pool", "mini_clip")
     path.parent.mkdir(parents=True)
     found = {"space": "lr", "split": "dev", "chosen": float(chosen), "trials": {"0.1": 1.0, "0.2": 2.0, "0.3": 3.0}}
     path.write_text(json.dumps(found))

@@ -28,19 +28,19 @@ def changed(config: Config, part: str, **values: object) -> Config:
     ("method", "space"), [("mean_pool", "lr"), ("vidprism_c", "lr"), ("clip_zeroshot", "prompt_set")]
 )
 def test_every_method_gets_the_same_number_of_trials(config: Config, method: str, space: str) -> None:
-    found = search.search(config, method)
+    found = search.search(config, method, "mini_clip")
     assert found["space"] == space and len(found["trials"]) == len(config.profile.search.lr)
-    assert found == json.loads(paths.search(config, method).read_text())
+    assert found == json.loads(paths.search(config, method, "mini_clip").read_text())
     assert found["trials"][str(found["chosen"])] == max(found["trials"].values())
     assert set(found["dev"]) == set(found["trials"]) and found["split"] == "dev"
 
 
 def test_test_videos_are_never_opened(config: Config) -> None:
-    folder = paths.features(config, "ucf101")
+    folder = paths.features(config, "ucf101", "mini_clip")
     (folder / "test_8f.npy").unlink()
     lines = (folder / "index.csv").read_text().splitlines()
     (folder / "index.csv").write_text("\n".join(line for line in lines if not line.startswith("test,")) + "\n")
-    assert search.search(config, "mean_pool")["chosen"] in config.profile.search.lr
+    assert search.search(config, "mean_pool", "mini_clip")["chosen"] in config.profile.search.lr
 
 
 def test_the_mean_over_datasets_decides(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,25 +50,25 @@ def test_the_mean_over_datasets_decides(config: Config, monkeypatch: pytest.Monk
         (0.01, "ucf101"): 60.0,
         (0.01, "hmdb51"): 20.0,
     }
-    monkeypatch.setattr(search, "score", lambda config, method, value, dataset: scored[value, dataset])
+    monkeypatch.setattr(search, "score", lambda config, method, backbone, value, dataset: scored[value, dataset])
     both = replace(config, profile=replace(config.profile, datasets=("ucf101", "hmdb51")))
-    found = search.search(both, "mean_pool")
+    found = search.search(both, "mean_pool", "mini_clip")
     assert found["chosen"] == 0.001 and found["trials"] == {"0.001": 45.0, "0.01": 40.0}
 
 
 def test_equal_trials_go_to_the_first(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "score", lambda *_: 50.0)
-    assert search.search(config, "mean_pool")["chosen"] == config.profile.search.lr[0]
+    assert search.search(config, "mean_pool", "mini_clip")["chosen"] == config.profile.search.lr[0]
 
 
 def test_a_trial_that_diverges_is_recorded_and_not_chosen(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    def score(config: Config, method: str, value: float, dataset: str) -> float:
+    def score(config: Config, method: str, backbone: str, value: float, dataset: str) -> float:
         if value == 0.01:
             raise TrainingError("the loss is nan")
         return 30.0
 
     monkeypatch.setattr(search, "score", score)
-    found = search.search(config, "mean_pool")
+    found = search.search(config, "mean_pool", "mini_clip")
     assert found["chosen"] == 0.001 and found["trials"]["0.01"] is None and "nan" in found["failed"]["0.01"]
 
 
@@ -76,10 +76,10 @@ def test_all_trials_diverging_is_an_error(config: Config, monkeypatch: pytest.Mo
     read = inputs.FrozenInputs.read
     monkeypatch.setattr(inputs.FrozenInputs, "read", lambda self, split, at: read(self, split, at) * float("inf"))
     with pytest.raises(TrainingError, match="every trial diverged"):
-        search.search(config, "mean_pool")
-    assert not paths.search(config, "mean_pool").exists()
+        search.search(config, "mean_pool", "mini_clip")
+    assert not paths.search(config, "mean_pool", "mini_clip").exists()
 
 
 def test_too_few_prompt_sets_are_refused(config: Config) -> None:
     with pytest.raises(ConfigError, match="2 learning rates but 1 prompt sets"):
-        search.search(changed(config, "protocol", prompt_sets=("plain",)), "clip_zeroshot")
+        search.search(changed(config, "protocol", prompt_sets=("plain",)), "clip_zeroshot", "mini_clip")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fake_results import fake_config, fake_record, write_all
-from vidprism import complexity, paper, results, tables
+from vidprism import complexity, evaluation, paper, results, tables
 from vidprism.complexity import count
 from vidprism.config import Config
 from vidprism.record import ResultsError
@@ -67,7 +67,7 @@ def test_statuses(built: dict[int, Table]) -> None:
     assert status[1, ("VidPrism-B/16", "32×4×3")] == status[1, ("VidPrism-B/16", "8×4×3")] == "measured"
     assert status[1, ("VidPrism-L/14", "8×4×3")] == "not run"
     assert status[1, ("FocusVideo-L/14", "8×4×3")] == "reported"
-    assert status[2, ("VidPrism-M",)] == "not run"
+    assert status[2, ("VidPrism-M",)] == "measured"
     assert status[2, ("MoTE",)] == "reported"
     assert status[2, ("CLIP",)] == status[2, ("VidPrism-C",)] == "measured"
     assert all(line.status == "measured" for n in (3, 4, 5) for line in built[n].lines)
@@ -162,7 +162,7 @@ def test_difference_to_the_paper_on_real_data(tmp_path: Path) -> None:
 
 
 def test_tuned_track_stands_apart(built: dict[int, Table]) -> None:
-    main, tuned = built[2].blocks
+    main, _, tuned = built[2].blocks
     assert {line.record["track"] for line in main.lines if line.record} == {"frozen"}
     assert {line.record["track"] for line in tuned.lines} == {"tuned"}
     assert "tuned" in tuned.title and "tuned" in tuned.note.lower()
@@ -174,7 +174,7 @@ def test_captions_say_where_the_learning_rate_and_the_videos_come_from(built: di
     assert first["Training videos per class"] == "training list without the dev pool"
     assert "learning rate from the search on the dev pool" in second["Training"]
     assert "learning rate found for the default row" in third["Training"] and "dev pool" not in third["Training"]
-    assert "learning rate from the search on the frozen track" in built[2].blocks[1].note
+    assert "learning rate from the search on the frozen track" in built[2].blocks[2].note
 
 
 def test_captions_name_the_setting(built: dict[int, Table]) -> None:
@@ -270,11 +270,12 @@ def test_unknown_number(config: Config) -> None:
 def test_few_shot_rows_on_another_backbone_stand_in_a_block_of_their_own(tmp_path: Path) -> None:
     config = fake_config(tmp_path, "paper")
     write_all(config)
-    first, second = tables.build(config, 2).blocks
+    first, second, *_ = tables.build(config, 2).blocks
     assert second.title == "ViT-L/14" and "does not say which backbone" in second.note
     assert [line.run for line in second.lines] == [f"{m}-clip_l14" for m in config.profile.few_shot.more.methods]
     expected = rows(config, "few_shot")
-    assert {expected[line.run].backbone for line in first.lines if line.run} == {"clip_b16"}
+    of = {line.run: expected[line.run].backbone for line in first.lines if line.run}
+    assert of.pop("vidprism_m-videomae_b16") == "videomae_b16" and set(of.values()) == {"clip_b16"}
     prism = next(line for line in second.lines if line.run == "vidprism_c-clip_l14")
     assert prism.published[0].value == 55.0 and prism.published[0].difference is not None
 
@@ -283,4 +284,37 @@ def test_few_shot_rows_on_another_backbone_stand_in_a_block_of_their_own(tmp_pat
 def test_every_row_has_a_search(profile: str) -> None:
     config = fake_config(Path(), profile)
     searched = {method for group in config.profile.search.methods.values() for method in group}
-    assert {row.method for group in GROUPS for row in rows(config, group).values()} <= searched
+    every = [row for group in GROUPS for row in rows(config, group).values()]
+    clips = config.profile.few_shot.video  # searched on their own backbones
+    assert {row.method for row in every if row.backbone not in clips.backbones} <= searched
+    assert {row.method for row in every if row.backbone in clips.backbones} <= set(clips.methods)
+
+
+PROBE = {"dataset": "ucf101", "trained": 28.4, "untrained": 19.4, "difference": 9.0, "ci95_low": 3.0, "ci95_high": 15.0}
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_an_encoder_whose_pretraining_did_not_help_is_marked(tmp_path: Path, better: bool) -> None:
+    config = fake_config(tmp_path)
+    write_all(config)
+    records = list(results.load(config, "few_shot").values())
+    for record in records:
+        if record["backbone"]["name"] == "mini_videomae":
+            record["backbone"]["probe"] = [{**PROBE, "better": True}, {**PROBE, "dataset": "ssv2", "better": better}]
+    results.write(config, "few_shot", records)
+    main, clips, _ = tables.build(config, 2).blocks
+    prism = next(line for line in main.lines if line.labels == ("VidPrism-M",))
+    assert prism.run == "vidprism_m-mini_videomae" and prism.published[0].value == 53.4
+    assert [line.run for line in clips.lines] == [f"{m}-mini_videomae" for m in ("mean_pool", "temporal_transformer")]
+    assert {line.mark for line in (prism, *clips.lines)} == {"" if better else "†"}
+    assert {line.mark for line in main.lines if line is not prism} == {""}
+    assert "mini-UCF 28.4 against 19.4 (difference +9.0 [+3.0, +15.0])" in main.note
+    assert ("helps by more than the interval on each" in main.note) == better
+    assert ("† On mini-SSv2 its pre-training was not shown to help" in main.note) == (not better)
+
+
+def test_an_encoder_that_is_switched_off_says_why(tmp_path: Path) -> None:
+    config = fake_config(tmp_path, "paper")
+    row = rows(config, "few_shot")["vidprism_m-videomae_b16"]
+    record = evaluation.evaluate_row(config, row)
+    assert record["status"] == "not run" and "few_shot.video.run" in record["reason"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 
 from vidprism import datasets, methods, paths
+from vidprism.complexity import time_steps
 from vidprism.config import Config, ConfigError, load_config
 from vidprism.rows import GROUPS, rows
 
@@ -22,18 +23,19 @@ def check_options(config: Config) -> int:
     """
     p = config.profile
     runs = [
-        (f"{group}, row {r.key}", r.method, r.options, r.frames)
+        (f"{group}, row {r.key}", r.method, r.options, r.backbone, r.frames)
         for group in GROUPS
         for r in rows(config, group).values()
     ]
     searched = [
-        (f"search of {m}", m, config.methods.get(m, {}), p.search.frames)
+        (f"search of {m}", m, config.methods.get(m, {}), p.few_shot.backbone, p.search.frames)
         for ms in p.search.methods.values()
         for m in ms
     ]
-    for where, method, options, frames in runs + searched:
+    for where, method, options, backbone, frames in runs + searched:
+        spec = p.backbones[backbone]
         try:
-            methods.resolve(method, options, frames)
+            methods.resolve(method, options, time_steps(spec.key, spec.model, frames))
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
     return len(runs)
@@ -53,7 +55,9 @@ def check_data(config: Config) -> None:
     for name, spec in p.backbones.items():
         # a tag of open_clip has neither a slash nor a dot
         is_path = "/" in spec.weights or "." in spec.weights
-        if is_path and name not in p.pretrain and not (config.root_dir / spec.weights).exists():
+        off = name in p.few_shot.video.backbones and name not in p.few_shot.video.run
+        made = name in (*p.pretrain, *p.pretrain_video)
+        if is_path and not (made or off) and not (config.root_dir / spec.weights).exists():
             raise FileNotFoundError(
                 f"params.yaml: no weights at {config.root_dir / spec.weights}; put them there or correct "
                 f"{p.name}.backbones.{name}.weights"

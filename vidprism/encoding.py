@@ -1,7 +1,7 @@
 """Videos and class names through a frozen backbone into arrays on disk, one video a thread.
 
-Letters: N videos, V views (view = clip * n_crops + crop), T frames, D width, C classes, U distinct frames of
-a video, K crops, S pixels.
+Letters: N videos, V views (view = clip * n_crops + crop), T frames, F time steps (T over the encoder's tubelet), D
+width, C classes, U distinct frames of a video, K crops, S pixels.
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ from vidprism.prompts import sentences
 THREADS = os.cpu_count() or 1
 
 
-def text_features(backbone: Backbone, prompt_sets: Iterable[str], class_texts: list[str]) -> np.ndarray:
+def text_features(backbone: Backbone, prompt_sets: Iterable[str], class_texts: list[str]) -> np.ndarray | None:
     """Class texts (n_prompt_sets, C, D) float32: the mean over a set's sentences, brought to unit length
-    again.
+    again. None from a backbone that knows no text.
 
     Raises:
         ConfigError: unknown prompt set.
     """
+    if not backbone.has_text:
+        return None
     sets = []
     for prompt_set in prompt_sets:
         prompts = [sentences(prompt_set, text) for text in class_texts]
@@ -61,7 +63,7 @@ def encode_split(
     arrays: dict[int, np.ndarray],
     source: Source,
 ) -> tuple[list[str], list[str]]:
-    """Fill `arrays` (T -> (N, V, T, D) float16) with the features of one split's readable videos.
+    """Fill `arrays` (T -> (N, V, F, D) float16) with the features of one split's readable videos.
 
     Args:
         part: rows of the manifest, numbered from 0.
@@ -106,21 +108,34 @@ def _encode_video(
     protocol: ProtocolConfig,
     place: dict[int, np.ndarray],
 ) -> tuple[str, str]:
-    """Encode each distinct frame once and put it where the clips want it; `place` is T -> (V, T, D)."""
+    """Encode one video and put its features where the clips want them; `place` is T -> (V, F, D)."""
     n_clips, n_crops = views(protocol, split)
     choices = (protocol.frames, n_clips, n_crops, backbone.image_size, protocol.sampling, protocol.resize)
     try:
         crops, positions = video.read_views(frames(), *choices)
     except video.Unreadable as error:
         return error.reason, ""
-    with torch.inference_mode():
-        flat = backbone.encode_frames(torch.from_numpy(crops.reshape(-1, *crops.shape[2:]))).cpu().numpy()
-    features_KUD = flat.astype(np.float16).reshape(*crops.shape[:2], -1)
-    if not np.isfinite(features_KUD).all():
-        raise FloatingPointError(
-            f"features of {path.name} are not finite in half precision; check the backbone's weights"
-        )
-    for t, index in positions.items():
-        place[t][:] = features_KUD[:, index].swapaxes(0, 1).reshape(place[t].shape)
+    for t, features_KCFD in _features(backbone, crops, positions).items():
+        if not np.isfinite(features_KCFD).all():
+            raise FloatingPointError(
+                f"features of {path.name} are not finite in half precision; check the backbone's weights"
+            )
+        place[t][:] = features_KCFD.swapaxes(0, 1).reshape(place[t].shape)
     with path.open("rb") as file:
         return "", hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _features(backbone: Backbone, crops_KUSS3: np.ndarray, positions: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """Half-precision features (K crops, n_clips, F time steps, D) for each T; `positions` is T -> (n_clips, T) in U.
+
+    Where the encoder sees one frame at a time, each distinct frame is encoded once; else each clip as a whole.
+    """
+
+    def encode(clips: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return backbone.encode_clips(torch.from_numpy(clips)).cpu().numpy().astype(np.float16)
+
+    if backbone.tubelet == 1:
+        encoded_KUD = encode(crops_KUSS3)
+        return {t: encoded_KUD[:, index] for t, index in positions.items()}
+    return {t: np.stack([encode(crop[index]) for crop in crops_KUSS3]) for t, index in positions.items()}

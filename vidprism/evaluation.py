@@ -41,7 +41,7 @@ def evaluate_row(config: Config, row: Row) -> dict[str, Any]:
     folder = paths.run(config, row.group, row.key)
     missing = {"row": row.key, "method": row.method, "track": row.track, "status": NOT_RUN, "cells": []}
     if not (folder / "record.json").is_file():
-        return {**missing, "reason": "no run of this row yet; `dvc repro` trains it"}
+        return {**missing, "reason": row.off or "no run of this row yet; `dvc repro` trains it"}
     record = results.read_json(folder / "record.json")
     if [(cell["dataset"], cell["shots"]) for cell in record["cells"]] != row.cells:
         return {

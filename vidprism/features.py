@@ -1,8 +1,9 @@
-"""The frozen track's inputs: the backbone's frame features of every video and view, computed once, and the
-store they are read from.
+"""The frozen track's inputs: a backbone's features of every video and view, computed once, and the store they are read
+from.
 
 Only `extract` decodes and encodes, and imports what that takes itself: stages that read the store depend on
-none of it. Letters: N videos, V views (view = clip * n_crops + crop), T frames, D width, C classes.
+none of it. Letters: N videos, V views (view = clip * n_crops + crop), T time steps (the frames, or fewer where the
+encoder sees several frames at once), D width, C classes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from vidprism import paths
-from vidprism.config import Config, ConfigError
+from vidprism.config import Config, ConfigError, nearest
 
 SPLITS = ("train", "dev", "test")
 INDEX_COLUMNS = ("split", "row", "video_id", "label", "class_name", "readable", "reason", "path")
@@ -42,8 +43,8 @@ class FeatureStore:
         self._index = pd.read_csv(folder / "index.csv", dtype=text, keep_default_na=False)
 
     def load(self, split: str, frames: int) -> np.ndarray:
-        """Features (N, V, T, D) float16 of all listed videos in manifest order, mapped from disk; zeros where
-        unreadable.
+        """Features (N, V, T, D) float16 of all listed videos in manifest order, from clips of `frames` frames, mapped
+        from disk; zeros where unreadable.
 
         Raises:
             ConfigError: the store has no such split or frame count.
@@ -63,12 +64,15 @@ class FeatureStore:
         """
         return self._index[self._index["split"] == split].reset_index(drop=True)
 
-    def text(self, prompt_set: str) -> np.ndarray:
-        """L2-normalised class texts (C, D) float32 of a prompt set, in the order of the labels.
+    def text(self, prompt_set: str) -> np.ndarray | None:
+        """L2-normalised class texts (C, D) float32 of a prompt set, in the order of the labels; None where the backbone
+        knows no text.
 
         Raises:
             ConfigError: the store has no such prompt set.
         """
+        if not (self.folder / "text.npy").is_file():
+            return None
         sets = self.meta["prompt_sets"]
         if prompt_set not in sets:
             raise ConfigError(f"'{self.folder}' has no prompt set '{prompt_set}' (it has {', '.join(sets)})")
@@ -86,31 +90,31 @@ def open_store(folder: Path) -> FeatureStore:
     return FeatureStore(Path(folder))
 
 
-def extract(config: Config, dataset: str) -> FeatureStore:
-    """Encode every readable video of a dataset with the profile's backbone, for every frame count.
+def extract(config: Config, dataset: str, name: str) -> FeatureStore:
+    """Encode every readable video of a dataset with the backbone `name` of the profile, for every frame count.
 
     Train and dev get one centre view, test gets n_clips * n_crops. The store is written beside its place and
     moved there when complete, so that a failure leaves an earlier one untouched.
 
     Raises:
-        ConfigError: the profile has not exactly one backbone, or names an unknown prompt set.
+        ConfigError: the profile has no such backbone, or names an unknown prompt set.
         DatasetError: the dataset has not been prepared.
         FloatingPointError: a feature is not finite in half precision.
     """
     from vidprism import backbones, datasets, encoding, frame_cache, manifest
 
-    name = only_backbone(config)
     df, root = manifest.load(config, dataset), paths.dataset_root(config, dataset)
     module = datasets.load(dataset)
     class_names = module.class_names(root)
-    spec = config.profile.backbones[name]
+    spec = config.profile.backbones[_known(config, name)]
     backbone = backbones.load(dataclasses.replace(spec, weights=paths.backbone(config, name)))
-    protocol, folder = config.profile.protocol, paths.features(config, dataset)
+    protocol, folder = config.profile.protocol, paths.features(config, dataset, name)
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     text = encoding.text_features(backbone, protocol.prompt_sets, [module.class_text(n) for n in class_names])
-    np.save(partial / "text.npy", text)
+    if text is not None:
+        np.save(partial / "text.npy", text)
     source = frame_cache.source(config, dataset, backbone.image_size)
     index, videos_sha256 = _write_arrays(df, root / "videos", backbone, protocol, partial, source)
     index.to_csv(partial / "index.csv", index=False)
@@ -122,6 +126,7 @@ def extract(config: Config, dataset: str) -> FeatureStore:
             "name": name,
             **dataclasses.asdict(spec),
             "weights_sha256": encoding.weights_sha256(backbone),
+            **_probe(paths.backbone(config, name)),
         },
         "dim": backbone.dim,
         "image_size_px": backbone.image_size,
@@ -140,19 +145,18 @@ def extract(config: Config, dataset: str) -> FeatureStore:
     return open_store(folder)
 
 
-def only_backbone(config: Config) -> str:
-    """Name of the profile's backbone.
+def _known(config: Config, name: str) -> str:
+    known = config.profile.backbones
+    if name not in known:
+        raise ConfigError(f"params.yaml: {config.profile.name} has no backbone '{name}'; {nearest(name, known)}")
+    return name
 
-    Raises:
-        ConfigError: the profile has none or several, while cached features hold one.
-    """
-    names = list(config.profile.backbones)
-    if len(names) != 1:
-        raise ConfigError(
-            f"params.yaml: the frozen track takes one backbone, but {config.profile.name}.backbones has "
-            f"{len(names)} ({', '.join(names)}); leave one, or set protocol.track to tuned"
-        )
-    return names[0]
+
+def _probe(weights: str) -> dict[str, Any]:
+    """What the stage that trained these weights found by a linear probe, if it did: records and tables repeat it."""
+    report = Path(weights) / "pretraining.json"
+    found = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
+    return {"probe": found["probe"]} if "probe" in found else {}
 
 
 def fingerprint(df: pd.DataFrame, meta: dict[str, Any]) -> str:
@@ -185,7 +189,10 @@ def _write_arrays(
         n_clips, n_crops = encoding.views(protocol, split)
         arrays = {
             t: np.lib.format.open_memmap(
-                out / f"{split}_{t}f.npy", "w+", np.float16, (len(part), n_clips * n_crops, t, backbone.dim)
+                out / f"{split}_{t}f.npy",
+                "w+",
+                np.float16,
+                (len(part), n_clips * n_crops, t // backbone.tubelet, backbone.dim),
             )
             for t in protocol.frames
         }

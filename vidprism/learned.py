@@ -27,8 +27,8 @@ class PooledVideos:
     y_N: np.ndarray
 
 
-def check_learned(config: Config) -> dict:
-    """The facts about the profile's generated datasets.
+def check_learned(config: Config, backbone: str) -> dict:
+    """The facts about the profile's generated datasets, from the features of the small CLIP.
 
     Intervals take videos as independent; that makes them too narrow for mini-UCF and mini-HMDB, where the videos
     of a group share one object (docs/world.md). The scores of single pairs have simultaneous intervals: all of
@@ -49,7 +49,7 @@ def check_learned(config: Config) -> dict:
     """
     report: dict = {"zero_shot": {}, "all_pairs": {}, "tellable_from_stills": {}, "pairs": []}
     for dataset in config.profile.datasets:
-        store = features.open_store(paths.features(config, dataset))
+        store = features.open_store(paths.features(config, dataset, backbone))
         world = json.loads((paths.dataset_root(config, dataset) / "world.json").read_text(encoding="utf-8"))
         train, test = (pool(store, split, max(config.profile.protocol.frames)) for split in ("train", "test"))
         facts = dataset_facts(train, test, store.text("plain"), store.meta["class_names"], world["reversal"])
@@ -154,7 +154,7 @@ def _plain(name: str) -> str:
 def write(config: Config, backbone: str) -> dict:
     """`check_learned` with the facts of pre-training beside it, written to reports/results/<profile>/world.json."""
     trained = json.loads((Path(paths.backbone(config, backbone)) / "pretraining.json").read_text(encoding="utf-8"))
-    facts = {"pretraining": {k: v for k, v in trained.items() if k != "curve"}, **check_learned(config)}
+    facts = {"pretraining": {k: v for k, v in trained.items() if k != "curve"}, **check_learned(config, backbone)}
     target = paths.results(config, "world")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

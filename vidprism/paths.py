@@ -32,9 +32,9 @@ def frames(config: Config, dataset: str) -> Path:
     return config.root_dir / "data" / "frames" / config.profile.name / dataset
 
 
-def features(config: Config, dataset: str) -> Path:
-    """Folder of the cached frame features of one dataset."""
-    return config.root_dir / "data" / "features" / config.profile.name / dataset
+def features(config: Config, dataset: str, backbone: str) -> Path:
+    """Folder of the cached features of one dataset, from one backbone."""
+    return config.root_dir / "data" / "features" / config.profile.name / backbone / dataset
 
 
 def run(config: Config, group: str, row: str) -> Path:
@@ -49,9 +49,13 @@ def backbone(config: Config, name: str) -> str:
     return str(local) if local.exists() or weights.startswith("data/") else weights
 
 
-def search(config: Config, method: str) -> Path:
-    """The record of a method's search on the dev pool."""
-    return config.root_dir / "reports" / "search" / config.profile.name / f"{method}.json"
+def search(config: Config, method: str, backbone: str) -> Path:
+    """The record of a method's search on the dev pool. Encoders of clips have one of their own, `<method>-<backbone>`;
+    all other backbones share the one on the profile's first.
+    """
+    own = backbone in config.profile.few_shot.video.backbones
+    name = f"{method}-{backbone}" if own else method
+    return config.root_dir / "reports" / "search" / config.profile.name / f"{name}.json"
 
 
 def results(config: Config, group: str) -> Path:

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from vidprism.backbones.clip import WEIGHTS_FILE, ClipBackbone, create
+from vidprism.backbones._checkpoints import WEIGHTS_FILE
+from vidprism.backbones.clip import ClipBackbone, create
 from vidprism.config import PretrainConfig, WorldConfig
 from vidprism.world.random import stream
 from vidprism.world.stills import draw, make_pool

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from vidprism import methods, paths, results
-from vidprism.complexity import count, has_formula
+from vidprism.complexity import count, has_formula, time_steps
 from vidprism.config import Config
 from vidprism.record import REHEARSED
 from vidprism.report import report_version
@@ -99,8 +99,9 @@ def plan(config: Config, rehearsed: Config) -> list[Planned]:
 
 def _planned(config: Config, row: Row, ran: set[tuple]) -> Planned:
     spec, n_classes = config.profile.backbones[row.backbone], CLASSES[row.datasets[0]]
-    options = methods.resolve(row.method, row.options, row.frames)
-    built = build(spec.key, spec.model, row, options, n_classes)
+    steps = time_steps(spec.key, spec.model, row.frames)
+    options = methods.resolve(row.method, row.options, steps)
+    built = build(spec.key, spec.model, row, options, n_classes, steps)
     cost = None
     if has_formula(row.method, spec.key):
         cost = count(row.method, spec.model, row.frames, n_classes=n_classes, options=options, key=spec.key)
@@ -123,11 +124,10 @@ def _form(config: Config, row: Row) -> tuple:
     return row.group, row.method, size, row.frames, repr(sorted(row.options.items()))
 
 
-def build(key: str, model: str, row: Row, options: dict, n_classes: int) -> int:
+def build(key: str, model: str, row: Row, options: dict, n_classes: int, steps: int) -> int:
     """Parameters of a row's image tower and head, built on the meta device: shapes without memory."""
-    tower = import_module(f"vidprism.backbones.{key}").create(model, device="meta").visual
+    tower, dim = import_module(f"vidprism.backbones.{key}").visual(model)
     with torch.device("meta"):
-        text_CD = torch.empty(n_classes, tower.output_dim)
-        task = methods.Task(tower.output_dim, n_classes, row.frames, text_CD)
+        task = methods.Task(dim, n_classes, steps, torch.empty(n_classes, dim))
         head = methods.build(row.method, task, options, 0)
     return sum(p.numel() for module in (tower, head) for p in module.parameters())

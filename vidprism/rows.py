@@ -18,6 +18,7 @@ class Row:
     """One row: a method on a backbone, over its cells (dataset x shots), each with its repeats.
 
     `shots` holds None where the whole training list is used. Repeat i trains with seed i, on draw i if there are draws.
+    `off` says why a row is not trained though it stands in the table.
     """
 
     group: str
@@ -32,6 +33,7 @@ class Row:
     track: str
     updates: int
     batch_size: int
+    off: str = ""
 
     @property
     def cells(self) -> list[tuple[str, int | None]]:
@@ -102,7 +104,27 @@ def _few_shot(config: Config) -> list[Row]:
         _make(config, "few_shot", f"{method}-tuned", method, backbone=c.backbone, **cell, **recipe)
         for method in (*c.tuned_controls, *c.tuned_vidprism)
     ]
-    return full + more + both
+    return full + more + _video(config) + both
+
+
+def _video(config: Config) -> list[Row]:
+    """Rows on encoders of clips."""
+    c = config.profile.few_shot
+    cells = {"frames": c.video.frames, "datasets": c.video.datasets, "shots": c.shots, "repeats": c.repeats}
+    off = "its backbone is not in few_shot.video.run of params.yaml (weights that are for non-commercial use only)"
+    return [
+        _make(
+            config,
+            "few_shot",
+            f"{method}-{backbone}",
+            method,
+            backbone=backbone,
+            **cells,
+            off="" if backbone in c.video.run else off,
+        )
+        for backbone in c.video.backbones
+        for method in c.video.methods
+    ]
 
 
 def _ablations(config: Config) -> list[Row]:

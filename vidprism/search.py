@@ -19,8 +19,9 @@ from vidprism.training.recipe import TrainingError
 from vidprism.training.tracks import open_track
 
 
-def search(config: Config, method: str) -> dict[str, Any]:
-    """Search one method and write ``reports/search/<profile>/<method>.json``.
+def search(config: Config, method: str, backbone: str) -> dict[str, Any]:
+    """Search one method on a backbone and write its file (`paths.search`): on the profile's first backbone for all that
+    encode frames, and apart for each encoder of clips, whose features differ in kind.
 
     Returns:
         `chosen`, `trials` (value -> mean dev top-1 in percent, None if training diverged), `dev` (value ->
@@ -35,7 +36,7 @@ def search(config: Config, method: str) -> dict[str, Any]:
     pairs = [(value, dataset) for value in values for dataset in p.datasets]
     frozen = p.protocol.track == "frozen"
     scores = side_by_side(
-        lambda pair: _attempt(config, method, *pair), pairs, p.train.threads, f"search {method}", split=frozen
+        lambda pair: _attempt(config, method, backbone, *pair), pairs, p.train.threads, f"search {method}", split=frozen
     )
     dev: dict[str, dict[str, float]] = {str(value): {} for value in values}
     failed: dict[str, str] = {}
@@ -57,14 +58,21 @@ def search(config: Config, method: str) -> dict[str, Any]:
         "dev": {value: {dataset: round(score, 3) for dataset, score in by.items()} for value, by in dev.items()},
         "failed": failed,
         "shots": p.search.shots,
-        "frames": p.search.frames,
+        "frames": frames_of(config, backbone),
+        "backbone": backbone,
         "updates": p.search.updates if space == "lr" else 0,
         "track": p.protocol.track,
     }
-    path = paths.search(config, method)
+    path = paths.search(config, method, backbone)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return found
+
+
+def frames_of(config: Config, backbone: str) -> int:
+    """Frames of a clip in the search: an encoder of clips is searched at the length that its rows have."""
+    video = config.profile.few_shot.video
+    return video.frames if backbone in video.backbones else config.profile.search.frames
 
 
 def trials(config: Config, method: str) -> tuple[str, list[float | str]]:
@@ -84,26 +92,26 @@ def trials(config: Config, method: str) -> tuple[str, list[float | str]]:
     return "prompt_set", list(prompts[: len(rates)])
 
 
-def _attempt(config: Config, method: str, value: float | str, dataset: str) -> float | str:
+def _attempt(config: Config, method: str, backbone: str, value: float | str, dataset: str) -> float | str:
     """The trial's score, or why training diverged: an unusable learning rate is a finding, not the end of the
     search.
     """
     try:
-        return score(config, method, value, dataset)
+        return score(config, method, backbone, value, dataset)
     except TrainingError as error:
         return str(error)
 
 
-def score(config: Config, method: str, value: float | str, dataset: str) -> float:
+def score(config: Config, method: str, backbone: str, value: float | str, dataset: str) -> float:
     """Dev top-1 in percent of one trial on one dataset.
 
     Raises:
         TrainingError: training diverged.
     """
     p = config.profile
-    run, inputs = open_track(config, p.protocol.track, dataset, p.search.frames, p.few_shot.backbone)
+    run, inputs = open_track(config, p.protocol.track, dataset, frames_of(config, backbone), backbone)
     recipe, prompt_set = plan(config, method, value, p.search.updates, p.train.batch_size)
-    options = methods.resolve(method, config.methods.get(method, {}), p.search.frames)
+    options = methods.resolve(method, config.methods.get(method, {}), inputs.n_steps)
     training = training_sets(config, dataset, inputs, p.search.shots, (p.protocol.draw_seeds[0],))
     where = f"search of {method} at {value}, {dataset}"
     outcome = run(Job(method, options, prompt_set, recipe, training, [0], "dev", where), inputs)

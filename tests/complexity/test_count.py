@@ -169,7 +169,7 @@ def test_errors(arguments: tuple, words: str) -> None:
 
 
 def test_rates_must_divide_the_frames() -> None:
-    with pytest.raises(ValueError, match="must divide clips of 8 frames"):
+    with pytest.raises(ValueError, match="must divide clips of 8 time steps"):
         vidprism_c.head(64, 10, 8, [16])
 
 

@@ -22,7 +22,7 @@ def test_no_rate_divides_an_odd_length() -> None:
 
 
 def test_rates_that_do_not_divide_the_frames_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"\[16\] do not divide clips of 8 frames"):
+    with pytest.raises(ConfigError, match=r"\[16\] do not divide clips of 8 time steps"):
         methods.resolve("vidprism_c", {"rates": [2, 16]}, 8)
 
 
@@ -34,7 +34,7 @@ def test_rates_must_be_a_list_of_whole_numbers(key: str, rates: object) -> None:
 
 
 def test_wrong_rates_of_a_length_without_default_rates_are_named() -> None:
-    with pytest.raises(ConfigError, match=r"rates \[2\] do not divide clips of 7 frames; .* \[1, 7\]"):
+    with pytest.raises(ConfigError, match=r"rates \[2\] do not divide clips of 7 time steps .*; choose from \[1, 7\]"):
         methods.resolve("vidprism_c", {"rates": [2]}, 7)
 
 

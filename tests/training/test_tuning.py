@@ -23,12 +23,15 @@ DIM, SIZE = 8, 24
 class ToyBackbone:
     """A linear map of a frame's mean colour in each quarter."""
 
-    dim, image_size, logit_scale = DIM, SIZE, 10.0
+    dim, image_size, logit_scale, tubelet, has_text = DIM, SIZE, 10.0, 1, True
 
     def __init__(self) -> None:
         weight = torch.randn(DIM, 12, generator=torch.Generator().manual_seed(0))
         self.module = torch.nn.Linear(12, DIM, bias=False)
         self.module.weight = torch.nn.Parameter(weight)
+
+    def encode_clips(self, clips: torch.Tensor) -> torch.Tensor:
+        return self.encode_frames(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
 
     def encode_frames(self, frames: torch.Tensor) -> torch.Tensor:
         quarters = torch.nn.functional.avg_pool2d(frames.permute(0, 3, 1, 2).float() / 255, SIZE // 2)

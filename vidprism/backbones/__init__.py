@@ -1,5 +1,5 @@
-"""Frame encoders, one module per kind, found by file name: ``vidprism/backbones/<key>.py`` with a
-``build(spec, device)``.
+"""Encoders of frames or clips, one module per kind, found by file name: ``vidprism/backbones/<key>.py`` with
+``build(spec, device)`` and ``visual(model)``, the visual side without memory (torch's meta device) and its D.
 """
 
 from __future__ import annotations
@@ -22,27 +22,30 @@ NORMALISATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 
 class Backbone(Protocol):
-    """What the rest of the suite needs of a frame encoder.
+    """What the rest of the suite needs of an encoder.
 
     Attributes:
-        dim: D, width of an embedding.
+        dim: D, width of a feature.
         image_size: S, side of the square frames it takes, in pixels.
-        logit_scale: factor on cosine similarities that makes them logits.
+        tubelet: frames that become one time step. An encoder with 1 sees every frame by itself, so that a frame
+            which several clips share is encoded once; one with more sees whole clips.
+        has_text: whether it has a text tower in a joint space with the frames.
+        logit_scale: factor on cosine similarities that makes them logits (1 without text).
         module: the visual side, whose parameters the tuned track trains.
     """
 
     dim: int
     image_size: int
+    tubelet: int
+    has_text: bool
     logit_scale: float
     module: nn.Module
 
-    def encode_frames(self, frames: Tensor) -> Tensor:
-        """(N, S, S, 3) uint8 to (N, D) float32, in the joint space and not normalised; gradients flow if they
-        are enabled.
-        """
+    def encode_clips(self, clips: Tensor) -> Tensor:
+        """(B, T, S, S, 3) uint8 to (B, T / tubelet, D) float32, not normalised; gradients flow if they are enabled."""
 
     def encode_text(self, texts: list[str]) -> Tensor:
-        """C texts to (C, D) float32, L2-normalised."""
+        """C texts to (C, D) float32, L2-normalised. Raises ConfigError without a text tower."""
 
     def blocks(self) -> list[tuple[str, list[nn.Parameter]]]:
         """Named parts of `module` from the pixels to the embedding; each of its parameters is in exactly one."""

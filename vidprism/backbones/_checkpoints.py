@@ -1,7 +1,8 @@
 """Weights from the files that exist in the field, without running any code that a file may hold.
 
-Three forms: safetensors; a pickled state dict of torch (alone or under "state_dict", as open_clip's training saves it,
-names perhaps behind "module."); a TorchScript archive (as OpenAI published CLIP), of which only the tensors are read.
+Three forms: safetensors; a pickled state dict of torch (alone, under "state_dict", as open_clip's training saves it, or
+under "model" or "module", as VideoMAE's does; names perhaps behind "module."); a TorchScript archive (as OpenAI
+published CLIP), of which only the tensors are read.
 Source of the archive's format: torch/csrc/jit/docs/serialization.md in PyTorch's repository.
 """
 
@@ -14,8 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from vidprism.config import find_root
+
+WEIGHTS_FILE = "weights.safetensors"
+WRAPPERS = ("state_dict", "model", "module")  # keys under which training programs keep the weights
 STORAGES = {
     "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16,
@@ -46,10 +51,48 @@ def read_state(path: Path) -> dict[str, Tensor]:
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
         raise ValueError(f"{path} is no complete checkpoint ({_first_line(error)}); copy it again") from error
-    state = content.get("state_dict", content) if isinstance(content, dict) else content
+    wrapped = [content[key] for key in WRAPPERS if isinstance(content, dict) and isinstance(content.get(key), dict)]
+    state = wrapped[0] if wrapped else content
     if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ValueError(f"{path} holds no state dict (names with tensors), alone or under 'state_dict'")
+        raise ValueError(f"{path} holds no state dict (names with tensors), alone or under {', '.join(WRAPPERS)}")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def weights_path(weights: str) -> Path:
+    """The file that `weights` of a backbone names: a path from the root of the clone, or a folder that holds
+    ``weights.safetensors``.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+    """
+    path = Path(weights)
+    path = path if path.is_absolute() else find_root() / path
+    path = path / WEIGHTS_FILE if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no weights at {path}; put the checkpoint there or correct `weights` in params.yaml (weights that the "
+            "suite trains itself: run `dvc repro`, stage pretrain or pretrain_video)"
+        )
+    return path
+
+
+def fill(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    """Fill `module` from the tensors of `path`, as float32.
+
+    Raises:
+        ValueError: names or shapes are not those of the module.
+    """
+    wanted = module.state_dict()
+    shapes = {k: tuple(v.shape) for k, v in state.items()}
+    expected = {k: tuple(v.shape) for k, v in wanted.items()}
+    if shapes != expected:
+        key = next(k for k in sorted({*shapes, *expected}) if shapes.get(k) != expected.get(k))
+        found, needed = shapes.get(key, "absent"), expected.get(key, "absent")
+        raise ValueError(
+            f"{path} holds another model: '{key}' is {found} in the file and {needed} in the model; "
+            "set `model` of this backbone in params.yaml to the model the weights were trained with"
+        )
+    module.load_state_dict({name: tensor.float() for name, tensor in state.items()})
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
@@ -61,7 +104,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     except SafetensorError as error:
         raise ValueError(
             f"{path} is no complete safetensors file ({error}); copy it again, or, if the suite made it, delete it and "
-            "run `dvc repro` (stage pretrain)"
+            "run `dvc repro` (stage pretrain or pretrain_video)"
         ) from error
 
 

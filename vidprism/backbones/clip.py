@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from vidprism.backbones import NORMALISATIONS
-from vidprism.backbones._checkpoints import read_state
-from vidprism.config import RANDOM_WEIGHTS, BackboneConfig, find_root, nearest
+from vidprism.backbones._checkpoints import fill, read_state, weights_path
+from vidprism.config import RANDOM_WEIGHTS, BackboneConfig, nearest
 
-WEIGHTS_FILE = "weights.safetensors"
 _OWN_MODELS = Path(__file__).parent
 HUB_FILES = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]  # open_clip's names, in its order
 BESIDE_WEIGHTS = ("input_resolution", "context_length", "vocab_size", "attn_mask")
@@ -26,6 +25,9 @@ _CHUNK = 256  # frames encoded at a time when no gradients are kept: fits the ca
 
 class ClipBackbone:
     """A CLIP model seen as a frame encoder (see vidprism.backbones.Backbone)."""
+
+    has_text = True
+    tubelet = 1
 
     def __init__(self, model: nn.Module, tokenizer, device: str = "cpu") -> None:
         self.model = model.to(device).eval()
@@ -37,6 +39,10 @@ class ClipBackbone:
         self.logit_scale: float = float(model.logit_scale.detach().exp())
         preprocess = model.visual.preprocess_cfg
         self._mean, self._std = (torch.tensor(preprocess[k], device=device)[:, None, None] for k in ("mean", "std"))
+
+    def encode_clips(self, clips: Tensor) -> Tensor:
+        """(B, T, S, S, 3) uint8 to (B, T, D) float32: each frame by itself (see `encode_frames`)."""
+        return self.encode_frames(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
 
     def encode_frames(self, frames: Tensor) -> Tensor:
         """Embed frames of the size the model was made for.
@@ -116,7 +122,7 @@ def build(spec: BackboneConfig, device: str = "cpu") -> ClipBackbone:
     model = create(spec.model)
     if spec.weights != RANDOM_WEIGHTS:  # else as `create` made it, the same every time
         is_path = "/" in spec.weights or "." in spec.weights
-        load_weights(model, _weights_path(spec.weights) if is_path else _tagged(model, spec))
+        load_weights(model, weights_path(spec.weights) if is_path else _tagged(model, spec))
     if spec.normalisation != "checkpoint":
         mean, std = NORMALISATIONS[spec.normalisation]
         model.visual.preprocess_cfg.update(mean=mean, std=std)
@@ -186,34 +192,19 @@ def create(name: str, seed: int = 0, device: str = "cpu") -> nn.Module:
         return open_clip.create_model(name, pretrained=None, device=device)
 
 
+def visual(name: str) -> tuple[nn.Module, int]:
+    """The image tower on the device "meta", and D."""
+    tower = create(name, device="meta").visual
+    return tower, int(tower.output_dim)
+
+
 def load_weights(model: nn.Module, path: Path) -> None:
     """Fill `model` from a checkpoint (see `vidprism.backbones._checkpoints`), as float32.
 
     Raises:
         ValueError: the file is damaged, was refused, or its names or shapes are not those of the model.
     """
-    state, wanted = read_state(path), model.state_dict()
+    wanted = model.state_dict()
     # OpenAI's archive has three numbers beside the weights, and a mask in each text block.
-    state = {k: v.float() for k, v in state.items() if k in wanted or not k.endswith(BESIDE_WEIGHTS)}
-    shapes = {k: tuple(v.shape) for k, v in state.items()}
-    expected = {k: tuple(v.shape) for k, v in wanted.items()}
-    if shapes != expected:
-        key = next(k for k in sorted({*shapes, *expected}) if shapes.get(k) != expected.get(k))
-        found, needed = shapes.get(key, "absent"), expected.get(key, "absent")
-        raise ValueError(
-            f"{path} holds another model: '{key}' is {found} in the file and {needed} in the model; "
-            "set `model` of this backbone in params.yaml to the model the weights were trained with"
-        )
-    model.load_state_dict(state)
-
-
-def _weights_path(weights: str) -> Path:
-    path = Path(weights)
-    path = path if path.is_absolute() else find_root() / path
-    path = path / WEIGHTS_FILE if path.is_dir() else path
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no weights at {path}; put the checkpoint there or correct `weights` in params.yaml (weights that the "
-            "suite trains itself: run `dvc repro`, stage pretrain)"
-        )
-    return path
+    state = {k: v for k, v in read_state(path).items() if k in wanted or not k.endswith(BESIDE_WEIGHTS)}
+    fill(model, state, path)

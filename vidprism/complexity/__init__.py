@@ -1,7 +1,8 @@
 """What a method costs: multiply-adds of one view and parameters, by formula, without torch and without weights.
 
-A backbone has a file here under the name it has in vidprism/backbones (`tower(model)`), a method one under its name in
-vidprism/methods (`head(dim, n_classes, n_frames, **options)`). The formulas stand beside the modules and not in them,
+A backbone has a file here under the name it has in vidprism/backbones (`tower(model)`, which gives `dim`,
+`view(frames)`, its cost, and `steps(frames)`, the features of a view), a method one under its name in vidprism/methods
+(`head(dim, n_classes, n_steps, **options)`). The formulas stand beside the modules and not in them,
 so that a table with costs is built without torch and a corrected formula retrains nothing; tests hold each of them to
 the module it describes, with torch's counter on the meta device. `published` does the same for methods of the paper's
 Table 1 that the suite has not implemented.
@@ -21,7 +22,7 @@ KINETICS_CLASSES = 400
 
 @dataclass(frozen=True)
 class Count:
-    """Cost of one view of T frames: image tower on every frame, then the head. The text tower runs once per dataset
+    """Cost of one view of T frames: the encoder's visual side, then the head. The text tower runs once per dataset
     and is not in it.
     """
 
@@ -65,10 +66,20 @@ def count(
     if options is None:
         from vidprism import methods
 
-        options = methods.resolve(method, {}, frames)
-    head = formula(tower.dim, n_classes, frames, **options)
-    trained = head.parameters and head.parameters + (tower.frame.parameters if track == "tuned" else 0)
-    return Count(tower.frame.macs * frames + head.macs, tower.frame.parameters + head.parameters, trained, head.macs)
+        options = methods.resolve(method, {}, tower.steps(frames))
+    view, head = tower.view(frames), formula(tower.dim, n_classes, tower.steps(frames), **options)
+    trained = head.parameters and head.parameters + (view.parameters if track == "tuned" else 0)
+    return Count(view.macs + head.macs, view.parameters + head.parameters, trained, head.macs)
+
+
+def time_steps(key: str, model: str, frames: int) -> int:
+    """Features that a kind of backbone makes of a clip: one a frame, or fewer where it sees several frames at once.
+
+    Raises:
+        ConfigError: unknown kind of backbone, or one without a file here.
+        ValueError: unknown model.
+    """
+    return import_module(f"{__name__}.{_known(key, 'backbones')}").tower(model).steps(frames)
 
 
 def has_formula(method: str, key: str) -> bool:

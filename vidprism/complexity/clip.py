@@ -48,6 +48,14 @@ class Tower:
         embeddings = table(self.width) + table(self.tokens, self.width)
         return total(self.patch_embedding, embeddings, norm(self.width).times(2), blocks, self.projection)
 
+    def view(self, frames: int) -> Cost:
+        """A view of T frames: each by itself, with the same weights."""
+        return self.frame.applied(frames)
+
+    def steps(self, frames: int) -> int:
+        """Features of a view."""
+        return frames
+
     @property
     def frame_macs_without_attention(self) -> int:
         """What a counter sees that is blind to attention modules, their projections included: MLPs, patch embedding,
@@ -67,7 +75,7 @@ def tower(model: str) -> Tower:
     if model not in known:
         raise ValueError(f"no model '{model}' in vidprism/backbones or open_clip; {nearest(model, known)}")
     content = json.loads(known[model].read_text(encoding="utf-8"))
-    vision = content["vision_cfg"]
+    vision = content.get("vision_cfg", {})
     if not {"patch_size", "width", "layers"} <= set(vision) or not isinstance(vision["layers"], int):
         raise ValueError(f"'{model}' has no vision transformer of open_clip's own; its cost is not modelled")
     patches = (vision["image_size"] // vision["patch_size"]) ** 2

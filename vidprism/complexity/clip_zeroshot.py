@@ -5,6 +5,6 @@ from __future__ import annotations
 from vidprism.complexity.cost import Cost
 
 
-def head(dim: int, n_classes: int, n_frames: int) -> Cost:
+def head(dim: int, n_classes: int, n_steps: int) -> Cost:
     """Nothing is learned; see `vidprism.methods.clip_zeroshot`."""
     return Cost(dim * n_classes, 0)

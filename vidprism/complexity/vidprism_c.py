@@ -20,19 +20,17 @@ LEARNED_POSITIONS = 64
 SLOW_RATE = 8
 
 
-def head(
-    dim: int, n_classes: int, n_frames: int, rates: Sequence[int], reading: str = "paper", **switches: Any
-) -> Cost:
+def head(dim: int, n_classes: int, n_steps: int, rates: Sequence[int], reading: str = "paper", **switches: Any) -> Cost:
     """The whole head; `switches` as in `vidprism.model.readings`. The text projection counts where its loss is on.
 
     Raises:
-        ValueError: unknown reading or switch, or a rate that does not divide the frames.
+        ValueError: unknown reading or switch, or a rate that does not divide the time steps.
     """
-    if any(n_frames % rate for rate in rates):
-        raise ValueError(f"rates {list(rates)} must divide clips of {n_frames} frames")
+    if any(n_steps % rate for rate in rates):
+        raise ValueError(f"rates {list(rates)} must divide clips of {n_steps} time steps")
     s = resolve(reading, switches)
-    tokens = [n_frames // rate for rate in rates]
-    parts = [aggregation(dim, n_frames, rate, s["aggregation"], reading) for rate in rates]
+    tokens = [n_steps // rate for rate in rates]
+    parts = [aggregation(dim, n_steps, rate, s["aggregation"], reading) for rate in rates]
     parts += [interaction(dim, tokens, rates, s)]
     parts += [expert(dim, n, s["ffn_ratio"], s["pos_emb"]) for n in tokens]
     parts += [combination(dim, tokens, s["combination"]), linear(1, dim, n_classes)]
@@ -41,7 +39,7 @@ def head(
     return total(*parts)
 
 
-def aggregation(dim: int, n_frames: int, rate: int, kind: str, reading: str) -> Cost:
+def aggregation(dim: int, n_steps: int, rate: int, kind: str, reading: str) -> Cost:
     """One stream of Eq. 1-7: metric projection, scores, similarities within windows, merging. The released code
     projects every frame twice, once for the scores and once for the similarities; the other kinds of Table 5a multiply
     nothing.
@@ -49,9 +47,9 @@ def aggregation(dim: int, n_frames: int, rate: int, kind: str, reading: str) -> 
     if kind != "rgsta":
         return Cost()
     projections = 2 if reading == "released" else 1
-    scores = norm(dim) + linear(n_frames, dim, 1, bias=False)
-    within_windows = products(n_frames, rate, dim).macs // 2 + n_frames * dim  # similarities, weighted sum
-    return total(linear(n_frames, dim, dim).applied(projections), scores, Cost(within_windows))
+    scores = norm(dim) + linear(n_steps, dim, 1, bias=False)
+    within_windows = products(n_steps, rate, dim).macs // 2 + n_steps * dim  # similarities, weighted sum
+    return total(linear(n_steps, dim, dim).applied(projections), scores, Cost(within_windows))
 
 
 def interaction(dim: int, tokens: Sequence[int], rates: Sequence[int], switches: dict[str, Any]) -> Cost:

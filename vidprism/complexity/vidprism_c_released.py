@@ -10,7 +10,7 @@ from vidprism.complexity.cost import Cost
 
 
 def head(
-    dim: int, n_classes: int, n_frames: int, rates: Sequence[int], reading: str = "released", **switches: Any
+    dim: int, n_classes: int, n_steps: int, rates: Sequence[int], reading: str = "released", **switches: Any
 ) -> Cost:
     """See `vidprism.methods.vidprism_c_released`."""
-    return vidprism_c.head(dim, n_classes, n_frames, rates, reading, **switches)
+    return vidprism_c.head(dim, n_classes, n_steps, rates, reading, **switches)

@@ -16,6 +16,7 @@ from vidprism.config.schema import (
     CheckConfig,
     ClosedSetConfig,
     Config,
+    FeaturesConfig,
     FewShotConfig,
     PretrainConfig,
     Profile,
@@ -23,6 +24,7 @@ from vidprism.config.schema import (
     SearchConfig,
     TrainConfig,
     TunedConfig,
+    VideoPretrainConfig,
     WorldConfig,
 )
 from vidprism.config.strict import ConfigError, build, mapping, nearest
@@ -36,6 +38,7 @@ __all__ = [
     "ClosedSetConfig",
     "Config",
     "ConfigError",
+    "FeaturesConfig",
     "FewShotConfig",
     "PretrainConfig",
     "Profile",
@@ -43,6 +46,7 @@ __all__ = [
     "SearchConfig",
     "TrainConfig",
     "TunedConfig",
+    "VideoPretrainConfig",
     "WorldConfig",
     "find_root",
     "load_config",

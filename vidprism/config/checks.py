@@ -30,6 +30,8 @@ POSITIVE = (
     "check.seconds_per_video",
     *(f"world.{key}" for key in ("train_per_class", "test_per_dataset", "frames_min", "frames_max", "processes")),
     *(f"pretraining.{key}" for key in ("steps", "batch_size", "lr", "pool", "threads")),
+    *(f"video_pretraining.{key}" for key in ("steps", "batch_size", "lr", "mask_ratio", "threads")),
+    *(f"video_pretraining.{key}" for key in ("decoder_width", "decoder_layers")),
     *(f"protocol.{key}" for key in ("split", "dev_per_class", "shots", "frames", "n_clips")),
     *(
         f"train.{key}"
@@ -101,24 +103,28 @@ def _check_names(config: Config) -> None:
     p, package = config.profile, Path(__file__).parents[1]
     datasets, methods = _stems(package / "datasets"), _stems(package / "methods")
     for where, names in (
-        ("datasets", (*p.datasets, *p.generate, *p.features)),
+        ("datasets", (*p.datasets, *p.generate, *p.features.datasets)),
         ("protocol.shot_lists", tuple(p.protocol.shot_lists)),
         ("analysis.subset_lists", tuple(p.analysis.subset_lists)),
         ("closed_set.dataset", (p.closed_set.dataset,)),
-        ("few_shot.datasets", p.few_shot.datasets),
+        ("few_shot.datasets", (*p.few_shot.datasets, *p.few_shot.video.datasets)),
         ("tuned.dataset", (p.tuned.dataset,)),
         ("ablations.datasets", p.ablations.datasets),
     ):
         _check_known(f"{p.name}.{where}", names, datasets, "dataset")
     groups = (
         *(p.closed_set.controls, p.closed_set.vidprism, p.few_shot.controls, p.few_shot.vidprism),
-        *(p.few_shot.tuned_controls, p.few_shot.tuned_vidprism, p.few_shot.more.methods, *p.search.methods.values()),
+        *(p.few_shot.tuned_controls, p.few_shot.tuned_vidprism, p.few_shot.more.methods, p.few_shot.video.methods),
+        *p.search.methods.values(),
         *((p.ablations.method,), config.methods),
     )
     for names in groups:
         _check_known(f"methods used by {p.name}", names, methods, "method")
-    used = (*p.closed_set.backbones, p.few_shot.backbone, *p.few_shot.more.backbones, p.ablations.backbone, *p.pretrain)
+    video = p.few_shot.video
+    used = (*p.closed_set.backbones, p.few_shot.backbone, *p.few_shot.more.backbones, p.ablations.backbone)
+    used += (*p.pretrain, *p.pretrain_video, *p.features.backbones, *video.backbones)
     _check_known(f"{p.name}.backbones", used, p.backbones, "backbone")
+    _check_known(f"{p.name}.few_shot.video.run", video.run, video.backbones, "backbone")
 
 
 def _check_known(where: str, names: Iterable[str], known: Iterable[str], kind: str) -> None:
@@ -165,13 +171,14 @@ def _check_tuning(config: Config) -> None:
 def _check_prepared(config: Config) -> None:
     """Shots and frames that a group asks for must be among those that are drawn and sampled."""
     p = config.profile
+    video = ("few_shot.video",) if p.few_shot.video.backbones else ()
     for name, groups in (
         ("shots", ("search", "few_shot", "tuned", "ablations")),
-        ("frames", ("search", "closed_set", "few_shot", "tuned", "ablations")),
+        ("frames", ("search", "closed_set", "few_shot", *video, "tuned", "ablations")),
     ):
         prepared = getattr(p.protocol, name)
         for group in groups:
-            value = getattr(getattr(p, group), name)
+            value = attrgetter(f"{group}.{name}")(p)
             missing = [n for n in (value if isinstance(value, tuple) else (value,)) if n not in prepared]
             if missing:
                 raise ConfigError(

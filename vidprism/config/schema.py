@@ -39,8 +39,23 @@ class PretrainConfig:
 
 
 @dataclass(frozen=True)
+class VideoPretrainConfig:
+    """Masked autoencoding of the small VideoMAE on unlabelled training videos: a budget of steps, never of seconds."""
+
+    steps: int = 1200
+    batch_size: int = 32
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    mask_ratio: float = 0.75
+    decoder_width: int = 48
+    decoder_layers: int = 2
+    seed: int = 7
+    threads: int = 2
+
+
+@dataclass(frozen=True)
 class BackboneConfig:
-    """A frame encoder: `key` is a file of vidprism/backbones/, `size` the column of Table 1 it fills.
+    """An encoder of frames or clips: `key` is a file of vidprism/backbones/, `size` the column of Table 1 it fills.
 
     `normalisation` of the pixels: the checkpoint's own, or CLIP's or ImageNet's mean and standard deviation.
     """
@@ -153,6 +168,30 @@ class MoreRowsConfig:
 
 
 @dataclass(frozen=True)
+class VideoRowsConfig:
+    """Rows of Table 2 on encoders of clips (VideoMAE): every one of `methods` on every one of `backbones`.
+
+    Trained are those on the backbones in `run`; the others stand in the table as not run. `inputs` is, for dvc.yaml
+    only, the data their training depends on (see `Profile`).
+    """
+
+    backbones: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    frames: int = 16
+    inputs: str = ""
+
+
+@dataclass(frozen=True)
+class FeaturesConfig:
+    """Whose features are cached: every dataset from every backbone."""
+
+    datasets: tuple[str, ...] = ()
+    backbones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class FewShotConfig:
     """Table 2: one row per method; repeat i trains with seed i on draw i. `more` are the same cells on other backbones
     (the paper does not say which one its table is of).
@@ -168,6 +207,7 @@ class FewShotConfig:
     shots: tuple[int, ...]
     repeats: tuple[int, ...]
     more: MoreRowsConfig = field(default_factory=MoreRowsConfig)
+    video: VideoRowsConfig = field(default_factory=VideoRowsConfig)
 
 
 @dataclass(frozen=True)
@@ -210,8 +250,9 @@ class Profile:
     watch: str
     generate: tuple[str, ...]
     pretrain: tuple[str, ...]
+    pretrain_video: tuple[str, ...]
     datasets: tuple[str, ...]
-    features: tuple[str, ...]
+    features: FeaturesConfig
     tables: dict[str, list[str]]
     world: WorldConfig
     pretraining: PretrainConfig
@@ -225,6 +266,7 @@ class Profile:
     ablations: AblationsConfig
     check: CheckConfig = field(default_factory=CheckConfig)
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
+    video_pretraining: VideoPretrainConfig = field(default_factory=VideoPretrainConfig)
     note: str = ""
 
 

@@ -3,7 +3,7 @@
 A method module holds `LABEL` (its name in the tables), `TRAINED`, `DEFAULTS` (the options it accepts) and
 `build(task, **options)`, which returns a module with ``forward(features_BTD) -> Output`` and
 ``objective(output, labels_B) -> dict`` whose entry "total" is minimised. A method may add ``resolve(options,
-n_frames)`` when its defaults depend on the clip. Modules must run under ``torch.func.vmap`` over stacked
+n_steps)`` when its defaults depend on the clip. Modules must run under ``torch.func.vmap`` over stacked
 parameters, because the repeats of a cell are trained side by side. Method files are imported when they are
 asked for, so that a stage loads its own only.
 """
@@ -29,14 +29,14 @@ _SEEDING = Lock()  # torch's global generator is one, and cells are built in sev
 class Task:
     """What a method is built for.
 
-    `dim` is the width D of a frame feature, `n_frames` the clip length T, `text_features_CD` the
-    L2-normalised class texts (None where there are none) and `logit_scale` the factor that the image-text
-    model puts on cosines.
+    `dim` is the width D of a feature, `n_steps` the number T of features in a clip (its frames, or its time steps where
+    the encoder sees several frames at once), `text_features_CD` the L2-normalised class texts (None where there are
+    none) and `logit_scale` the factor that the image-text model puts on cosines.
     """
 
     dim: int
     n_classes: int
-    n_frames: int
+    n_steps: int
     text_features_CD: Tensor | None = None
     logit_scale: float = 1.0
 
@@ -71,18 +71,18 @@ def load(key: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{key}")
 
 
-def resolve(key: str, options: dict[str, Any], n_frames: int) -> dict[str, Any]:
+def resolve(key: str, options: dict[str, Any], n_steps: int) -> dict[str, Any]:
     """The complete options of a method: its defaults, overridden by `options`.
 
     Raises:
         ConfigError: an option that the method does not know, or a value that it cannot take for clips of
-            `n_frames`.
+            `n_steps` time steps.
     """
     method = load(key)
     for name in options:
         if name not in method.DEFAULTS:
             raise ConfigError(f"params.yaml: method '{key}' has no option '{name}'; {nearest(name, method.DEFAULTS)}")
-    return method.resolve(options, n_frames) if hasattr(method, "resolve") else {**method.DEFAULTS, **options}
+    return method.resolve(options, n_steps) if hasattr(method, "resolve") else {**method.DEFAULTS, **options}
 
 
 def build(key: str, task: Task, options: dict[str, Any], seed: int) -> nn.Module:
@@ -92,7 +92,7 @@ def build(key: str, task: Task, options: dict[str, Any], seed: int) -> nn.Module
     Raises:
         ConfigError: see `resolve`.
     """
-    complete = resolve(key, options, task.n_frames)
+    complete = resolve(key, options, task.n_steps)
     with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return load(key).build(task, **complete)

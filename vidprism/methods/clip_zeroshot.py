@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidprism.config import ConfigError
 from vidprism.methods import Output, Task
 
 LABEL = "CLIP zero-shot"
@@ -41,8 +42,10 @@ def build(task: Task) -> ZeroShot:
     """The classifier made of the task's text features.
 
     Raises:
-        ValueError: the task has no text features.
+        ConfigError: the backbone has no text features.
     """
     if task.text_features_CD is None:
-        raise ValueError("clip_zeroshot needs the class texts' features; run the features stage of this dataset")
+        raise ConfigError(
+            "params.yaml: clip_zeroshot needs class texts, which this backbone does not have; give it a CLIP"
+        )
     return ZeroShot(task.text_features_CD, task.logit_scale)

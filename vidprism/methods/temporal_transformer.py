@@ -47,7 +47,7 @@ class TemporalTransformer(nn.Module):
     def __init__(self, task: Task, layers: int, heads: int, ffn_ratio: int) -> None:
         super().__init__()
         self.norm_in, self.norm_out = nn.LayerNorm(task.dim), nn.LayerNorm(task.dim)
-        self.positions_TD = nn.Parameter(0.02 * torch.randn(task.n_frames, task.dim))
+        self.positions_TD = nn.Parameter(0.02 * torch.randn(task.n_steps, task.dim))
         self.layers = nn.Sequential(*(Layer(task.dim, heads, ffn_ratio) for _ in range(layers)))
         self.classifier = nn.Linear(task.dim, task.n_classes)
 

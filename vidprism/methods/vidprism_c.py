@@ -23,29 +23,31 @@ DEFAULTS: dict[str, Any] = {"reading": "paper", "rates": None, **dict.fromkeys(r
 RATES = (2, 4, 8, 16)  # section 4.1: {2, 4, 8} for 8 frames, {2, 4, 8, 16} for 32
 
 
-def default_rates(n_frames: int) -> list[int]:
-    """The sampling rates of section 4.1 for clips of 8 or 32 frames; for other lengths those of them that
+def default_rates(n_steps: int) -> list[int]:
+    """The sampling rates of section 4.1 for clips of 8 or 32 frame features; for other lengths those of them that
     divide it.
 
     Raises:
-        ConfigError: none of them divides `n_frames`.
+        ConfigError: none of them divides `n_steps`.
     """
-    rates = [rate for rate in RATES if n_frames % rate == 0]
+    rates = [rate for rate in RATES if n_steps % rate == 0]
     if not rates:
-        raise ConfigError(f"none of the rates {RATES} divides clips of {n_frames} frames; give `rates` in params.yaml")
+        raise ConfigError(
+            f"none of the rates {RATES} divides clips of {n_steps} time steps; give `rates` in params.yaml"
+        )
     return rates
 
 
-def resolve(options: dict[str, Any], n_frames: int, reading: str = "paper") -> dict[str, Any]:
+def resolve(options: dict[str, Any], n_steps: int, reading: str = "paper") -> dict[str, Any]:
     """Every switch with its value: the reading's preset, overridden by `options`; checked rates.
 
     Raises:
         ConfigError: unknown reading or alternative, a number out of range, or rates that are no list of whole
-            numbers that divide the frames.
+            numbers that divide the time steps.
     """
     chosen = {name: value for name, value in options.items() if value is not None}
     reading, rates = str(chosen.pop("reading", reading)), chosen.pop("rates", None)
-    rates = default_rates(n_frames) if rates is None else _checked_rates(rates, n_frames)
+    rates = default_rates(n_steps) if rates is None else _checked_rates(rates, n_steps)
     try:
         switches = readings.resolve(reading, chosen)
     except ValueError as error:
@@ -53,8 +55,8 @@ def resolve(options: dict[str, Any], n_frames: int, reading: str = "paper") -> d
     return {"reading": reading, "rates": rates, **switches}
 
 
-def _checked_rates(rates: Any, n_frames: int) -> list[int]:
-    divisors = [n for n in range(1, n_frames + 1) if n_frames % n == 0]
+def _checked_rates(rates: Any, n_steps: int) -> list[int]:
+    divisors = [n for n in range(1, n_steps + 1) if n_steps % n == 0]
     if not isinstance(rates, list) or not rates or any(type(rate) is not int for rate in rates):
         raise ConfigError(
             f"params.yaml: rates must be a list of whole numbers such as [2, 4], not {rates!r}; leave the key out "
@@ -63,7 +65,8 @@ def _checked_rates(rates: Any, n_frames: int) -> list[int]:
     bad = [rate for rate in rates if rate not in divisors]
     if bad:
         raise ConfigError(
-            f"params.yaml: rates {bad} do not divide clips of {n_frames} frames; choose from its divisors {divisors}"
+            f"params.yaml: rates {bad} do not divide clips of {n_steps} time steps (frames, or frames over 2 with "
+            f"VideoMAE); choose from {divisors}"
         )
     return list(rates)
 

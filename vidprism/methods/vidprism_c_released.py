@@ -18,10 +18,10 @@ DEFAULTS: dict[str, Any] = {**vidprism_c.DEFAULTS, "reading": "released"}
 __all__ = ["DEFAULTS", "LABEL", "TRAINED", "build", "resolve"]
 
 
-def resolve(options: dict[str, Any], n_frames: int) -> dict[str, Any]:
+def resolve(options: dict[str, Any], n_steps: int) -> dict[str, Any]:
     """As `vidprism_c.resolve`, from the released reading's preset.
 
     Raises:
         ConfigError: see there.
     """
-    return vidprism_c.resolve(options, n_frames, reading="released")
+    return vidprism_c.resolve(options, n_steps, reading="released")

@@ -84,7 +84,7 @@ def inputs(config: Config) -> list[Path]:
     """The files the overview is made from, whether they exist or not."""
     return (
         [paths.results(config, group) for group in GROUPS]
-        + [paths.search(config, m) for m in _searched(config)]
+        + [paths.search(config, *pair) for pair in _searched(config)]
         + [world.path(config)]
     )
 
@@ -101,7 +101,7 @@ def build(config: Config) -> Index:
         links=tuple((f"table{n}.html", f"Table {n}: {paper.TITLES[n]}") for n in numbers),
         groups=tuple(_group(config, group, found) for group, found in records.items() if found),
         accounts=tuple(_accounts(config, [r for found in records.values() for r in found.values()])),
-        searches=tuple(search for method in _searched(config) if (search := _search(config, method)) is not None),
+        searches=tuple(search for pair in _searched(config) if (search := _search(config, *pair)) is not None),
         world=world.read(config),
         not_flat=tuple(_not_flat(records)),
     )
@@ -141,18 +141,21 @@ def _accounts(config: Config, records: list[Record]) -> Iterable[Account]:
         )
 
 
-def _searched(config: Config) -> list[str]:
-    return [method for group in config.profile.search.methods.values() for method in group]
+def _searched(config: Config) -> list[tuple[str, str]]:
+    """The searches of the profile: method and backbone."""
+    p = config.profile
+    shared = [(method, p.few_shot.backbone) for group in p.search.methods.values() for method in group]
+    return shared + [(method, backbone) for backbone in p.few_shot.video.run for method in p.few_shot.video.methods]
 
 
-def _search(config: Config, method: str) -> Search | None:
-    path = paths.search(config, method)
+def _search(config: Config, method: str, backbone: str) -> Search | None:
+    path = paths.search(config, method, backbone)
     if not path.is_file():
         return None
     found = results.read_json(path)
     trials = tuple((value, score, str(found["chosen"]) == value) for value, score in found["trials"].items())
     at_edge = found["space"] == "lr" and any(chosen for _, _, chosen in (trials[0], trials[-1]))
-    return Search(method, found["space"], found["split"], trials, at_edge)
+    return Search(path.stem, found["space"], found["split"], trials, at_edge)
 
 
 def _not_flat(records: dict[str, dict[str, Record]]) -> Iterable[tuple[str, str]]:

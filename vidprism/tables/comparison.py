@@ -10,7 +10,7 @@ from vidprism.config import Config
 from vidprism.paper import PublishedRow
 from vidprism.record import NOT_RUN, Record
 from vidprism.rows import Row, rows
-from vidprism.tables import cost, entries
+from vidprism.tables import clip_encoders, cost, entries
 from vidprism.tables.layout import REPORTED, Block, Column, Entry, Line, heading, real_name
 from vidprism.tables.setting import learning_rate
 
@@ -83,8 +83,8 @@ def _facts(config: Config, record: Record | None, dataset: str) -> tuple[str, ..
 
 
 def table2(config: Config) -> list[Block]:
-    """One line per method over datasets x K on the profile's own track and first backbone; other backbones and the
-    other track stand in blocks of their own.
+    """One line per method over datasets x K on the profile's own track and first backbone, VidPrism-M on the first
+    encoder of clips; other backbones and the other track stand in blocks of their own.
     """
     p, printed_rows = config.profile, paper.load(2)
     records, expected = results.load(config, "few_shot"), rows(config, "few_shot")
@@ -94,8 +94,10 @@ def table2(config: Config) -> list[Block]:
         for shots in p.few_shot.shots
     )
     own = [row for row in expected.values() if row.track == p.protocol.track]
-    main = {row.method: row for row in own if row.backbone == p.few_shot.backbone}
     known = {printed.run for printed in printed_rows}
+    main = {row.method: row for row in own if row.backbone == p.few_shot.backbone}
+    video = [row for row in own if row.backbone in p.few_shot.video.backbones]
+    main |= {r.method: r for r in reversed(video) if r.method in known and r.method not in main}
     lines = [
         replace(_line(config, columns, printed, main.get(printed.run), records), section=printed.labels["section"])
         for printed in printed_rows
@@ -105,9 +107,15 @@ def table2(config: Config) -> list[Block]:
         for method, row in main.items()
         if method not in known
     ]
-    blocks = [Block("", ("Method",), columns, _panel(columns), tuple(lines))]
+    note = clip_encoders.note([row.backbone for row in main.values() if row in video], records)
+    blocks = [Block("", ("Method",), columns, _panel(columns), tuple(lines), note=note)]
     printed_of = {printed.run: printed for printed in printed_rows if printed.run}
     blocks += [_other_backbone(config, columns, name, own, records, printed_of) for name in p.few_shot.more.backbones]
+    beside = [row for row in video if row is not main.get(row.method)]
+    blocks += [
+        _on_clips(config, columns, name, [row for row in beside if row.backbone == name], records, printed_of)
+        for name in dict.fromkeys(row.backbone for row in beside)
+    ]
     others = [row for row in expected.values() if row.track != p.protocol.track]
     if others:
         blocks.append(_other_track(config, others, records, printed_of))
@@ -129,6 +137,24 @@ def _other_backbone(
         "backbone its few-shot table is of, so its numbers stand beside both."
     )
     return Block(f"ViT-{size}", ("Method",), columns, _panel(columns), tuple(lines), note=note)
+
+
+def _on_clips(
+    config: Config,
+    columns: tuple[Column, ...],
+    backbone: str,
+    chosen: list[Row],
+    records: dict[str, Record],
+    printed: dict[str, PublishedRow],
+) -> Block:
+    spec = config.profile.backbones[backbone]
+    lines = tuple(_line(config, columns, printed.get(row.method), row, records) for row in chosen)
+    note = (
+        f"The other rows on {backbone}, which encodes clips of {chosen[0].frames} frames and not single frames: what "
+        f"VidPrism-M is to be compared with. {clip_encoders.note([backbone], records)}"
+    )
+    title = f"On VideoMAE (ViT-{spec.size})"
+    return Block(title, ("Method",), columns, _panel(columns), lines, note=note.rstrip())
 
 
 def _other_track(
@@ -174,6 +200,7 @@ def _line(
         published=entries.published(printed, names, cells, config.profile.generated or not comparable),
         run=row.key if row else "",
         reference=printed.labels["reference"] if printed else "",
+        mark=clip_encoders.mark(record),
         extra=printed is None,
         record=record,
     )

@@ -111,6 +111,7 @@ class Line:
     contest: str = ""  # bold compares within one contest
     run: str = ""
     reference: str = ""
+    mark: str = ""  # behind the name; the block's note says what it stands for
     extra: bool = False
     default: bool = False
     facts: tuple[str, ...] = ()

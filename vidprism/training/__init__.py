@@ -41,8 +41,7 @@ def train_row(config: Config, row: Row) -> dict[str, Any]:
         raise TrainingError(
             f"{row.key}: {_processes_asked()} processes were started, and a row trains in one; start one"
         )
-    choice = read_choice(config, row.method)
-    methods.resolve(row.method, row.options, row.frames)  # a wrong option is found before anything is read
+    choice = read_choice(config, row.method, row.backbone)
     with whole_folder(paths.run(config, row.group, row.key)) as folder:
         frozen = row.track == "frozen"
         trained = side_by_side(
@@ -91,10 +90,10 @@ def train_cell(config: Config, row: Row, choice: dict[str, Any], dataset: str, s
         TrainingError: a loss is not finite.
     """
     run, inputs = open_track(config, row.track, dataset, row.frames, row.backbone)
+    options = methods.resolve(row.method, row.options, inputs.n_steps)  # a wrong one is found before anything is read
     recipe, prompt_set = plan(config, row.method, choice["chosen"], row.updates, row.batch_size)
     training = training_sets(config, dataset, inputs, shots, row.repeats)
     where = f"row {row.key}, {dataset}, {'all' if shots is None else shots} shots"
-    options = methods.resolve(row.method, row.options, row.frames)
     job = Job(row.method, options, prompt_set, recipe, training, list(row.repeats), "test", where)
     return TrainedCell(dataset, shots, job, inputs, run(job, inputs))
 

@@ -40,6 +40,7 @@ class VideoInputs:
         self.n_classes = len(self.class_texts)
         model = self.load_backbone("cpu")
         self.dim, self.image_size, self.logit_scale = model.dim, model.image_size, model.logit_scale
+        self.n_steps = n_frames // model.tubelet
         self.texts = encoding.text_features(model, self.protocol.prompt_sets, self.class_texts)
         self.backbone = {
             "name": backbone,
@@ -86,8 +87,10 @@ class VideoInputs:
         """Views of some usable videos, uint8 (n, V, T, S, S, 3)."""
         return np.stack([self._clip(split, position) for position in positions.tolist()])
 
-    def text(self, prompt_set: str) -> Tensor:
-        """L2-normalised class texts (C, D)."""
+    def text(self, prompt_set: str) -> Tensor | None:
+        """L2-normalised class texts (C, D); None where the backbone knows no text."""
+        if self.texts is None:
+            return None
         if prompt_set not in self.protocol.prompt_sets:
             raise ConfigError(f"protocol.prompt_sets in params.yaml has no '{prompt_set}'; run the search stages again")
         return torch.from_numpy(self.texts[self.protocol.prompt_sets.index(prompt_set)])

@@ -19,13 +19,13 @@ from vidprism.training.jobs import TrainingSet
 
 
 class Inputs(Protocol):
-    """One dataset at one clip length, on one track. `FrozenInputs` reads cached features, `clips.VideoInputs`
-    pictures.
+    """One dataset at one clip length, on one track; `n_steps` is the number T of features in a clip. `FrozenInputs`
+    reads cached features, `clips.VideoInputs` pictures.
     """
 
     dim: int
     n_classes: int
-    n_frames: int
+    n_steps: int
     logit_scale: float
     fingerprint: str
     backbone: dict[str, Any]
@@ -42,33 +42,28 @@ class Inputs(Protocol):
     def read(self, split: str, positions: np.ndarray) -> np.ndarray:
         """Views of some videos: features (n, V, T, D) float32, or pictures (n, V, T, S, S, 3) uint8."""
 
-    def text(self, prompt_set: str) -> Tensor:
-        """L2-normalised class texts (C, D)."""
+    def text(self, prompt_set: str) -> Tensor | None:
+        """L2-normalised class texts (C, D); None where the backbone knows no text."""
 
 
 class FrozenInputs:
     """Cached frame features of one dataset.
 
     Raises:
-        ConfigError: the store was made by another backbone than the row names, or lacks the clip length.
+        ConfigError: there is no store of this backbone, or it lacks the clip length.
     """
 
     def __init__(self, config: Config, dataset: str, n_frames: int, backbone: str) -> None:
-        self.store = features.open_store(paths.features(config, dataset))
+        self.store = features.open_store(paths.features(config, dataset, backbone))
         meta = self.store.meta
         self.backbone, self.fingerprint, self.logit_scale = (
             meta["backbone"],
             meta["fingerprint"],
             float(meta["logit_scale"]),
         )
-        if self.backbone["name"] != backbone:
-            raise ConfigError(
-                f"the cached features of {dataset} come from backbone '{self.backbone['name']}', the row "
-                f"asks for '{backbone}'; give it a profile of its own, or use the tuned track"
-            )
         self.n_frames = n_frames
-        self.dim = self.store.load("train", n_frames).shape[-1]
-        self.n_classes = len(self.text(config.profile.protocol.prompt_sets[0]))
+        self.n_steps, self.dim = self.store.load("train", n_frames).shape[-2:]
+        self.n_classes = len(meta["class_names"])
 
     def index(self, split: str) -> pd.DataFrame:
         """See `Inputs`."""
@@ -88,9 +83,10 @@ class FrozenInputs:
         rows = self.index(split)["row"].to_numpy()[positions].astype(np.int64)
         return np.asarray(self.store.load(split, self.n_frames)[rows], dtype=np.float32)
 
-    def text(self, prompt_set: str) -> Tensor:
+    def text(self, prompt_set: str) -> Tensor | None:
         """See `Inputs`."""
-        return torch.as_tensor(np.asarray(self.store.text(prompt_set)), dtype=torch.float32)
+        text_CD = self.store.text(prompt_set)
+        return None if text_CD is None else torch.as_tensor(np.asarray(text_CD), dtype=torch.float32)
 
 
 def training_sets(

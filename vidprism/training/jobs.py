@@ -55,7 +55,7 @@ class Job:
     def build(self, inputs: Inputs, seed: int) -> nn.Module:
         """The method, initialised from the repeat's seed."""
         task = methods.Task(
-            inputs.dim, inputs.n_classes, inputs.n_frames, inputs.text(self.prompt_set), inputs.logit_scale
+            inputs.dim, inputs.n_classes, inputs.n_steps, inputs.text(self.prompt_set), inputs.logit_scale
         )
         return methods.build(self.method, task, self.options, seed)
 

@@ -77,13 +77,13 @@ class Recipe:
         return half_cosine**self.decay_power
 
 
-def read_choice(config: Config, method: str) -> dict[str, Any]:
-    """What the search found for a method: `chosen`, `trials`, `space` ("lr" or "prompt_set"), `split`.
+def read_choice(config: Config, method: str, backbone: str) -> dict[str, Any]:
+    """What the search found for a method on a backbone: `chosen`, `trials`, `space` ("lr" or "prompt_set"), `split`.
 
     Raises:
         ConfigError: the search has not been run.
     """
-    path = paths.search(config, method)
+    path = paths.search(config, method, backbone)
     if not path.is_file():
         raise ConfigError(f"{path} is missing; run `dvc repro`, whose search stage for '{method}' writes it")
     found = json.loads(path.read_text(encoding="utf-8"))

@@ -37,7 +37,7 @@ class EndToEnd(nn.Module):
         super().__init__()
         tuned = tuned or Tuning()
         self.visual, self.head = backbone.module, head
-        self.encode_frames = backbone.encode_frames
+        self.encode_clips = backbone.encode_clips
         self.visual_groups = blocks.select(backbone, tuned)
         if tuned.grad_checkpointing:
             backbone.set_grad_checkpointing()
@@ -46,8 +46,7 @@ class EndToEnd(nn.Module):
         """uint8 clips (B, T, S, S, 3) -> the objective's total if labels (B,) are given, else the head's
         output.
         """
-        features_BTD = self.encode_frames(clips_BTSS3.flatten(0, 1)).unflatten(0, clips_BTSS3.shape[:2])
-        output = self.head(features_BTD)
+        output = self.head(self.encode_clips(clips_BTSS3))
         return output if labels_B is None else self.head.objective(output, labels_B)["total"]
 
 
