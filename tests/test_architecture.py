@@ -13,9 +13,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A module imports only from its own layer's names and from layers above it.
 LAYERS = [
     {"config"},
-    {"paths", "rows", "plots", "provenance", "prompts", "record", "metrics"},
+    {"paths", "rows", "plots", "provenance", "prompts", "record", "metrics", "decoding", "selective"},
     {"execute", "stats", "paper", "world", "video", "draws", "datasets", "shot_lists", "model", "backbones"},
-    {"results", "probing", "manifest", "pretrain", "masked", "pretrain_video", "methods", "complexity", "subset"},
+    {"results", "probing", "manifest", "masked", "methods", "complexity", "subset", "shards", "frame_cache"},
+    {"pretrain", "pretrain_video"},
     {"encoding", "features", "tables"},
     {"learned", "report", "compare", "scores"},
     {"training"},

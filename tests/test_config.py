@@ -65,6 +65,7 @@ def protocol(old: str, new: str) -> tuple[str, str]:
         ("  mean_pool: {}", "  Mean.pool: {}", ["the name 'Mean.pool' in methods", "[a-z0-9_]"]),
         (*protocol("{split", "{track: frosen, split"), ["protocol.track", "'frosen'", "did you mean 'frozen'"]),
         (*protocol("{split", "{sampling: segment_random, split"), ["protocol.sampling", "segment_center"]),
+        (*protocol("{split", "{frame_cache: jpg, split"), ["smoke.protocol.frame_cache", "did you mean 'jpeg'"]),
         ("analysis: {fusion: logits", "analysis: {fusion: mean", ["smoke.analysis.fusion", "known: logits, softmax"]),
         (*protocol("{split", "{resize: nearest, split"), ["protocol.resize", "known: bicubic, bilinear"]),
         (f"{PROTOCOL}, n_crops: 1", f"{PROTOCOL}, n_crops: 2", ["protocol.n_crops must not be 2", "known: 1, 3"]),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from vidprism import video
 from vidprism.backbones import Backbone
 from vidprism.config import ProtocolConfig
+from vidprism.frame_cache import Source
 from vidprism.prompts import sentences
 
 # Each thread decodes and encodes one video after another with one thread of torch: 30 to 40 frames fit the
@@ -60,12 +61,14 @@ def encode_split(
     backbone: Backbone,
     protocol: ProtocolConfig,
     arrays: dict[int, np.ndarray],
+    source: Source,
 ) -> tuple[list[str], list[str]]:
     """Fill `arrays` (T -> (N, V, F, D) float16) with the features of one split's readable videos.
 
     Args:
         part: rows of the manifest, numbered from 0.
         videos: the folder that the manifest's paths are relative to.
+        source: where the frames of such a path are read (see `vidprism.frame_cache.source`).
 
     Returns:
         For every row the reason why it could not be read ("" where it could), and its file's sha256.
@@ -78,7 +81,8 @@ def encode_split(
 
     def encode(row: int) -> tuple[str, str]:
         place = {t: array[row] for t, array in arrays.items()}
-        return _encode_video(videos / part["path"].iloc[row], part["split"].iloc[row], backbone, protocol, place)
+        path = part["path"].iloc[row]
+        return _encode_video(videos / path, lambda: source(path), part["split"].iloc[row], backbone, protocol, place)
 
     n_torch_threads = torch.get_num_threads()
     try:
@@ -97,13 +101,18 @@ def views(protocol: ProtocolConfig, split: str) -> tuple[int, int]:
 
 
 def _encode_video(
-    path: Path, split: str, backbone: Backbone, protocol: ProtocolConfig, place: dict[int, np.ndarray]
+    path: Path,
+    frames: Callable[[], Path | video.Frames],
+    split: str,
+    backbone: Backbone,
+    protocol: ProtocolConfig,
+    place: dict[int, np.ndarray],
 ) -> tuple[str, str]:
     """Encode one video and put its features where the clips want them; `place` is T -> (V, F, D)."""
     n_clips, n_crops = views(protocol, split)
     choices = (protocol.frames, n_clips, n_crops, backbone.image_size, protocol.sampling, protocol.resize)
     try:
-        crops, positions = video.read_views(path, *choices)
+        crops, positions = video.read_views(frames(), *choices)
     except video.Unreadable as error:
         return error.reason, ""
     for t, features_KCFD in _features(backbone, crops, positions).items():

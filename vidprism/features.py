@@ -32,8 +32,8 @@ class FeatureStore:
 
     `meta` holds dataset, generated, backbone (name, key, model, size, weights, weights_sha256), dim,
     image_size_px, logit_scale, class_names, split, frames, n_clips and n_crops (of the test split; train and
-    dev have one view), sampling, resize, prompt_sets, counts (split -> listed, readable), videos_sha256 and
-    fingerprint.
+    dev have one view), sampling, resize, prompt_sets, frame_cache (where one was read), counts (split ->
+    listed, readable), videos_sha256 and fingerprint.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -101,7 +101,7 @@ def extract(config: Config, dataset: str, name: str) -> FeatureStore:
         DatasetError: the dataset has not been prepared.
         FloatingPointError: a feature is not finite in half precision.
     """
-    from vidprism import backbones, datasets, encoding, manifest
+    from vidprism import backbones, datasets, encoding, frame_cache, manifest
 
     df, root = manifest.load(config, dataset), paths.dataset_root(config, dataset)
     module = datasets.load(dataset)
@@ -116,7 +116,8 @@ def extract(config: Config, dataset: str, name: str) -> FeatureStore:
     text = encoding.text_features(backbone, protocol.prompt_sets, [module.class_text(n) for n in class_names])
     if text is not None:
         np.save(partial / "text.npy", text)
-    index, videos_sha256 = _write_arrays(df, root / "videos", backbone, protocol, partial)
+    source = frame_cache.source(config, dataset, backbone.image_size)
+    index, videos_sha256 = _write_arrays(df, root / "videos", backbone, protocol, partial, source)
     index.to_csv(partial / "index.csv", index=False)
     counts = index.groupby("split")["readable"].agg(listed="size", readable="sum")
     meta = {
@@ -136,6 +137,8 @@ def extract(config: Config, dataset: str, name: str) -> FeatureStore:
         "counts": json.loads(counts.to_json(orient="index")),
         "videos_sha256": videos_sha256,
     }
+    if protocol.frame_cache:
+        meta["frame_cache"] = protocol.frame_cache
     meta["fingerprint"] = fingerprint(df, meta)
     content = json.dumps(meta, indent=1, ensure_ascii=False) + "\n"
     (partial / "meta.json").write_text(content, encoding="utf-8")
@@ -169,11 +172,15 @@ def fingerprint(df: pd.DataFrame, meta: dict[str, Any]) -> str:
     decisive["backbone"] = {key: meta["backbone"][key] for key in ("key", "model", "weights_sha256")}
     if meta["backbone"]["normalisation"] != "checkpoint":  # the checkpoint's own follows from the weights
         decisive["backbone"]["normalisation"] = meta["backbone"]["normalisation"]
+    if "frame_cache" in meta:  # absent where frames come from the videos themselves
+        decisive["frame_cache"] = meta["frame_cache"]
     content = df.to_csv(index=False) + json.dumps(decisive, sort_keys=True)
     return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
 
 
-def _write_arrays(df: pd.DataFrame, videos: Path, backbone: Any, protocol: Any, out: Path) -> tuple[pd.DataFrame, str]:
+def _write_arrays(
+    df: pd.DataFrame, videos: Path, backbone: Any, protocol: Any, out: Path, source: Any
+) -> tuple[pd.DataFrame, str]:
     """One array a split and frame count; returns the index, and one hash over the hashes of all files."""
     from vidprism import encoding
 
@@ -190,7 +197,7 @@ def _write_arrays(df: pd.DataFrame, videos: Path, backbone: Any, protocol: Any, 
             )
             for t in protocol.frames
         }
-        reasons, hashes = encoding.encode_split(part, videos, backbone, protocol, arrays)
+        reasons, hashes = encoding.encode_split(part, videos, backbone, protocol, arrays, source)
         for array in arrays.values():
             array.flush()
         digest.update("\n".join([split, *hashes]).encode())

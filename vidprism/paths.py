@@ -27,6 +27,11 @@ def probes(config: Config, dataset: str) -> Path:
     return config.root_dir / "data" / "probes" / config.profile.name / f"{dataset}.csv"
 
 
+def frames(config: Config, dataset: str) -> Path:
+    """Folder of the frame cache of one dataset; no output of a stage (see docs/speed.md)."""
+    return config.root_dir / "data" / "frames" / config.profile.name / dataset
+
+
 def features(config: Config, dataset: str, backbone: str) -> Path:
     """Folder of the cached features of one dataset, from one backbone."""
     return config.root_dir / "data" / "features" / config.profile.name / backbone / dataset

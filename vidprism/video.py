@@ -1,7 +1,5 @@
-"""Videos to pixels: probing, temporal sampling, spatial views. The only module that knows the decoder,
-decord.
+"""Videos to pixels: probing, temporal sampling, spatial views. `vidprism.decoding` knows the decoders.
 
-A reader is opened where it is used (one opened in a parent process kills a forked worker) with one thread.
 What cannot be read raises `Unreadable` with a short reason; no other video ever takes its place.
 """
 
@@ -11,14 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
-import decord
 import numpy as np
 
 from vidprism.config import nearest
+from vidprism.decoding import Frames, Unreadable, declared_frames, open_decord, opened, read
 
-# Everything decord raises on a bad file; DECORDError is no RuntimeError.
-DECODE_ERRORS = (RuntimeError, decord.DECORDError, IndexError, AssertionError)
 SAMPLINGS = ("segment_center", "segment_start", "segment_random", "dense")
 RESIZES = ("bilinear", "bicubic")
 # A damaged file may decode in part: it must hold this share of the frames that its header declares. Old avi
@@ -26,16 +21,6 @@ RESIZES = ("bilinear", "bicubic")
 COMPLETE = 0.9
 # Frames between two frames of a dense window: VideoMAE's rate on Kinetics (16 x 4).
 DENSE_STRIDE = 4
-
-
-class Unreadable(Exception):
-    """A video file that cannot be decoded; `reason` is short and free of paths, so that it can go into a
-    report.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -55,11 +40,11 @@ def probe(path: Path) -> Probe:
         Unreadable: the file is missing, empty, not a video, cut off, or one of the three frames cannot be
         decoded.
     """
-    reader = _open(path)
-    n_frames, declared = len(reader), _declared_frames(path)
+    reader = open_decord(path)
+    n_frames, declared = len(reader), declared_frames(path)
     if n_frames < COMPLETE * declared:
         raise Unreadable(f"damaged or cut off: {n_frames} of {declared} frames")
-    height, width = _read(reader, np.unique([0, n_frames // 2, n_frames - 1])).shape[1:3]
+    height, width = read(reader, np.unique([0, n_frames // 2, n_frames - 1])).shape[1:3]
     return Probe(n_frames, round(float(reader.get_avg_fps()), 3), width, height)
 
 
@@ -116,7 +101,8 @@ def read_clip(path: Path, indices: Sequence[int] | np.ndarray) -> np.ndarray:
     Raises:
         Unreadable: the file or one of the frames cannot be decoded.
     """
-    return _read(_open(path), np.asarray(indices))
+    with opened(Path(path)) as frames:
+        return read(frames, np.asarray(indices))
 
 
 def spatial_views(frames: np.ndarray, size_px: int, n_crops: int = 1, resize: str = "bilinear") -> np.ndarray:
@@ -136,105 +122,19 @@ def spatial_views(frames: np.ndarray, size_px: int, n_crops: int = 1, resize: st
     """
     if n_crops not in (1, 3):
         raise ValueError(f"n_crops must be 1 or 3, not {n_crops} (params.yaml: protocol.n_crops)")
-    frames = _short_side(frames, size_px, resize)
+    frames = short_side(frames, size_px, resize)
     spare_y, spare_x = frames.shape[1] - size_px, frames.shape[2] - size_px
     parts = (0.5,) if n_crops == 1 else (0.0, 0.5, 1.0)
     corners = [(int(part * spare_y), int(part * spare_x)) for part in parts]
     return np.stack([frames[:, y : y + size_px, x : x + size_px] for y, x in corners])
 
 
-def read_views(
-    path: Path,
-    frame_counts: Sequence[int],
-    n_clips: int,
-    n_crops: int,
-    size_px: int,
-    sampling: str = "segment_center",
-    resize: str = "bilinear",
-    rng: np.random.Generator | None = None,
-) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-    """All that several frame counts and views need of one video, from one read: each frame once.
-
-    Returns:
-        The distinct frames, uint8 (n_crops, U, S, S, 3), and for each T the positions in U that its clips
-        take, (n_clips, T).
+def short_side(frames: np.ndarray, size_px: int, resize: str = "bilinear") -> np.ndarray:
+    """Frames (T, H, W, 3) uint8 with their short side brought to `size_px`, with anti-aliasing.
 
     Raises:
-        Unreadable: the file or one of the frames cannot be decoded.
+        ValueError: the resize filter is unknown.
     """
-    reader = _open(path)
-    indices = {
-        t: np.stack([frame_indices(len(reader), t, sampling, clip, n_clips, rng) for clip in range(n_clips)])
-        for t in frame_counts
-    }
-    used = np.unique(np.concatenate([index.ravel() for index in indices.values()]))
-    crops = spatial_views(_read(reader, used), size_px, n_crops, resize)
-    return crops, {t: np.searchsorted(used, index) for t, index in indices.items()}
-
-
-def load_views(path: Path, t: int, n_clips: int, n_crops: int, size_px: int, **choices: object) -> np.ndarray:
-    """The views of one video: view = clip * n_crops + crop; `choices` are sampling, resize and rng of
-    `read_views`.
-
-    Returns:
-        uint8 (n_clips * n_crops, T, size_px, size_px, 3).
-
-    Raises:
-        Unreadable: the file or one of the frames cannot be decoded.
-    """
-    crops, positions = read_views(path, (t,), n_clips, n_crops, size_px, **choices)
-    views = crops[:, positions[t]].swapaxes(0, 1)
-    return views.reshape(n_clips * n_crops, *views.shape[2:])
-
-
-def _open(path: Path) -> decord.VideoReader:
-    path = Path(path)
-    if not path.is_file():
-        raise Unreadable("missing file")
-    if path.stat().st_size == 0:
-        raise Unreadable("empty file (0 bytes)")
-    try:
-        reader = decord.VideoReader(str(path), num_threads=1)
-    except DECODE_ERRORS as error:
-        raise Unreadable(f"not a video that decord can open ({type(error).__name__})") from error
-    if len(reader) == 0:
-        raise Unreadable("no frames")
-    return reader
-
-
-def _declared_frames(path: Path) -> int:
-    """Frames by the container's header (count, else duration times rate), 0 where it has neither. decord
-    cannot tell.
-    """
-    try:
-        with av.open(str(path), metadata_errors="replace") as file:
-            stream = file.streams.video[0]
-            if stream.frames or not file.duration or not stream.average_rate:
-                return stream.frames
-            return int(file.duration / av.time_base * stream.average_rate)
-    except (av.FFmpegError, IndexError) as error:
-        raise Unreadable(f"header cannot be read ({type(error).__name__})") from error
-
-
-def _read(reader: decord.VideoReader, indices: np.ndarray) -> np.ndarray:
-    """Frames (T, H, W, 3); each distinct one is decoded once, in order."""
-    used, inverse = np.unique(indices, return_inverse=True)
-    try:
-        frames = reader.get_batch(used).asnumpy()
-    except DECODE_ERRORS as error:
-        raise Unreadable(
-            f"frames {used[0]} to {used[-1]} of {len(reader)} cannot all be decoded ({type(error).__name__})"
-        ) from error
-    return frames if np.array_equal(used, indices) else frames[inverse]
-
-
-def _dense(n_frames: int, t: int, clip: int, n_clips: int) -> np.ndarray:
-    room = max(n_frames - ((t - 1) * DENSE_STRIDE + 1), 0)
-    start = room // 2 if n_clips == 1 else room * clip // (n_clips - 1)
-    return np.minimum(start + DENSE_STRIDE * np.arange(t), n_frames - 1)
-
-
-def _short_side(frames: np.ndarray, size_px: int, resize: str) -> np.ndarray:
     if resize not in RESIZES:
         raise ValueError(f"unknown resize filter '{resize}' (params.yaml: protocol.resize); {nearest(resize, RESIZES)}")
     height, width = frames.shape[1:3]
@@ -246,3 +146,57 @@ def _short_side(frames: np.ndarray, size_px: int, resize: str) -> np.ndarray:
     size = (height * size_px // short, width * size_px // short)
     pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
     return torch.nn.functional.interpolate(pixels, size, mode=resize, antialias=True).permute(0, 2, 3, 1).numpy()
+
+
+def read_views(
+    source: Path | Frames,
+    frame_counts: Sequence[int],
+    n_clips: int,
+    n_crops: int,
+    size_px: int,
+    sampling: str = "segment_center",
+    resize: str = "bilinear",
+    rng: np.random.Generator | None = None,
+) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    """All that several frame counts and views need of one video (its file, or its cached frames), from one read: each
+    frame once.
+
+    Returns:
+        The distinct frames, uint8 (n_crops, U, S, S, 3), and for each T the positions in U that its clips
+        take, (n_clips, T).
+
+    Raises:
+        Unreadable: the file or one of the frames cannot be decoded.
+    """
+    with opened(source) as frames:
+        indices = {
+            t: np.stack([frame_indices(len(frames), t, sampling, clip, n_clips, rng) for clip in range(n_clips)])
+            for t in frame_counts
+        }
+        used = np.unique(np.concatenate([index.ravel() for index in indices.values()]))
+        pixels = read(frames, used)
+    crops = spatial_views(pixels, size_px, n_crops, resize)
+    return crops, {t: np.searchsorted(used, index) for t, index in indices.items()}
+
+
+def load_views(
+    source: Path | Frames, t: int, n_clips: int, n_crops: int, size_px: int, **choices: object
+) -> np.ndarray:
+    """The views of one video: view = clip * n_crops + crop; `choices` are sampling, resize and rng of
+    `read_views`.
+
+    Returns:
+        uint8 (n_clips * n_crops, T, size_px, size_px, 3).
+
+    Raises:
+        Unreadable: the file or one of the frames cannot be decoded.
+    """
+    crops, positions = read_views(source, (t,), n_clips, n_crops, size_px, **choices)
+    views = crops[:, positions[t]].swapaxes(0, 1)
+    return views.reshape(n_clips * n_crops, *views.shape[2:])
+
+
+def _dense(n_frames: int, t: int, clip: int, n_clips: int) -> np.ndarray:
+    room = max(n_frames - ((t - 1) * DENSE_STRIDE + 1), 0)
+    start = room // 2 if n_clips == 1 else room * clip // (n_clips - 1)
+    return np.minimum(start + DENSE_STRIDE * np.arange(t), n_frames - 1)

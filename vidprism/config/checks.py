@@ -18,6 +18,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "protocol.track": ("frozen", "tuned"),
     "protocol.sampling": ("segment_center", "segment_start", "dense"),
     "protocol.resize": ("bilinear", "bicubic"),
+    "protocol.frame_cache": ("", "jpeg"),
     "analysis.fusion": ("logits", "softmax"),
     "protocol.n_crops": (1, 3),
     "train.tuning": ("full", "frozen", "partial"),

@@ -81,6 +81,7 @@ class ProtocolConfig:
     """How videos become clips and scores (each value is a documented choice, see docs/protocol.md).
 
     `shot_lists` gives, per dataset and K, a file in data/lists that replaces the suite's own draws of K shots.
+    With `frame_cache` "jpeg", clips are read from the cache of frames (vidprism.frame_cache), else from the videos.
     """
 
     split: int
@@ -95,6 +96,7 @@ class ProtocolConfig:
     resize: str = "bilinear"
     prompt_sets: tuple[str, ...] = ("plain", "photo", "video", "ensemble")
     shot_lists: dict[str, dict[str, str]] = field(default_factory=dict)
+    frame_cache: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from vidprism import backbones, datasets, encoding, manifest, paths, video
+from vidprism import backbones, datasets, encoding, frame_cache, manifest, paths, video
 from vidprism.config import Config, ConfigError
 
 CACHE_BYTES = 2 * 2**30  # decoded clips kept in memory; beyond it videos are decoded again when they are needed
@@ -32,7 +32,8 @@ class VideoInputs:
         self.spec = dataclasses.replace(spec, weights=paths.backbone(config, backbone))
         self.videos = paths.dataset_root(config, dataset) / "videos"
         listed = manifest.load(config, dataset)
-        self.fingerprint = "sha256:" + hashlib.sha256(listed.to_csv(index=False).encode()).hexdigest()
+        inputs = listed.to_csv(index=False) + self.protocol.frame_cache
+        self.fingerprint = "sha256:" + hashlib.sha256(inputs.encode()).hexdigest()
         self.lists = {split: part.reset_index(drop=True) for split, part in listed.groupby("split")}
         module, root = datasets.load(dataset), paths.dataset_root(config, dataset)
         self.class_texts = [module.class_text(name) for name in module.class_names(root)]
@@ -46,6 +47,7 @@ class VideoInputs:
             **dataclasses.asdict(spec),
             "weights_sha256": encoding.weights_sha256(model),
         }
+        self._source = frame_cache.source(config, dataset, self.image_size)
         self._clips: dict[tuple[str, int], np.ndarray] = {}
         self._cached_bytes = 0
         self._reasons: dict[tuple[str, int], str] = {}  # of every video tried: "" if it decoded
@@ -109,10 +111,10 @@ class VideoInputs:
         key = (split, position)
         if key in self._clips:
             return self._clips[key]
-        path, p = self.videos / self.lists[split].loc[position, "path"], self.protocol
+        source, p = self._source(self.lists[split].loc[position, "path"]), self.protocol
         n_clips, n_crops = encoding.views(p, split)
         clip = video.load_views(
-            path, self.n_frames, n_clips, n_crops, self.image_size, sampling=p.sampling, resize=p.resize
+            source, self.n_frames, n_clips, n_crops, self.image_size, sampling=p.sampling, resize=p.resize
         )
         if self._cached_bytes + clip.nbytes <= CACHE_BYTES:
             self._clips[key] = clip
