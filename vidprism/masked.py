@@ -3,8 +3,8 @@
 Tong et al., "VideoMAE", NeurIPS 2022, with the decoder's masking of VideoMAE V2 (Wang et al., CVPR 2023), where the
 decoder paints a part of what is hidden. Departures, found on dev pools (docs/world.md): single tokens are hidden, not
 tubes; what moves weighs more in the target; attention starts on tokens that are alike.
-Letters: B clips, T frames, S side in pixels, N tokens of a clip, V visible ones, H painted ones, D width of the encoder,
-E of the decoder, C pixel values of a token.
+Letters: B clips, T frames, S side in pixels, N tokens of a clip, V visible ones, H painted ones, D width of the
+encoder, E of the decoder, C pixel values of a token.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Pre-training of the small VideoMAE on training videos of the generated world, without their labels.
 
 The method is in `vidprism.masked`. What the training was worth is then measured: a linear probe on the mean of the
-features, against the same network untrained, on the dev pools. Letters: N videos, U frames of a video, B clips, T frames,
-S side in pixels, D width.
+features, against the same network untrained, on the dev pools.
+Letters: N videos, U frames of a video, B clips, T frames, S side in pixels, D width.
 """
 
 from __future__ import annotations
