@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidprism.backbones.videomae import NORM_EPS, ClipEncoder
+from vidprism.backbones.videomae import NORM_EPS, ClipEncoder, position_table
 from vidprism.config import VideoPretrainConfig
 
 
@@ -23,7 +23,7 @@ class MaskedAutoencoder(nn.Module):
     def __init__(self, encoder: ClipEncoder, cfg: VideoPretrainConfig) -> None:
         super().__init__()
         from transformers import VideoMAEConfig
-        from transformers.models.videomae.modeling_videomae import VideoMAELayer, get_sinusoid_encoding_table
+        from transformers.models.videomae.modeling_videomae import VideoMAELayer
 
         self.encoder, self.cfg, self.shape = encoder, cfg, encoder.shape
         width, d = cfg.decoder_width, self.shape["width"]
@@ -39,8 +39,7 @@ class MaskedAutoencoder(nn.Module):
         self.mask_token = nn.Parameter(0.02 * torch.randn(width))
         self.layers = nn.ModuleList(VideoMAELayer(layer) for _ in range(cfg.decoder_layers))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, n_values)
-        n_tokens = encoder.model.embeddings.num_patches
-        self.register_buffer("places_NE", get_sinusoid_encoding_table(n_tokens, width)[0])
+        self.register_buffer("places_NE", position_table(self.shape, width))
         initialise(encoder)
         initialise(self, "layers")
 

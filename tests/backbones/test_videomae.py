@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,20 @@ from vidprism.backbones import videomae
 from vidprism.config import BackboneConfig, ConfigError
 from vidprism.methods import Task
 
-D, LAYERS, HEADS, PATCH, SIDE, FRAMES = 96, 4, 4, 8, 48, 16  # of mini_videomae
-MODEL = "mini_videomae"
+D, LAYERS, HEADS, PATCH, SIDE, FRAMES = 96, 4, 4, 8, 48, 16  # of the toy model
+MODEL = "toy"
+SHAPE = {"image_size": SIDE, "patch_size": PATCH, "tubelet_size": 2, "frames": FRAMES, "mlp_ratio": 4}
+
+
+@pytest.fixture(autouse=True)
+def toy(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of the published form beside the package's own, small enough for the loops below."""
+    folder = tmp_path_factory.mktemp("models")
+    for path in videomae._MODELS.glob("*videomae*.json"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    shape = {**SHAPE, "width": D, "layers": LAYERS, "heads": HEADS}
+    (folder / f"{MODEL}.json").write_text(json.dumps({"video_cfg": shape}))
+    monkeypatch.setattr(videomae, "_MODELS", folder)
 
 
 def published(seed: int = 0, distilled: bool = True) -> dict[str, torch.Tensor]:
@@ -131,6 +144,16 @@ def test_positions_are_interpolated_in_time_alone() -> None:
         low, part = int(place), place - int(place)
         high = min(low + 1, trained - 1)
         torch.testing.assert_close(longer[step], (1 - part) * table[low] + part * table[high], atol=1e-5, rtol=1e-5)
+
+
+def test_separable_positions_are_of_time_row_and_column() -> None:
+    table = videomae.position_table({**SHAPE, "positions": "separable"}, 12).view(8, 6, 6, 12)
+    for place in ((0, 0, 0), (3, 1, 5), (7, 5, 2)):
+        for part, position in enumerate(place):
+            for d in range(4):
+                angle = position / 10000 ** (2 * (d // 2) / 4)
+                expected = np.sin(angle) if d % 2 == 0 else np.cos(angle)
+                assert table[place][4 * part + d].item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_clip_does_not_see_its_neighbours_in_the_batch() -> None:

@@ -49,6 +49,7 @@ class ClipEncoder(nn.Module):
         super().__init__()
         self.shape = shape
         self.model = _transformer(shape)
+        self.model.embeddings.position_embeddings = position_table(shape, shape["width"])[None]
         norm = nn.LayerNorm(shape["width"], eps=NORM_EPS)
         self.norm, self.fc_norm = (norm, nn.Identity()) if norm_tokens else (nn.Identity(), norm)
 
@@ -72,6 +73,26 @@ class ClipEncoder(nn.Module):
         along_time = table_1ND.unflatten(1, (trained, -1)).flatten(2).transpose(1, 2)  # (1, P D, F)
         other = F.interpolate(along_time, n_steps, mode="linear", align_corners=False)
         return other.transpose(1, 2).unflatten(2, (-1, table_1ND.shape[-1])).flatten(1, 2)
+
+
+def position_table(shape: dict, width: int) -> Tensor:
+    """The fixed positions of a clip's tokens (F P, D): sines and cosines of the token's number, as published, or with
+    ``"positions": "separable"`` of its time, row and column, a third of the width each.
+    """
+    n_steps, side = shape["frames"] // shape["tubelet_size"], shape["image_size"] // shape["patch_size"]
+    if shape.get("positions") != "separable":
+        return _sinusoids(torch.arange(n_steps * side**2, device="cpu"), width)
+    third = width // 3 // 2 * 2
+    time, row, column = torch.meshgrid(*(torch.arange(n, device="cpu") for n in (n_steps, side, side)), indexing="ij")
+    parts = ((time, third), (row, third), (column, width - 2 * third))
+    return torch.cat([_sinusoids(place.flatten(), d) for place, d in parts], dim=1)
+
+
+def _sinusoids(places_N: Tensor, width: int) -> Tensor:
+    """Sine (even) and cosine (odd dimensions) of place / 10000 ** (2 (d // 2) / width): (N, width)."""
+    d = torch.arange(width, device="cpu", dtype=torch.float64)
+    angles = places_N[:, None] / 10000 ** (2 * (d // 2) / width)
+    return torch.where(d % 2 == 0, angles.sin(), angles.cos()).float()
 
 
 def _transformer(shape: dict) -> nn.Module:
