@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,8 +65,11 @@ def test_its_page_says_what_ran_and_holds_no_accuracy(tmp_path: Path, planned: l
     timing = paths.timings(config) / "train-few_shot-vidprism_c.json"
     timing.parent.mkdir(parents=True)
     timing.write_text(json.dumps({"seconds": 12.34, "peak_mib": 4321}))
+    speed = {"train_videos_per_sec": 0.125, "eval_videos_per_sec": 3.5, "peak_device_mib": 71234}
+    paths.speed(config, "few_shot", "vidprism_c").write_text(json.dumps(speed))
     page = rehearsal.write(config, fake_config(ROOT, "paper")).read_text()
     assert "Random weights, no accuracy meaning." in page and "4321" in page and "2592.77" in page
+    assert "<td>0.125</td><td>3.500</td><td>71234</td>" in page and "<td></td><td></td><td>no GPU</td>" in page
     assert "top1" not in page and "Generated data" not in page
     written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert all("rehearsal" in path for path in written)
@@ -77,3 +82,91 @@ def test_its_page_says_what_ran_and_holds_no_accuracy(tmp_path: Path, planned: l
 def test_a_formula_that_disagrees_fails_the_rehearsal(planned: list[rehearsal.Planned]) -> None:
     assert not dataclasses.replace(planned[0], counted=planned[0].built + 1).agrees
     assert dataclasses.replace(planned[0], counted=None).agrees
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small checkout with results of another profile, in which the rehearsal's pipeline can be acted."""
+    for name in ("params.yaml", "dvc.lock", "reports/results/mini/few_shot.json", "data/runs/mini/row/record.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("before")
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    (tmp_path / ".gitignore").write_text("/data/*\n")
+    for command in (["init", "-q"], ["add", "-A"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    monkeypatch.setattr(rehearse, "find_root", lambda: tmp_path)
+    monkeypatch.setattr(rehearse, "write_data", lambda root: root.mkdir(parents=True))
+    monkeypatch.setattr(rehearse.rehearsal, "write", lambda *_: "written")
+    return tmp_path
+
+
+def act(monkeypatch: pytest.MonkeyPatch, pipeline: Callable[[Path], int]) -> None:
+    """`pipeline(folder)` in place of DVC; git runs as ever."""
+    real = subprocess.run
+
+    def run(command: list[str], cwd: Path, **options: object) -> subprocess.CompletedProcess:
+        if "dvc" in command:
+            return subprocess.CompletedProcess(command, pipeline(cwd))
+        return real(command, cwd=cwd, **options)
+
+    monkeypatch.setattr(rehearse.subprocess, "run", run)
+
+
+def test_the_rehearsal_runs_in_a_copy_and_brings_its_reports_back(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pipeline(folder: Path) -> int:
+        assert "\nprofile: *rehearsal\n" in (folder / "params.yaml").read_text()
+        assert subprocess.run(["git", "status", "-s"], cwd=folder, capture_output=True, check=True).stdout == b""
+        for name in ("reports/results/rehearsal/few_shot.json", "reports/results/mini/few_shot.json", "dvc.lock"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text("rehearsed")
+        return 0
+
+    before = rehearse.snapshot(checkout)
+    assert set(before) == {"params.yaml", "dvc.lock", *(n for n in before if "/mini/" in n)} and len(before) == 4
+    act(monkeypatch, pipeline)
+    assert rehearse.main() == 0 and rehearse.main() == 0, "and once more over what the first left"
+    assert rehearse.snapshot(checkout) == before
+    assert (checkout / "reports/results/rehearsal/few_shot.json").read_text() == "rehearsed"
+
+
+def test_a_rehearsal_that_is_killed_leaves_nothing_to_restore(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(folder: Path) -> int:
+        raise KeyboardInterrupt
+
+    before = {path: path.read_bytes() for path in checkout.glob("*") if path.is_file()}
+    act(monkeypatch, killed)
+    with pytest.raises(KeyboardInterrupt):
+        rehearse.main()
+    assert {path: path.read_bytes() for path in checkout.glob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("how", ["changed", "written", "deleted"])
+def test_a_file_of_another_profile_that_changes_fails_the_rehearsal(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    name = "data/manifests/mini/list.csv" if how == "written" else "reports/results/mini/few_shot.json"
+
+    def pipeline(folder: Path) -> int:
+        path = checkout / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink() if how == "deleted" else path.write_text("of a stage that mistook its profile")
+        return 0
+
+    act(monkeypatch, pipeline)
+    with pytest.raises(RuntimeError, match=f"not its own changed: {name};"):
+        rehearse.main()
+
+
+def test_a_pipeline_that_stops_is_the_exit_status(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    act(monkeypatch, lambda folder: 7)
+    assert rehearse.main() == 7
+
+
+def test_the_paper_recipe_is_rehearsed_as_it_is() -> None:
+    paper, small = (fake_config(ROOT, name).profile.train for name in ("paper", "rehearsal"))
+    for key in ("grad_checkpointing", "sampling", "keep_weights", "tuning", "precision", "backbone_lr_scale"):
+        assert getattr(paper, key) == getattr(small, key), key
+    assert paper.grad_checkpointing and paper.sampling == "segment_random" and paper.keep_weights == "head"
+    assert paper.workers == 8 and small.workers > 0

@@ -8,7 +8,9 @@ import pytest
 
 from tests.synthetic_store import small_config, write_store
 from vidprism import paths, search
-from vidprism.config import Config, ConfigError
+from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError
+from vidprism.report import index
+from vidprism.report.render import render
 from vidprism.training import inputs
 from vidprism.training.recipe import TrainingError
 
@@ -50,7 +52,8 @@ def test_the_mean_over_datasets_decides(config: Config, monkeypatch: pytest.Monk
         (0.01, "ucf101"): 60.0,
         (0.01, "hmdb51"): 20.0,
     }
-    monkeypatch.setattr(search, "score", lambda config, method, backbone, value, dataset: scored[value, dataset])
+    monkeypatch.setattr(search, "open_track", lambda *_: None)
+    monkeypatch.setattr(search, "score", lambda config, method, track, value, dataset: scored[value, dataset])
     both = replace(config, profile=replace(config.profile, datasets=("ucf101", "hmdb51")))
     found = search.search(both, "mean_pool", "mini_clip")
     assert found["chosen"] == 0.001 and found["trials"] == {"0.001": 45.0, "0.01": 40.0}
@@ -62,7 +65,7 @@ def test_equal_trials_go_to_the_first(config: Config, monkeypatch: pytest.Monkey
 
 
 def test_a_trial_that_diverges_is_recorded_and_not_chosen(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    def score(config: Config, method: str, backbone: str, value: float, dataset: str) -> float:
+    def score(config: Config, method: str, track: object, value: float, dataset: str) -> float:
         if value == 0.01:
             raise TrainingError("the loss is nan")
         return 30.0
@@ -83,3 +86,37 @@ def test_all_trials_diverging_is_an_error(config: Config, monkeypatch: pytest.Mo
 def test_too_few_prompt_sets_are_refused(config: Config) -> None:
     with pytest.raises(ConfigError, match="2 learning rates but 1 prompt sets"):
         search.search(changed(config, "protocol", prompt_sets=("plain",)), "clip_zeroshot", "mini_clip")
+
+
+def test_a_dataset_is_opened_once(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, open_track = [], search.open_track
+
+    def opening(config: Config, track: str, dataset: str, n_frames: int, backbone: str) -> search.Track:
+        opened.append(dataset)
+        return open_track(config, track, dataset, n_frames, backbone)
+
+    monkeypatch.setattr(search, "open_track", opening)
+    found = search.search(config, "mean_pool", "mini_clip")
+    assert len(found["trials"]) == 2 and opened == ["ucf101"]
+
+
+def test_random_weights_have_no_score(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    meta = paths.features(config, "ucf101", "mini_clip") / "meta.json"
+    stored = json.loads(meta.read_text())
+    stored["backbone"]["weights"] = RANDOM_WEIGHTS
+    meta.write_text(json.dumps(stored))
+    spec = replace(config.profile.backbones["mini_clip"], weights=RANDOM_WEIGHTS)
+    config = replace(config, profile=replace(config.profile, backbones={"mini_clip": spec}))
+    monkeypatch.setattr(search.metrics, "hits", lambda *_: pytest.fail("an accuracy was computed"))
+    found = search.search(config, "mean_pool", "mini_clip")
+    assert found["chosen"] == config.profile.search.lr[0] and "random weights" in found["reason"]
+    assert found["trials"] == {"0.001": None, "0.01": None} and found["failed"] == {}
+    assert not any(found["dev"].values())
+    page = render("index", config, page=index.build(config), version="0", title="", home="", here="")
+    row = page.split("<h2>The search</h2>")[1].split("<h2>")[0]
+    assert "0.001: no score" in row and "random weights" in row
+    assert "diverged" not in row and "at the edge of the range<" not in row
+
+
+def test_scored_searches_have_no_reason(config: Config) -> None:
+    assert "reason" not in search.search(config, "mean_pool", "mini_clip")

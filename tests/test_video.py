@@ -64,6 +64,18 @@ def test_short_video_repeats_its_frames_evenly() -> None:
     assert set(video.frame_indices(3, 8, "segment_random", rng=rng).tolist()) == {0, 1, 2}
 
 
+def test_a_random_dense_window_starts_anywhere() -> None:
+    for n in (1, 20, 29, 30, 100):
+        rng, same = np.random.default_rng(3), np.random.default_rng(3)
+        room, starts = max(0, n - 29), set()
+        for _ in range(2000):
+            start = int(same.integers(room + 1))
+            got = video.frame_indices(n, 8, "dense", rng=rng).tolist()
+            assert got == [min(start + i * video.DENSE_STRIDE, n - 1) for i in range(8)]
+            starts.add(start)
+        assert starts <= set(range(room + 1)) and {0, room} <= starts
+
+
 def test_dense_window_beyond_the_end_repeats_the_last_frame() -> None:
     assert video.frame_indices(10, 4, "dense").tolist() == [0, 4, 8, 9]
 

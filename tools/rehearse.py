@@ -2,10 +2,11 @@
 
     python -m tools.rehearse
 
-Writes data/rehearsal/ (miniature copies in the official layouts, with their quirks and some broken files), runs every
-stage of the profile `rehearsal`, and ends with reports/tables/rehearsal/rehearsal.html: what ran, and every row of
-the paper profile built without memory and counted. Nothing is written under the name of another profile; dvc.lock files
-and params.yaml are left as they were, so that every rehearsal runs from the start.
+Runs every stage of the profile `rehearsal` in a copy of the working tree below data/rehearsal/, on miniature datasets
+in the official layouts, with their quirks and some broken files; brings its reports back; and ends with
+reports/tables/rehearsal/rehearsal.html: what ran, and every row of the paper profile built without memory and counted.
+It is a copy that runs: params.yaml and the dvc.lock files are never touched, whatever happens, and every rehearsal
+starts anew. That nothing under the name of another profile changed is checked, not believed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ from tools.with_profile import choose
 from vidprism import datasets, rehearsal
 from vidprism.config import find_root, load_config
 
-LOCKS = ("dvc.lock", *(f"pipelines/{group}/dvc.lock" for group in ("ablations", "closed_set", "few_shot")))
+PROFILE = "rehearsal"
+PIPELINES = tuple(f"pipelines/{group}/dvc.yaml" for group in ("ablations", "closed_set", "few_shot"))
+WATCHED = ("data", "reports", "params.yaml", "dvc.lock", "pipelines")
+
+Snapshot = dict[str, tuple[int, int]]
 
 
 def write_data(root: Path) -> None:
@@ -37,26 +42,73 @@ def write_data(root: Path) -> None:
         test[0].write_bytes(test[0].read_bytes()[:400])
 
 
+def copy_tree(root: Path, copy: Path) -> None:
+    """The working tree as git would carry it, in a repository of its own, with the rehearsal chosen in params.yaml."""
+    shutil.rmtree(copy, ignore_errors=True)
+    listed = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
+    names = subprocess.run(listed, cwd=root, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (root / name).is_file():  # one that was deleted is still in git's list
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, copy / name)
+    params = copy / "params.yaml"
+    params.write_text(choose(params.read_text(encoding="utf-8"), PROFILE), encoding="utf-8")
+    subprocess.run(["git", "init", "-q"], cwd=copy, check=True)
+    author = ("-c", "user.name=rehearsal", "-c", "user.email=rehearsal@example.org")
+    for command in (("add", "-A"), (*author, "commit", "-qm", "rehearsal")):
+        subprocess.run(["git", *command], cwd=copy, check=True)
+
+
+def bring_back(copy: Path, root: Path) -> None:
+    """The rehearsal's own reports, in place of those of an earlier one."""
+    for source in (copy / "reports").glob(f"*/{PROFILE}"):
+        target = root / source.relative_to(copy)
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, target)
+
+
+def snapshot(root: Path) -> Snapshot:
+    """Size and time of change of every file that a pipeline may write, but for those of the rehearsal."""
+    found = {}
+    for watched in WATCHED:
+        top = root / watched
+        for path in (top, *top.rglob("*")):
+            name = path.relative_to(root)
+            if path.is_file() and not any(PROFILE in part for part in name.parts):
+                state = path.stat()
+                found[name.as_posix()] = (state.st_size, state.st_mtime_ns)
+    return found
+
+
+def check_untouched(before: Snapshot, after: Snapshot) -> None:
+    """Nothing but the rehearsal's own files changed.
+
+    Raises:
+        RuntimeError: files were written, changed or deleted; the message names them.
+    """
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    if changed:
+        more = f" and {len(changed) - 10} more" if len(changed) > 10 else ""
+        raise RuntimeError(
+            f"while the rehearsal ran, files that are not its own changed: {', '.join(changed[:10])}{more}; "
+            "something else ran in this checkout, or a stage of the rehearsal wrote under another profile's name"
+        )
+
+
 def main() -> int:
     """Exit status of the pipeline."""
     root = find_root()
-    data = root / "data" / "rehearsal"
-    shutil.rmtree(data, ignore_errors=True)
-    for folder in ("manifests", "probes", "runs"):
-        shutil.rmtree(root / "data" / folder / "rehearsal", ignore_errors=True)
-    write_data(data)
-    kept = {path: path.read_bytes() for name in (*LOCKS, "params.yaml") if (path := root / name).is_file()}
-    params = root / "params.yaml"
-    try:
-        params.write_text(choose(params.read_text(encoding="utf-8"), "rehearsal"), encoding="utf-8")
-        targets = [name.replace("dvc.lock", "dvc.yaml") for name in LOCKS[1:]]
-        status = subprocess.run(["dvc", "repro", *targets], cwd=root, check=False).returncode
-    finally:
-        for path, content in kept.items():
-            path.write_bytes(content)
+    copy = root / "data" / PROFILE / "suite"
+    before = snapshot(root)
+    copy_tree(root, copy)
+    write_data(copy / "data" / PROFILE)
+    status = subprocess.run([sys.executable, "-m", "dvc", "repro", *PIPELINES], cwd=copy, check=False).returncode
+    bring_back(copy, root)
+    check_untouched(before, snapshot(root))
     if status:
+        print(f"the pipeline stopped; its files are in {copy.relative_to(root)}", file=sys.stderr)
         return status
-    print(rehearsal.write(load_config("rehearsal", root), load_config("paper", root)))
+    print(rehearsal.write(load_config(PROFILE, root), load_config("paper", root)))
     return 0
 
 

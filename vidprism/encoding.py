@@ -7,10 +7,12 @@ width, C classes, U distinct frames of a video, K crops, S pixels.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,7 @@ from vidprism.prompts import sentences
 # Each thread decodes and encodes one video after another with one thread of torch: 30 to 40 frames fit the
 # cache of a core where large batches do not, and a feature depends on its own video alone.
 THREADS = os.cpu_count() or 1
+SENTENCES_AT_ONCE = 256  # 400 classes have 11,200 sentences in one prompt set: too many for one batch on a GPU
 
 
 def text_features(backbone: Backbone, prompt_sets: Iterable[str], class_texts: list[str]) -> np.ndarray | None:
@@ -40,11 +43,43 @@ def text_features(backbone: Backbone, prompt_sets: Iterable[str], class_texts: l
     sets = []
     for prompt_set in prompt_sets:
         prompts = [sentences(prompt_set, text) for text in class_texts]
-        with torch.inference_mode():
-            encoded = backbone.encode_text([sentence for of_class in prompts for sentence in of_class])
+        encoded = _encode_text(backbone, [sentence for of_class in prompts for sentence in of_class])
         mean_CD = encoded.float().cpu().numpy().reshape(len(prompts), len(prompts[0]), -1).mean(axis=1)
         sets.append(mean_CD / np.linalg.norm(mean_CD, axis=1, keepdims=True))
     return np.stack(sets).astype(np.float32)
+
+
+def kept_text_features(
+    backbone: Backbone, model: str, prompt_sets: Iterable[str], class_texts: list[str], folder: Path
+) -> np.ndarray | None:
+    """`text_features`, read from `folder` where they lie there, else encoded and put there.
+
+    A file is named by what decides it: the visual weights, the model's name, the kind of device, the sentences, and
+    the encoding of the first of them, which stands for the weights of the text side.
+
+    Raises:
+        ConfigError: unknown prompt set.
+    """
+    if not backbone.has_text:
+        return None
+    prompt_sets = tuple(prompt_sets)
+    asked = [[sentences(prompt_set, text) for text in class_texts] for prompt_set in prompt_sets]
+    device = next(backbone.module.parameters()).device.type
+    digest = hashlib.sha256(json.dumps([weights_sha256(backbone), model, device, asked]).encode())
+    digest.update(_encode_text(backbone, asked[0][0][:1]).float().cpu().numpy().tobytes())
+    path = folder / f"{digest.hexdigest()}.npy"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
+            np.save(file, text_features(backbone, prompt_sets, class_texts))
+        os.replace(file.name, path)  # whole or not at all, also where two processes write it
+    return np.load(path)
+
+
+def _encode_text(backbone: Backbone, texts: list[str]) -> torch.Tensor:
+    with torch.inference_mode():
+        parts = [texts[i : i + SENTENCES_AT_ONCE] for i in range(0, len(texts), SENTENCES_AT_ONCE)]
+        return torch.cat([backbone.encode_text(part) for part in parts])
 
 
 def weights_sha256(backbone: Backbone) -> str:

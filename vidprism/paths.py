@@ -42,6 +42,16 @@ def run(config: Config, group: str, row: str) -> Path:
     return config.root_dir / "data" / "runs" / config.profile.name / group / row
 
 
+def work(config: Config, group: str, row: str) -> Path:
+    """Folder of the finished cells of a row that is being trained; no output of a stage, so that a rerun finds them."""
+    return config.root_dir / "data" / "work" / config.profile.name / group / row
+
+
+def texts(config: Config) -> Path:
+    """Folder of the encoded class texts of the tuned track, named by what decides them."""
+    return config.root_dir / "data" / "text" / config.profile.name
+
+
 def backbone(config: Config, name: str) -> str:
     """What `weights` of a backbone names: a path below the root if it exists there or is under data/, else a tag."""
     weights = config.profile.backbones[name].weights
@@ -66,6 +76,11 @@ def results(config: Config, group: str) -> Path:
 def tables(config: Config) -> Path:
     """Folder of the profile's table1..5.html and .csv and readings.html (in git)."""
     return config.root_dir / "reports" / "tables" / config.profile.name
+
+
+def speed(config: Config, group: str, row: str) -> Path:
+    """Videos per second of a row on the tuned track, beside the wall times of the stages."""
+    return timings(config) / f"speed-{group}-{row}.json"
 
 
 def timings(config: Config) -> Path:

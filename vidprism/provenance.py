@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 PACKAGES = (
@@ -29,6 +30,13 @@ def loaded_files() -> list[Path]:
     return sorted({Path(m.__file__).resolve() for m in modules if m is not None and getattr(m, "__file__", None)})
 
 
+@cache
+def package_version() -> str:
+    """Version of the whole package, loaded or not: first 12 hex digits of a sha256 over its modules."""
+    package = Path(__file__).resolve().parent
+    return _digest(sorted(package.rglob("*.py")))
+
+
 def code_version() -> dict[str, object]:
     """Version of the code behind a result.
 
@@ -37,14 +45,10 @@ def code_version() -> dict[str, object]:
         `base_commit` and `dirty`: the commit checked out, and whether code, notebooks or params.yaml differ
         from it (None outside git).
     """
-    digest = hashlib.sha256()
-    package = Path(__file__).resolve().parent
-    for file in loaded_files():
-        digest.update(file.relative_to(package.parent).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     commit = _git("rev-parse", "--short=12", "HEAD")
     changed = _git("status", "--porcelain", "--", "vidprism", "notebooks", "params.yaml")
     return {
-        "version": digest.hexdigest()[:12],
+        "version": _digest(loaded_files()),
         "base_commit": commit,
         "dirty": None if changed is None else bool(changed),
     }
@@ -70,6 +74,14 @@ def environment(device: str = "cpu", world_size_asked: int = 1, world_size_obtai
         "world_size_asked": world_size_asked,
         "world_size_obtained": world_size_obtained,
     }
+
+
+def _digest(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    root = Path(__file__).resolve().parents[1]
+    for file in files:
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
 
 
 def _git(*args: str) -> str | None:

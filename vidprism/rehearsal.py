@@ -22,12 +22,15 @@ from vidprism.report.render import render
 from vidprism.rows import GROUPS, Row, rows
 from vidprism.tables.layout import real_name
 
+SPEED = ("train_videos_per_sec", "eval_videos_per_sec", "peak_device_mib")
 CLASSES = {"hmdb51": 51, "kinetics400": 400, "ssv2": 174, "ucf101": 101}  # of the official datasets
 
 
 @dataclass(frozen=True)
 class Ran:
-    """A row that was rehearsed: what it did, or why it did not run; wall time and memory of its training stage."""
+    """A row that was rehearsed: what it did, or why it did not run; wall time and memory of its training stage, and how
+    fast it trained and scored with reading included (None where it was not measured, or there is no GPU).
+    """
 
     group: str
     row: str
@@ -35,6 +38,9 @@ class Ran:
     reason: str
     seconds: float
     peak_mib: int
+    train_videos_per_sec: float | None
+    eval_videos_per_sec: float | None
+    peak_device_mib: int | None
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,16 @@ def what_ran(config: Config) -> list[Ran]:
     found = []
     for group in GROUPS:
         for key, record in results.load(config, group).items():
-            timing = paths.timings(config) / f"train-{group}-{key}.json"
-            cost = json.loads(timing.read_text(encoding="utf-8")) if timing.is_file() else {"seconds": 0, "peak_mib": 0}
-            facts = (record["status"], record.get("reason", ""), cost["seconds"], cost["peak_mib"])
-            found.append(Ran(group, key, *facts))
+            cost = _read(paths.timings(config) / f"train-{group}-{key}.json", ("seconds", "peak_mib"))
+            speed = _read(paths.speed(config, group, key), SPEED)
+            done = (record["status"], record.get("reason", ""))
+            found.append(Ran(group, key, *done, cost["seconds"] or 0, cost["peak_mib"] or 0, **speed))
     return found
+
+
+def _read(path: Path, keys: tuple[str, ...]) -> dict[str, float | None]:
+    facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {key: facts.get(key) for key in keys}
 
 
 def plan(config: Config, rehearsed: Config) -> list[Planned]:

@@ -11,12 +11,16 @@ import json
 from typing import Any
 
 from vidprism import methods, metrics, paths
-from vidprism.config import Config, ConfigError
-from vidprism.training.inputs import training_sets
+from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError
+from vidprism.training import processes
+from vidprism.training.inputs import Inputs, training_sets
 from vidprism.training.jobs import Job, plan
 from vidprism.training.parallel import side_by_side
 from vidprism.training.recipe import TrainingError
-from vidprism.training.tracks import open_track
+from vidprism.training.tracks import Run, open_track
+
+Track = tuple[Run, Inputs]
+UNSCORED = "random weights: every trial ran, none was scored, and the first is taken"
 
 
 def search(config: Config, method: str, backbone: str) -> dict[str, Any]:
@@ -25,38 +29,35 @@ def search(config: Config, method: str, backbone: str) -> dict[str, Any]:
 
     Returns:
         `chosen`, `trials` (value -> mean dev top-1 in percent, None if training diverged), `dev` (value ->
-        dataset -> top-1), `failed` (value -> why) and what the trials had in common.
+        dataset -> top-1), `failed` (value -> why) and what the trials had in common. On random weights no trial is
+        scored: `trials` holds None, `reason` says why, and the first that ran is chosen.
 
     Raises:
         ConfigError: missing draws or features, or fewer prompt sets than trials.
-        TrainingError: every trial diverged.
+        TrainingError: every trial diverged, or a launcher started more than one process.
     """
     p = config.profile
+    processes.one_alone(f"search of {method}", "a search")
     space, values = trials(config, method)
-    pairs = [(value, dataset) for value in values for dataset in p.datasets]
-    frozen = p.protocol.track == "frozen"
-    scores = side_by_side(
-        lambda pair: _attempt(config, method, backbone, *pair), pairs, p.train.threads, f"search {method}", split=frozen
-    )
-    dev: dict[str, dict[str, float]] = {str(value): {} for value in values}
-    failed: dict[str, str] = {}
-    for (value, dataset), outcome in zip(pairs, scores, strict=True):
-        if isinstance(outcome, str):
-            failed[str(value)] = outcome
-        else:
-            dev[str(value)][dataset] = outcome
-    means = {value: sum(by.values()) / len(by) for value, by in dev.items() if value not in failed}
-    if not means:
+    outcomes = _try_all(config, method, backbone, values)
+    failed = {str(value): outcome for (value, _), outcome in outcomes.items() if isinstance(outcome, str)}
+    ran = [value for value in values if str(value) not in failed]
+    if not ran:
         raise TrainingError(f"search of {method}: every trial diverged; the last one: {list(failed.values())[-1]}")
-    chosen = next(value for value in values if means.get(str(value)) == max(means.values()))
+    dev = {
+        value: {d: outcomes[value, d] for d in p.datasets if isinstance(outcomes[value, d], float)} for value in values
+    }
+    means = {value: sum(dev[value].values()) / len(dev[value]) for value in ran if dev[value]}
+    unscored = p.backbones[backbone].weights == RANDOM_WEIGHTS
     found = {
         "method": method,
         "space": space,
-        "chosen": chosen,
-        "trials": {str(v): round(means[str(v)], 3) if str(v) in means else None for v in values},
+        "chosen": ran[0] if unscored else max(ran, key=means.__getitem__),
+        "trials": {str(value): round(means[value], 3) if value in means else None for value in values},
         "split": "dev",
-        "dev": {value: {dataset: round(score, 3) for dataset, score in by.items()} for value, by in dev.items()},
+        "dev": {str(value): {d: round(score, 3) for d, score in by.items()} for value, by in dev.items()},
         "failed": failed,
+        **({"reason": UNSCORED} if unscored else {}),
         "shots": p.search.shots,
         "frames": frames_of(config, backbone),
         "backbone": backbone,
@@ -67,6 +68,27 @@ def search(config: Config, method: str, backbone: str) -> dict[str, Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return found
+
+
+def _try_all(
+    config: Config, method: str, backbone: str, values: list[float | str]
+) -> dict[tuple[float | str, str], float | str | None]:
+    """(value, dataset) -> outcome of every trial, by value. One dataset after the other, so that each is opened once
+    and its class texts are encoded once.
+    """
+    p = config.profile
+    outcomes = {(value, dataset): None for value in values for dataset in p.datasets}
+    for dataset in p.datasets:
+        track = open_track(config, p.protocol.track, dataset, frames_of(config, backbone), backbone)
+        found = side_by_side(
+            lambda value, dataset=dataset, track=track: _attempt(config, method, track, value, dataset),
+            values,
+            p.train.threads,
+            f"search {method}, {dataset}",
+            split=p.protocol.track == "frozen",
+        )
+        outcomes |= {(value, dataset): outcome for value, outcome in zip(values, found, strict=True)}
+    return outcomes
 
 
 def frames_of(config: Config, backbone: str) -> int:
@@ -92,29 +114,32 @@ def trials(config: Config, method: str) -> tuple[str, list[float | str]]:
     return "prompt_set", list(prompts[: len(rates)])
 
 
-def _attempt(config: Config, method: str, backbone: str, value: float | str, dataset: str) -> float | str:
+def _attempt(config: Config, method: str, track: Track, value: float | str, dataset: str) -> float | str | None:
     """The trial's score, or why training diverged: an unusable learning rate is a finding, not the end of the
     search.
     """
     try:
-        return score(config, method, backbone, value, dataset)
+        return score(config, method, track, value, dataset)
     except TrainingError as error:
         return str(error)
 
 
-def score(config: Config, method: str, backbone: str, value: float | str, dataset: str) -> float:
-    """Dev top-1 in percent of one trial on one dataset.
+def score(config: Config, method: str, track: Track, value: float | str, dataset: str) -> float | None:
+    """Dev top-1 in percent of one trial on one dataset, whose training function and inputs are `track`; None on random
+    weights, whose accuracy says nothing.
 
     Raises:
         TrainingError: training diverged.
     """
     p = config.profile
-    run, inputs = open_track(config, p.protocol.track, dataset, frames_of(config, backbone), backbone)
+    run, inputs = track
     recipe, prompt_set = plan(config, method, value, p.search.updates, p.train.batch_size)
     options = methods.resolve(method, config.methods.get(method, {}), inputs.n_steps)
     training = training_sets(config, dataset, inputs, p.search.shots, (p.protocol.draw_seeds[0],))
     where = f"search of {method} at {value}, {dataset}"
     outcome = run(Job(method, options, prompt_set, recipe, training, [0], "dev", where), inputs)
+    if inputs.backbone.get("weights") == RANDOM_WEIGHTS:
+        return None
     # the dev pool has one view a video, so nothing is fused
     labels = inputs.labels("dev")[inputs.usable("dev")]
     return 100.0 * float(metrics.hits(outcome.logits[0, :, 0], labels, 1).mean())

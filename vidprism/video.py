@@ -66,7 +66,8 @@ def frame_indices(
       and of VidPrism's release);
     - segment_random: (i + u) n_frames / T with u uniform in [0, 1) per segment (TSN training);
     - dense: a window of T frames `DENSE_STRIDE` apart, windows evenly spaced over the video, for K = 1 in its
-      middle; beyond the end the last frame repeats (ST-Adapter).
+      middle; with `rng` each starts anywhere in the video (training); beyond the end the last frame repeats
+      (ST-Adapter).
     Positions are rounded down, so a video shorter than T frames repeats its frames evenly and in order.
 
     Returns:
@@ -92,7 +93,7 @@ def frame_indices(
     if sampling == "segment_start":
         offset = np.linspace(0, max(n_frames / t - 1, 0), n_clips)[clip]
         return np.minimum(i * n_frames / t + offset + 1e-9, n_frames - 1).astype(np.int64)
-    return _dense(n_frames, t, clip, n_clips)
+    return _dense(n_frames, t, clip, n_clips, rng)
 
 
 def read_clip(path: Path, indices: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -196,7 +197,8 @@ def load_views(
     return views.reshape(n_clips * n_crops, *views.shape[2:])
 
 
-def _dense(n_frames: int, t: int, clip: int, n_clips: int) -> np.ndarray:
+def _dense(n_frames: int, t: int, clip: int, n_clips: int, rng: np.random.Generator | None) -> np.ndarray:
     room = max(n_frames - ((t - 1) * DENSE_STRIDE + 1), 0)
     start = room // 2 if n_clips == 1 else room * clip // (n_clips - 1)
+    start = start if rng is None else int(rng.integers(room + 1))
     return np.minimum(start + DENSE_STRIDE * np.arange(t), n_frames - 1)

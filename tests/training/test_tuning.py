@@ -1,5 +1,6 @@
 """The tuned track: end to end on decoded frames, with a toy backbone and miniature videos."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,62 +9,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.miniature import small_config
-from tests.synthetic_store import write_choice
-from vidprism import backbones, evaluation, manifest, methods, paths, rows, scores, training
+from tests.training.toy import DIM, SIZE, ToyBackbone, changed, make_config, make_row
+from vidprism import backbones, encoding, evaluation, manifest, methods, paths, rows, scores, training, video
+from vidprism.backbones.clip import ClipBackbone, create
 from vidprism.config import Config
-from vidprism.training import clips
+from vidprism.training import clips, loading, scoring
 from vidprism.training.jobs import Job
-from vidprism.training.recipe import Recipe, TrainingError
-from vidprism.training.tuning import EndToEnd, predict
-
-DIM, SIZE = 8, 24
-
-
-class ToyBackbone:
-    """A linear map of a frame's mean colour in each quarter."""
-
-    dim, image_size, logit_scale, tubelet, has_text = DIM, SIZE, 10.0, 1, True
-
-    def __init__(self) -> None:
-        weight = torch.randn(DIM, 12, generator=torch.Generator().manual_seed(0))
-        self.module = torch.nn.Linear(12, DIM, bias=False)
-        self.module.weight = torch.nn.Parameter(weight)
-
-    def encode_clips(self, clips: torch.Tensor) -> torch.Tensor:
-        return self.encode_frames(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
-
-    def encode_frames(self, frames: torch.Tensor) -> torch.Tensor:
-        quarters = torch.nn.functional.avg_pool2d(frames.permute(0, 3, 1, 2).float() / 255, SIZE // 2)
-        return self.module(quarters.flatten(1))
-
-    def encode_text(self, texts: list[str]) -> torch.Tensor:
-        letters = torch.tensor([[float(text.count(c)) + 0.1 for c in "aeiouyst"] for text in texts])
-        return torch.nn.functional.normalize(letters, dim=1)
+from vidprism.training.recipe import Recipe, TrainingError, batch_order
+from vidprism.training.scoring import first_of_each
+from vidprism.training.tuning import EndToEnd, fit, predict
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": ToyBackbone())
-    config = small_config(tmp_path, "ucf101", n_clips=2)
-    train = replace(config.profile.train, threads=1, backbone_lr_scale=0.5)
-    config = replace(config, profile=replace(config.profile, train=train))
-    manifest.prepare(config, "ucf101")
-    for method, chosen in (("mean_pool", 0.01), ("vidprism_c", 0.01), ("clip_zeroshot", "plain")):
-        write_choice(config, method, chosen)
-    return config
-
-
-def make_row(method: str, **changed: object) -> rows.Row:
-    plan = {
-        "group": "few_shot",
-        "key": f"{method}-tuned",
-        "method": method,
-        "backbone": "mini_clip",
-        "frames": 8,
-    }
-    cells = {"datasets": ("ucf101",), "shots": (2,), "repeats": (0, 1), "options": {}, "track": "tuned"}
-    return rows.Row(**{**plan, **cells, "updates": 10, "batch_size": 4, **changed})
+    return make_config(tmp_path)
 
 
 def stored(config: Config, row: rows.Row) -> scores.CellScores:
@@ -143,13 +103,21 @@ def test_a_video_that_does_not_decode_is_counted(config: Config, monkeypatch: py
     assert evaluation.evaluate_row(config, row)["cells"][0]["repeats"][0]["correct"][3] == "-"
 
 
-def test_a_training_video_that_does_not_decode_is_left_out(config: Config) -> None:
+def test_no_training_video_is_decoded_before_it_is_needed(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = clips.VideoInputs(config, "ucf101", 8, "mini_clip")
-    path = inputs.videos / inputs.index("train").loc[1, "path"]
-    path.write_bytes(b"")
-    assert inputs.usable("train", np.array([0, 1, 2])).tolist() == [True, False, True]
-    assert inputs.index("train")["readable"].tolist()[:3] == [True, False, True]
-    assert inputs.read("train", np.array([0, 2])).shape == (2, 1, 8, SIZE, SIZE, 3)
+    monkeypatch.setattr(clips.video, "load_views", lambda *_, **__: pytest.fail("decoded"))
+    listed = inputs.index("train")
+    assert inputs.usable("train").tolist() == listed["readable"].tolist()
+    assert inputs.usable("train", np.array([2, 0])).tolist() == [True, True]
+
+
+@pytest.mark.parametrize("sampling", ["protocol", "segment_random"])
+def test_a_training_video_that_fails_is_an_error_that_names_it(config: Config, sampling: str) -> None:
+    inputs = clips.VideoInputs(config, "ucf101", 8, "mini_clip")
+    for path in inputs.index("train")["path"]:
+        (inputs.videos / path).write_bytes(b"")
+    with pytest.raises(TrainingError, match=r"videos/.*\.avi: empty file \(0 bytes\), though"):
+        training.train_row(changed(config, sampling=sampling), make_row("mean_pool", repeats=(0,)))
 
 
 def test_clips_beyond_the_cache_are_decoded_again(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,3 +166,117 @@ def test_views_are_scored_in_parts_with_the_same_result(config: Config, views_pe
     assert whole[0].shape[:2] == (3, 12) and max(sizes) <= views_per_batch
     for a, b in zip(whole, parts, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_loader_workers_change_nothing(config: Config) -> None:
+    row = make_row("mean_pool", repeats=(0,), updates=4)
+    alone = changed(config, sampling="segment_random")
+    first, one = training.train_row(alone, row), stored(config, row)
+    second, two = training.train_row(changed(alone, workers=2), row), stored(config, row)
+    np.testing.assert_array_equal(one.logits, two.logits)
+    assert first["cells"] == second["cells"]
+
+
+def test_random_clips_follow_from_seed_pass_and_video(config: Config) -> None:
+    inputs = clips.VideoInputs(config, "ucf101", 4, "mini_clip")
+    positions = np.array([1, 4, 5])
+    for sampling in ("segment_random", "dense"):
+        drawn = loading.Clips(inputs, positions, sampling, seed=7)
+        for number in (0, 4, 8):
+            which_pass, i = number // 3, number % 3
+            path = inputs.videos / inputs.index("train").loc[positions[i], "path"]
+            rng = np.random.default_rng((7, which_pass, positions[i]))
+            index = video.frame_indices(video.probe(path).n_frames, 4, sampling, rng=rng)
+            slow = video.spatial_views(video.read_clip(path, index), SIZE)[0]
+            clip, label = drawn[number]
+            np.testing.assert_array_equal(clip.numpy(), slow)
+            assert label == inputs.labels("train")[positions[i]]
+    shuffled = loading.Clips(inputs, positions[::-1].copy(), "segment_random", seed=7)
+    again = loading.Clips(inputs, positions, "segment_random", seed=7)
+    assert torch.equal(shuffled[2][0], again[0][0])
+    assert len({again[0 + 3 * p][0].numpy().tobytes() for p in range(8)}) > 1, "passes see other frames"
+    assert not inputs._clips, "a random clip must not be kept"
+
+
+def test_training_sees_other_frames_in_each_pass(config: Config) -> None:
+    """What `fit` asks of the clips: their numbers run through the passes, in the order of the batches."""
+    inputs, asked = clips.VideoInputs(config, "ucf101", 8, "mini_clip"), []
+
+    class Watched(loading.Clips):
+        def __getitem__(self, number: int) -> tuple[torch.Tensor, int]:
+            asked.append(number)
+            return super().__getitem__(number)
+
+    recipe = Recipe(4, 3, 0.01, 0.0, 0.1)
+    job = Job("mean_pool", {}, "plain", recipe, [], [0], "test", "here")
+    model = EndToEnd(inputs.load_backbone("cpu"), job.build(inputs, 0))
+    fit(model, Watched(inputs, np.arange(5)), recipe, 3, 0, "here")
+    order = batch_order(5, 3, 4, 0).ravel()
+    assert asked == [5 * (k // 5) + int(i) for k, i in enumerate(order)]
+    assert sorted(asked[:5]) == [0, 1, 2, 3, 4] and sorted(asked[5:10]) == [5, 6, 7, 8, 9]
+
+
+def test_expert_usage_takes_the_first_clips_of_each_class() -> None:
+    labels = np.array([0, 1, 0, 0, 1, 0, 2])
+    assert first_of_each(np.array([6, 5, 3, 1, 0, 4]), labels, 2).tolist() == [0, 1, 3, 4, 6]
+    assert first_of_each(np.array([0, 2, 5]), labels, 16).tolist() == [0, 2, 5]
+
+
+def test_expert_usage_does_not_score_the_whole_list(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "USAGE_CLIPS", 1)
+    asked = []
+    read = clips.VideoInputs.read
+
+    def reading(self: clips.VideoInputs, split: str, at: np.ndarray) -> np.ndarray:
+        asked.extend((split, int(i)) for i in at)
+        return read(self, split, at)
+
+    monkeypatch.setattr(clips.VideoInputs, "read", reading)
+    inputs = clips.VideoInputs(config, "ucf101", 8, "mini_clip")
+    job = Job("vidprism_c", methods.resolve("vidprism_c", {}, 8), "plain", Recipe(0, 1, 0, 0, 0), [], [0], "test", "")
+    model = EndToEnd(inputs.load_backbone("cpu"), job.build(inputs, 0))
+    used = scoring.usage(model, inputs, np.arange(len(inputs.labels("train"))))
+    assert used.shape == (3, 3) and np.isfinite(used).all() and len(asked) == 3
+
+
+def test_speed_is_measured_and_stays_out_of_the_record(config: Config) -> None:
+    row = make_row("mean_pool")
+    record = training.train_row(config, row)
+    facts = json.loads(paths.speed(config, "few_shot", row.key).read_text())
+    assert facts["train_videos_per_sec"] > 0 and facts["eval_videos_per_sec"] > 0
+    assert (facts["peak_device_mib"] is None) == (not torch.cuda.is_available())
+    assert "per_sec" not in json.dumps(record)
+    training.train_row(config, make_row("clip_zeroshot"))
+    facts = json.loads(paths.speed(config, "few_shot", "clip_zeroshot-tuned").read_text())
+    assert facts["train_videos_per_sec"] is None and facts["eval_videos_per_sec"] > 0
+
+
+def test_class_texts_are_encoded_once(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, sizes = ToyBackbone.encode_text, []
+
+    def counted(self: ToyBackbone, texts: list[str]) -> torch.Tensor:
+        sizes.append(len(texts))
+        return whole(self, texts)
+
+    monkeypatch.setattr(ToyBackbone, "encode_text", counted)
+    monkeypatch.setattr(encoding, "SENTENCES_AT_ONCE", 25)
+    first = clips.VideoInputs(config, "ucf101", 8, "mini_clip").texts
+    assert sum(sizes) > 84 and max(sizes) <= 25
+    sizes.clear()
+    second = clips.VideoInputs(config, "ucf101", 4, "mini_clip").texts
+    assert sizes == [1], "one sentence stands for the weights; the rest comes from the disk"
+    np.testing.assert_array_equal(first, second)
+    assert len(list(paths.texts(config).iterdir())) == 1
+    monkeypatch.setattr(ToyBackbone, "encode_text", lambda self, texts: -whole(self, texts))
+    np.testing.assert_array_equal(clips.VideoInputs(config, "ucf101", 8, "mini_clip").texts, -first)
+
+
+def test_the_text_of_a_backbone_is_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    import open_clip
+
+    made = ClipBackbone(create("mini_clip", seed=3), open_clip.get_tokenizer("mini_clip"))
+    texts = [f"moving the red ball {i} times" for i in range(12)]
+    monkeypatch.setattr(encoding, "SENTENCES_AT_ONCE", 10_000)
+    whole = encoding.text_features(made, ("plain", "ensemble"), texts)
+    monkeypatch.setattr(encoding, "SENTENCES_AT_ONCE", 256)
+    np.testing.assert_array_equal(encoding.text_features(made, ("plain", "ensemble"), texts), whole)

@@ -23,6 +23,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "protocol.n_crops": (1, 3),
     "train.tuning": ("full", "frozen", "partial"),
     "train.precision": ("auto", "fp32", "bf16", "fp16"),
+    "train.sampling": ("protocol", "segment_random", "dense"),
+    "train.keep_weights": ("all", "head", "none"),
 }
 NORMALISATIONS = ("checkpoint", "clip", "imagenet")
 # Numbers, or lists of numbers that must not be empty, above zero.
@@ -65,6 +67,7 @@ NOT_NEGATIVE = (
         "train.weight_decay",
         "train.warmup",
         "train.ema_decay",
+        "train.workers",
         "closed_set.repeats",
         "few_shot.repeats",
         "ablations.repeats",

@@ -142,6 +142,9 @@ class TrainConfig:
     precision: str = "auto"
     ema_decay: float = 0.0
     views_per_batch: int = 32
+    sampling: str = "protocol"
+    keep_weights: str = "all"
+    workers: int = 0
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 A method module holds `LABEL` (its name in the tables), `TRAINED`, `DEFAULTS` (the options it accepts) and
 `build(task, **options)`, which returns a module with ``forward(features_BTD) -> Output`` and
 ``objective(output, labels_B) -> dict`` whose entry "total" is minimised. A method may add ``resolve(options,
-n_steps)`` when its defaults depend on the clip. Modules must run under ``torch.func.vmap`` over stacked
-parameters, because the repeats of a cell are trained side by side. Method files are imported when they are
-asked for, so that a stage loads its own only.
+n_steps)`` when its defaults depend on the clip, and ``batch_terms(options)``, the names of what in its objective is no
+mean over samples: where there is none, several processes may share its training on the tuned track. Modules must run
+under ``torch.func.vmap`` over stacked parameters, because the repeats of a cell are trained side by side. Method files
+are imported when they are asked for, so that a stage loads its own only.
 """
 
 from __future__ import annotations
@@ -83,6 +84,14 @@ def resolve(key: str, options: dict[str, Any], n_steps: int) -> dict[str, Any]:
         if name not in method.DEFAULTS:
             raise ConfigError(f"params.yaml: method '{key}' has no option '{name}'; {nearest(name, method.DEFAULTS)}")
     return method.resolve(options, n_steps) if hasattr(method, "resolve") else {**method.DEFAULTS, **options}
+
+
+def batch_terms(key: str, options: dict[str, Any]) -> list[str]:
+    """What in a method's objective looks at the batch as a whole, by name; a method whose file does not say counts as
+    one that does.
+    """
+    method = load(key)
+    return method.batch_terms(options) if hasattr(method, "batch_terms") else ["its file has no `batch_terms`"]
 
 
 def build(key: str, task: Task, options: dict[str, Any], seed: int) -> nn.Module:

@@ -63,6 +63,11 @@ class TemporalTransformer(nn.Module):
         return {"cls": loss, "total": loss}
 
 
+def batch_terms(options: dict) -> list[str]:
+    """None: the objective is the cross-entropy, a mean over samples."""
+    return []
+
+
 def build(task: Task, layers: int, heads: int, ffn_ratio: int) -> TemporalTransformer:
     """The head with `layers` layers of `heads` heads.
 

@@ -71,6 +71,16 @@ def _checked_rates(rates: Any, n_steps: int) -> list[int]:
     return list(rates)
 
 
+def batch_terms(options: dict[str, Any]) -> list[str]:
+    """Switches under which a video's gradient depends on the others of its batch; `options` are resolved."""
+    coupled = {
+        "lambda_gate": options["lambda_gate"] > 0,
+        "div: sample_1mcos": options["lambda_div"] > 0 and options["div"] == "sample_1mcos",
+        "gate_scope: batch_mean": options["interaction"] != "none" and options["gate_scope"] == "batch_mean",
+    }
+    return [name for name, holds in coupled.items() if holds]
+
+
 class VidPrismC(nn.Module):
     """The head together with the class texts that its auxiliary text loss may use."""
 

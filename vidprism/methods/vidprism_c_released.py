@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from vidprism.methods import vidprism_c
-from vidprism.methods.vidprism_c import build
+from vidprism.methods.vidprism_c import batch_terms, build
 
 LABEL = "VidPrism-C (released reading)"
 TRAINED = True
 DEFAULTS: dict[str, Any] = {**vidprism_c.DEFAULTS, "reading": "released"}
 
-__all__ = ["DEFAULTS", "LABEL", "TRAINED", "build", "resolve"]
+__all__ = ["DEFAULTS", "LABEL", "TRAINED", "batch_terms", "build", "resolve"]
 
 
 def resolve(options: dict[str, Any], n_steps: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from vidprism.methods import Task, vidprism_c
 LABEL = "VidPrism-M"
 TRAINED = True
 DEFAULTS = vidprism_c.DEFAULTS
+batch_terms = vidprism_c.batch_terms
 
 
 def resolve(options: dict[str, Any], n_steps: int) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class Search:
     """One method's search: (value, dev top-1 or None where training diverged, whether it was chosen).
 
     `at_edge`: the chosen learning rate is the lowest or the highest tried, so that a better one may lie outside.
+    `reason`: why no trial has a score, "" where they have.
     """
 
     method: str
@@ -61,6 +62,7 @@ class Search:
     split: str
     trials: tuple[tuple[str, float | None, bool], ...]
     at_edge: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,9 @@ def _search(config: Config, method: str, backbone: str) -> Search | None:
         return None
     found = results.read_json(path)
     trials = tuple((value, score, str(found["chosen"]) == value) for value, score in found["trials"].items())
-    at_edge = found["space"] == "lr" and any(chosen for _, _, chosen in (trials[0], trials[-1]))
-    return Search(path.stem, found["space"], found["split"], trials, at_edge)
+    reason = found.get("reason", "")
+    at_edge = not reason and found["space"] == "lr" and any(chosen for _, _, chosen in (trials[0], trials[-1]))
+    return Search(path.stem, found["space"], found["split"], trials, at_edge, reason)
 
 
 def _not_flat(records: dict[str, dict[str, Record]]) -> Iterable[tuple[str, str]]:

@@ -1,93 +1,67 @@
 """Train one row of a table: every cell (dataset, shots) with its repeats, scored on the test videos.
 
 A row writes ``weights.safetensors`` (repeats stacked), ``scores.npz`` and ``record.json`` (everything but the
-accuracies, which `vidprism.evaluation` adds). Nothing is selected here: the last update is scored, once.
+accuracies, which `vidprism.evaluation` adds). Nothing is selected here: the last update is scored, once. A finished
+cell lies on disk (`vidprism.training.store`): a row that failed goes on from there.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-from dataclasses import dataclass
+import shutil
 from typing import Any
 
 import numpy as np
-from safetensors.torch import save_file
+import torch
 
 from vidprism import methods, paths, provenance
 from vidprism.config import Config
 from vidprism.record import MEASURED, SCHEMA, cell_key
 from vidprism.rows import Row
-from vidprism.scores import CellScores, save, spread, whole_folder
+from vidprism.scores import CellScores, spread, whole_folder
+from vidprism.training import processes, store
 from vidprism.training.inputs import Inputs, training_sets
 from vidprism.training.jobs import Job, Outcome, TrainingSet, plan
 from vidprism.training.parallel import side_by_side
-from vidprism.training.recipe import TrainingError, is_flat, loss_curve, read_choice
+from vidprism.training.recipe import is_flat, loss_curve, read_choice
+from vidprism.training.speed import Speed
 from vidprism.training.tracks import open_track
 
 
 def train_row(config: Config, row: Row) -> dict[str, Any]:
     """Train and score one row, and write its folder; if anything fails, an earlier result stays as it was.
 
+    Processes that a launcher started train a row of the tuned track together: the first one writes.
+
     Returns:
-        The record as written.
+        The record as written, in every process.
 
     Raises:
         ConfigError: unknown option, rates that do not divide the frames, missing search, draws or features.
-        TrainingError: a loss is not finite, or a launcher started more than one process.
+        TrainingError: a loss is not finite, a training video cannot be decoded, or there are more processes than the
+            row can use.
     """
-    if _processes_asked() != 1:
-        raise TrainingError(
-            f"{row.key}: {_processes_asked()} processes were started, and a row trains in one; start one"
-        )
+    if row.track == "frozen":
+        processes.one_alone(row.key, "a row")
+    processes.join(row.key)
     choice = read_choice(config, row.method, row.backbone)
-    with whole_folder(paths.run(config, row.group, row.key)) as folder:
-        frozen = row.track == "frozen"
-        trained = side_by_side(
-            lambda cell: train_cell(config, row, choice, *cell),
-            row.cells,
-            config.profile.train.threads,
-            row.key,
-            split=frozen,
-        )
-        record = _record(config, row, choice, trained)
-        save_file(
-            {f"{cell.key}.{name}": w for cell in trained for name, w in cell.outcome.weights.items()},
-            folder / "weights.safetensors",
-        )
-        save(folder / "scores.npz", {cell.key: _scores(cell) for cell in trained})
-        (folder / "record.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return record
+    cells = side_by_side(
+        lambda cell: train_cell(config, row, choice, *cell),
+        row.cells,
+        config.profile.train.threads,
+        row.key,
+        split=row.track == "frozen",
+    )
+    return processes.from_first(lambda: _write(config, row, choice, cells))
 
 
-def _processes_asked() -> int:
-    """World size that a launcher such as torchrun asked for; 1 without one."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-@dataclass(frozen=True)
-class TrainedCell:
-    """One cell after training: what was asked, what it was trained on, and what came out."""
-
-    dataset: str
-    shots: int | None
-    job: Job
-    inputs: Inputs
-    outcome: Outcome
-
-    @property
-    def key(self) -> str:
-        """Name of the cell's arrays."""
-        return cell_key(self.dataset, self.shots)
-
-
-def train_cell(config: Config, row: Row, choice: dict[str, Any], dataset: str, shots: int | None) -> TrainedCell:
-    """Train all repeats of one cell of a row and score the test videos.
+def train_cell(config: Config, row: Row, choice: dict[str, Any], dataset: str, shots: int | None) -> store.Stored:
+    """Train all repeats of one cell of a row and score the test videos, unless an earlier run of the row has done it.
 
     Raises:
         ConfigError: missing draws or features.
-        TrainingError: a loss is not finite.
+        TrainingError: see `train_row`.
     """
     run, inputs = open_track(config, row.track, dataset, row.frames, row.backbone)
     options = methods.resolve(row.method, row.options, inputs.n_steps)  # a wrong one is found before anything is read
@@ -95,22 +69,48 @@ def train_cell(config: Config, row: Row, choice: dict[str, Any], dataset: str, s
     training = training_sets(config, dataset, inputs, shots, row.repeats)
     where = f"row {row.key}, {dataset}, {'all' if shots is None else shots} shots"
     job = Job(row.method, options, prompt_set, recipe, training, list(row.repeats), "test", where)
-    return TrainedCell(dataset, shots, job, inputs, run(job, inputs))
+    key = cell_key(dataset, shots)
+    folder = store.place(config, row, choice, key, job, inputs)
+    found = processes.from_first(lambda: store.read(folder, key))
+    if found is None:
+        outcome = run(job, inputs)
+        facts = {"cell": _cell(config, row, dataset, shots, job, inputs, outcome), **_shared(row, job, inputs, outcome)}
+        scores = _scores(inputs, outcome)
+        processes.from_first(lambda: store.write(folder, key, outcome.weights, scores, facts))
+        found = store.Stored(key, folder, facts)
+    return found
 
 
-def _scores(cell: TrainedCell) -> CellScores:
-    labels, readable, outcome = cell.inputs.labels("test"), cell.inputs.usable("test"), cell.outcome
+def _write(config: Config, row: Row, choice: dict[str, Any], cells: list[store.Stored]) -> dict[str, Any]:
+    """The row's folder, and its speed on the tuned track; what the cells left on disk goes."""
+    record = _record(config, row, choice, cells)
+    with whole_folder(paths.run(config, row.group, row.key)) as folder:
+        store.assemble(cells, folder)
+        (folder / "record.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    measured = [Speed(**cell.facts["speed"]) for cell in cells if cell.facts["speed"]]
+    if measured:
+        path = paths.speed(config, row.group, row.key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(sum(measured, Speed()).facts(), indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(paths.work(config, row.group, row.key))
+    return record
+
+
+def _scores(inputs: Inputs, outcome: Outcome) -> CellScores:
+    labels, readable = inputs.labels("test"), inputs.usable("test")
     experts = None if outcome.experts is None else spread(outcome.experts, readable, len(labels))
     return CellScores(spread(outcome.logits, readable, len(labels)), labels, experts, outcome.usage_train)
 
 
-def _cell(config: Config, row: Row, cell: TrainedCell) -> dict[str, Any]:
+def _cell(
+    config: Config, row: Row, dataset: str, shots: int | None, job: Job, inputs: Inputs, outcome: Outcome
+) -> dict[str, Any]:
     """A cell of the record: setting, data, training."""
-    protocol, index = config.profile.protocol, cell.inputs.index("test")
+    protocol, index = config.profile.protocol, inputs.index("test")
     broken = index[~index["readable"].to_numpy(bool)]
     return {
-        "dataset": cell.dataset,
-        "shots": cell.shots,
+        "dataset": dataset,
+        "shots": shots,
         "frames": row.frames,
         **{name: getattr(protocol, name) for name in ("split", "n_clips", "n_crops")},
         "n_listed": len(index),
@@ -118,10 +118,10 @@ def _cell(config: Config, row: Row, cell: TrainedCell) -> dict[str, Any]:
         "unreadable": [
             {"path": str(p), "reason": str(r)} for p, r in zip(broken["path"], broken["reason"], strict=True)
         ],
-        "n_classes": cell.inputs.n_classes,
-        "shot_list": cell.job.training[0].shot_list,
-        "data_fingerprint": cell.inputs.fingerprint,
-        **_training(cell.job, cell.outcome),
+        "n_classes": inputs.n_classes,
+        "shot_list": job.training[0].shot_list,
+        "data_fingerprint": inputs.fingerprint,
+        **_training(job, outcome),
     }
 
 
@@ -151,17 +151,31 @@ def _repeat(job: Job, seed: int, chosen: TrainingSet, losses_S: np.ndarray) -> d
     }
 
 
-def _record(config: Config, row: Row, choice: dict[str, Any], trained: list[TrainedCell]) -> dict[str, Any]:
-    first = trained[0]
-    device, world_size = first.outcome.devices
+def _shared(row: Row, job: Job, inputs: Inputs, outcome: Outcome) -> dict[str, Any]:
+    """What the record says once for all cells, and the cell's speed."""
+    device, world_size = outcome.devices
     train = {
-        name: getattr(first.job.recipe, name)
+        name: getattr(job.recipe, name)
         for name in ("updates", "batch_size", "lr", "weight_decay", "warmup", "decay_power")
     }
-    if row.track == "tuned" and first.job.recipe.updates:
-        tuned = first.job.recipe.tuned
-        train |= {"backbone_lr_scale": first.job.recipe.backbone_lr_scale, **dataclasses.asdict(tuned)}
+    if row.track == "tuned" and job.recipe.updates:
+        tuned = job.recipe.tuned
+        train |= {"backbone_lr_scale": job.recipe.backbone_lr_scale, **dataclasses.asdict(tuned)}
         train |= {"blocks": list(tuned.blocks), "precision": tuned.precision_on(device)}
+    return {
+        "options": job.options,
+        "train": train,
+        "backbone": inputs.backbone,
+        "device": device,
+        "world_size": world_size,
+        "threads": torch.get_num_threads(),
+        "speed": dataclasses.asdict(outcome.speed) if outcome.speed else None,
+    }
+
+
+def _record(config: Config, row: Row, choice: dict[str, Any], cells: list[store.Stored]) -> dict[str, Any]:
+    first = cells[0].facts
+    asked = processes.asked(row.key)
     return {
         "schema": SCHEMA,
         "profile": config.profile.name,
@@ -169,14 +183,17 @@ def _record(config: Config, row: Row, choice: dict[str, Any], trained: list[Trai
         "row": row.key,
         "method": row.method,
         "label": methods.load(row.method).LABEL,
-        "reading": first.job.options.get("reading"),
+        "reading": first["options"].get("reading"),
         "track": row.track,
-        "backbone": first.inputs.backbone,
+        "backbone": first["backbone"],
         "generated": config.profile.generated,
-        "config": {"options": first.job.options, "train": train},
+        "config": {"options": first["options"], "train": first["train"]},
         "search": choice,
         "code": provenance.code_version(),
-        "environment": provenance.environment(device, _processes_asked(), world_size),
+        "environment": {
+            **provenance.environment(first["device"], asked, first["world_size"]),
+            "threads": first["threads"],  # of the run that trained it, which an earlier one may have been
+        },
         "status": MEASURED,
-        "cells": [_cell(config, row, cell) for cell in trained],
+        "cells": [cell.facts["cell"] for cell in cells],
     }

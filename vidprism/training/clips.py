@@ -5,15 +5,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.utils.data import get_worker_info
 
 from vidprism import backbones, datasets, encoding, frame_cache, manifest, paths, video
 from vidprism.config import Config, ConfigError
+from vidprism.training import processes
+from vidprism.training.recipe import TrainingError
 
 CACHE_BYTES = 2 * 2**30  # decoded clips kept in memory; beyond it videos are decoded again when they are needed
 
@@ -27,7 +32,8 @@ class VideoInputs:
 
     def __init__(self, config: Config, dataset: str, n_frames: int, backbone: str) -> None:
         self.protocol, self.n_frames = config.profile.protocol, n_frames
-        self.threads, self.views_per_batch = config.profile.train.threads, config.profile.train.views_per_batch
+        train = config.profile.train
+        self.threads, self.workers, self.views_per_batch = train.threads, train.workers, train.views_per_batch
         spec = config.profile.backbones[backbone]
         self.spec = dataclasses.replace(spec, weights=paths.backbone(config, backbone))
         self.videos = paths.dataset_root(config, dataset) / "videos"
@@ -38,10 +44,11 @@ class VideoInputs:
         module, root = datasets.load(dataset), paths.dataset_root(config, dataset)
         self.class_texts = [module.class_text(name) for name in module.class_names(root)]
         self.n_classes = len(self.class_texts)
-        model = self.load_backbone("cpu")
+        model = self.load_backbone("cuda" if torch.cuda.is_available() else "cpu")
         self.dim, self.image_size, self.logit_scale = model.dim, model.image_size, model.logit_scale
         self.n_steps = n_frames // model.tubelet
-        self.texts = encoding.text_features(model, self.protocol.prompt_sets, self.class_texts)
+        asked = (model, spec.model, self.protocol.prompt_sets, self.class_texts)
+        self.texts = encoding.kept_text_features(*asked, paths.texts(config))
         self.backbone = {
             "name": backbone,
             **dataclasses.asdict(spec),
@@ -51,6 +58,10 @@ class VideoInputs:
         self._clips: dict[tuple[str, int], np.ndarray] = {}
         self._cached_bytes = 0
         self._reasons: dict[tuple[str, int], str] = {}  # of every video tried: "" if it decoded
+
+    def __getstate__(self) -> dict[str, object]:
+        # what goes to a loader's worker: no decoded clips
+        return {**self.__dict__, "_clips": {}, "_cached_bytes": 0}
 
     def load_backbone(self, device: str) -> backbones.Backbone:
         """A fresh copy of the backbone with its pre-trained weights."""
@@ -69,23 +80,39 @@ class VideoInputs:
         return self.lists[split]["label"].to_numpy(np.int64)
 
     def usable(self, split: str, positions: np.ndarray | None = None) -> np.ndarray:
-        """Which of the videos at `positions` (all by default) decode, bool (n,): each that the manifest calls
-        readable is tried once.
+        """Which of the videos at `positions` (all by default) can be used, bool (n,).
+
+        Training videos are those that the manifest calls readable (its check has decoded the first, the middle and the
+        last frame of each): decoding all of Kinetics before the first update would take hours. Videos that are scored
+        are tried once, all frames that their views need; several processes share that work.
         """
         positions = np.arange(len(self.lists[split])) if positions is None else positions
-        readable = self.lists[split]["readable"].to_numpy(bool)
-
-        def decodes(position: int) -> bool:
-            if readable[position] and (split, position) not in self._reasons:
-                self._try(split, position)
-            return bool(readable[position]) and not self._reasons[split, position]
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return np.array(list(pool.map(decodes, positions.tolist())), dtype=bool)
+        readable = self.lists[split]["readable"].to_numpy(bool)[positions]
+        if split == "train":
+            return readable
+        self._try(split, positions[readable].tolist())
+        return np.array([ok and not self._reasons[split, i] for ok, i in zip(readable, positions, strict=True)], bool)
 
     def read(self, split: str, positions: np.ndarray) -> np.ndarray:
-        """Views of some usable videos, uint8 (n, V, T, S, S, 3)."""
-        return np.stack([self._clip(split, position) for position in positions.tolist()])
+        """Views of some usable videos, uint8 (n, V, T, S, S, 3).
+
+        Raises:
+            TrainingError: one of them cannot be decoded; no other video takes its place.
+        """
+        clips = []
+        for position in positions.tolist():
+            with self._must_decode(split, position):
+                clips.append(self._clip(split, position))
+        return np.stack(clips)
+
+    def draw(self, position: int, sampling: str, rng: np.random.Generator) -> np.ndarray:
+        """A training clip sampled at random, uint8 (T, S, S, 3); never from memory.
+
+        Raises:
+            TrainingError: the video cannot be decoded.
+        """
+        with self._must_decode("train", position):
+            return self._decode("train", position, sampling, rng)[0]
 
     def text(self, prompt_set: str) -> Tensor | None:
         """L2-normalised class texts (C, D); None where the backbone knows no text."""
@@ -95,12 +122,32 @@ class VideoInputs:
             raise ConfigError(f"protocol.prompt_sets in params.yaml has no '{prompt_set}'; run the search stages again")
         return torch.from_numpy(self.texts[self.protocol.prompt_sets.index(prompt_set)])
 
-    def _try(self, split: str, position: int) -> None:
+    def _try(self, split: str, positions: list[int]) -> None:
+        """Decode those of the videos that were not tried yet, and keep the reasons of those that fail."""
+        untried = [position for position in positions if (split, position) not in self._reasons]
+        mine = untried[processes.rank() :: processes.count()]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            reasons = list(pool.map(lambda position: self._reason(split, position), mine))
+        for found in processes.gather(dict(zip(mine, reasons, strict=True))):
+            self._reasons |= {(split, position): reason for position, reason in found.items()}
+
+    def _reason(self, split: str, position: int) -> str:
         try:
             self._clip(split, position)
-            self._reasons[split, position] = ""
         except video.Unreadable as error:
-            self._reasons[split, position] = error.reason
+            return error.reason
+        return ""
+
+    @contextmanager
+    def _must_decode(self, split: str, position: int) -> Iterator[None]:
+        try:
+            yield
+        except video.Unreadable as error:
+            path = self.videos / self._listed(split, position)
+            raise TrainingError(
+                f"{path}: {error.reason}, though the check of the videos called it readable; put a whole file in its "
+                "place, or delete it so that it is listed as unreadable, and run `dvc repro`"
+            ) from error
 
     def _clip(self, split: str, position: int) -> np.ndarray:
         """One video's views, uint8 (V, T, S, S, 3), from memory if they are there.
@@ -111,12 +158,17 @@ class VideoInputs:
         key = (split, position)
         if key in self._clips:
             return self._clips[key]
-        source, p = self._source(self.lists[split].loc[position, "path"]), self.protocol
-        n_clips, n_crops = encoding.views(p, split)
-        clip = video.load_views(
-            source, self.n_frames, n_clips, n_crops, self.image_size, sampling=p.sampling, resize=p.resize
-        )
-        if self._cached_bytes + clip.nbytes <= CACHE_BYTES:
+        clip = self._decode(split, position, self.protocol.sampling)
+        if get_worker_info() is None and self._cached_bytes + clip.nbytes <= CACHE_BYTES:
             self._clips[key] = clip
             self._cached_bytes += clip.nbytes
         return clip
+
+    def _decode(self, split: str, position: int, sampling: str, rng: np.random.Generator | None = None) -> np.ndarray:
+        n_clips, n_crops = encoding.views(self.protocol, split)
+        size, choices = self.image_size, {"sampling": sampling, "resize": self.protocol.resize, "rng": rng}
+        source = self._source(self._listed(split, position))
+        return video.load_views(source, self.n_frames, n_clips, n_crops, size, **choices)
+
+    def _listed(self, split: str, position: int) -> str:
+        return self.lists[split].loc[position, "path"]

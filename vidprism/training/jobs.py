@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vidprism import methods
 from vidprism.config import Config
 from vidprism.training.recipe import Recipe, Tuning
+from vidprism.training.speed import Speed
 
 if TYPE_CHECKING:
     from vidprism.training.inputs import Inputs
@@ -67,7 +68,8 @@ class Outcome:
 
     `losses` (R, S); `logits` (R, N, V, C); `experts` (R, N, E), mean weights over views, and `usage_train`
     (R, C, E), their mean over each class's training clips (both None without experts); `weights` the stacked
-    parameters (R, ...) by name.
+    parameters (R, ...) by name that are kept, `n_parameters` the number of trained ones of one repeat; `speed` is
+    measured on the tuned track only.
     """
 
     losses: np.ndarray
@@ -77,6 +79,7 @@ class Outcome:
     weights: dict[str, Tensor]
     n_parameters: int
     devices: tuple[str, int] = ("cpu", 1)
+    speed: Speed | None = None
 
 
 def join(outcomes: list[Outcome], devices: tuple[str, int]) -> Outcome:
@@ -88,7 +91,8 @@ def join(outcomes: list[Outcome], devices: tuple[str, int]) -> Outcome:
 
     arrays = [stacked(name) for name in ("losses", "logits", "experts", "usage_train")]
     weights = {name: torch.cat([o.weights[name] for o in outcomes]) for name in outcomes[0].weights}
-    return Outcome(*arrays, weights, outcomes[0].n_parameters, devices)
+    measured = sum((outcome.speed for outcome in outcomes if outcome.speed), Speed())
+    return Outcome(*arrays, weights, outcomes[0].n_parameters, devices, measured)
 
 
 def class_means(values_NE: np.ndarray, labels_N: np.ndarray, n_classes: int) -> np.ndarray:

@@ -34,6 +34,8 @@ class Tuning:
     grad_checkpointing: bool = False
     precision: str = "auto"
     ema_decay: float = 0.0
+    sampling: str = "protocol"
+    keep_weights: str = "all"
 
     def precision_on(self, device: str) -> str:
         """fp32, bf16 or fp16: the precision itself, or what `auto` means on a kind of device ("cuda", "cpu").

@@ -2,14 +2,15 @@
 
 Devices, precision and (where it is launched on several) processes are Hugging Face Accelerate's. The
 backbone's learning rate is the head's times `train.backbone_lr_scale`; `vidprism.training.blocks` says which of its
-blocks are trained, and at what share of that rate. Clips are the frozen track's: the
-protocol's frames and the centre view for training, its views for scoring, no augmentation; so the two tracks
-differ in what is trained alone.
-Shapes: N videos, V views, B batch, T frames, S pixels, D width, C classes, E experts, R repeats.
+blocks are trained, and at what share of that rate. Clips are the frozen track's, so that the two tracks differ in what
+is trained alone: the protocol's frames (or, with `train.sampling`, random ones) and the centre view for training, its
+views for scoring, no augmentation.
+Shapes: N videos, B batch, T frames, S pixels, S updates, R repeats.
 """
 
 from __future__ import annotations
 
+import time
 from copy import deepcopy
 
 import numpy as np
@@ -18,16 +19,26 @@ from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from vidprism import encoding
+from vidprism import methods
 from vidprism.backbones import Backbone
-from vidprism.training import blocks
+from vidprism.training import blocks, speed
 from vidprism.training.clips import VideoInputs
-from vidprism.training.jobs import Job, Outcome, class_means, join
+from vidprism.training.jobs import Job, Outcome, join
+from vidprism.training.loading import Clips, loader
 from vidprism.training.parallel import side_by_side
-from vidprism.training.recipe import LOG_EVERY, Recipe, Tuning, batch_order, check_finite, parameter_groups
+from vidprism.training.recipe import (
+    LOG_EVERY,
+    Recipe,
+    TrainingError,
+    Tuning,
+    batch_order,
+    check_finite,
+    parameter_groups,
+)
+from vidprism.training.scoring import predict, usage
 
 
 class EndToEnd(nn.Module):
@@ -50,27 +61,16 @@ class EndToEnd(nn.Module):
         return output if labels_B is None else self.head.objective(output, labels_B)["total"]
 
 
-class Clips(Dataset):
-    """Training clips (T, S, S, 3) with their labels."""
-
-    def __init__(self, inputs: VideoInputs, positions: np.ndarray) -> None:
-        self.inputs, self.positions, self.labels = inputs, positions, inputs.labels("train")[positions]
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-    def __getitem__(self, i: int) -> tuple[Tensor, int]:
-        return torch.from_numpy(self.inputs.read("train", self.positions[i : i + 1])[0, 0]), int(self.labels[i])
-
-
 def run(job: Job, inputs: VideoInputs) -> Outcome:
     """Train the repeats of a cell and score a split; a method that is not trained is scored once, for all.
 
     Raises:
-        TrainingError: a loss is not finite.
+        TrainingError: a loss is not finite, a video cannot be decoded, or several processes cannot share the training.
     """
     engine = accelerator(job.recipe.tuned)
     device, world_size = engine.device, engine.num_processes
+    _check_shared(job, world_size)
+    speed.reset()
     backbone = inputs.load_backbone(device.type)
     seeds = job.seeds if job.recipe.updates else job.seeds[:1]
     # made here, one after the other: loading and initialising draw from torch's one global generator
@@ -97,34 +97,63 @@ def accelerator(tuned: Tuning) -> Accelerator:
     return Accelerator(mixed_precision=precision, dataloader_config=DataLoaderConfiguration(split_batches=True))
 
 
+def _check_shared(job: Job, world_size: int) -> None:
+    """Processes average their gradients: right for an objective that is a mean over samples, in equal parts."""
+    if world_size == 1 or not job.recipe.updates:
+        return
+    terms = methods.batch_terms(job.method, job.options)
+    if terms:
+        raise TrainingError(
+            f"{job.where}: {job.method} looks at the batch as a whole ({', '.join(terms)}), and {world_size} processes "
+            "would each look at a part of it; start one process"
+        )
+    if job.batch_size % world_size:
+        raise TrainingError(
+            f"{job.where}: {world_size} processes cannot evenly share a batch of {job.batch_size} clips; start a "
+            "number of processes that divides it"
+        )
+
+
 def _repeat(job: Job, inputs: VideoInputs, model: EndToEnd, i: int, readable: np.ndarray) -> Outcome:
     """Train and score repeat `i` alone."""
-    at, losses, weights = job.training[i].positions, np.empty(0), {}
-    if job.recipe.updates:
-        losses = fit(model, Clips(inputs, at), job.recipe, job.batch_size, job.seeds[i], job.where)
-        weights = {name: p.detach().cpu()[None] for name, p in model.named_parameters() if p.requires_grad}
+    at, seed, recipe = job.training[i].positions, job.seeds[i], job.recipe
+    losses, weights, n_parameters = np.empty(0), {}, 0
+    start = time.perf_counter()
+    if recipe.updates:
+        clips = Clips(inputs, at, recipe.tuned.sampling, seed)
+        losses = fit(model, clips, recipe, job.batch_size, seed, job.where, inputs.workers)
+        trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        n_parameters = sum(p.numel() for p in trained.values())
+        weights = {name: p.detach().cpu()[None] for name, p in trained.items() if _kept(name, recipe.tuned)}
+    fitted = time.perf_counter()
     logits, experts = predict(model, inputs, job.split, readable)
-    if experts is None:
-        return Outcome(losses[None], logits[None], None, None, weights, n_parameters(weights))
-    _, seen = predict(model, inputs, "train", at)
-    usage = class_means(seen, inputs.labels("train")[at], inputs.n_classes)
-    return Outcome(losses[None], logits[None], experts[None], usage[None], weights, n_parameters(weights))
+    took = (len(losses) * job.batch_size, fitted - start, len(readable), time.perf_counter() - fitted)
+    if experts is not None:
+        experts, used = experts[None], usage(model, inputs, at)[None]
+    else:
+        used = None
+    measured = speed.Speed(*took, speed.peak_mib())
+    return Outcome(losses[None], logits[None], experts, used, weights, n_parameters, speed=measured)
 
 
-def n_parameters(weights: dict[str, Tensor]) -> int:
-    """Trained parameters of one repeat; 0 for a method that is not trained."""
-    return sum(weight[0].numel() for weight in weights.values())
+def _kept(name: str, tuned: Tuning) -> bool:
+    """Whether a trained parameter of `EndToEnd` is stored (`train.keep_weights`)."""
+    return tuned.keep_weights == "all" or (tuned.keep_weights == "head" and name.startswith("head."))
 
 
 def fit(
     model: EndToEnd,
-    clips: Clips,
+    clips: Dataset,
     recipe: Recipe,
     batch_size: int,
     seed: int,
     where: str,
+    workers: int = 0,
 ) -> np.ndarray:
     """Train one model in place; with `ema_decay` it ends with the average of its weights.
+
+    Args:
+        clips: n clips with labels; item p * n + i is clip i in pass p over them.
 
     Returns:
         The objective before each update, (S,).
@@ -133,23 +162,19 @@ def fit(
         TrainingError: a loss is not finite.
     """
     order = batch_order(len(clips), batch_size, recipe.updates, seed)
-    loader = DataLoader(clips, batch_size=batch_size, sampler=order.ravel().tolist())
-    head = parameter_groups(model.head.parameters(), recipe)
-    visual = [
-        group
-        for parameters, share in model.visual_groups
-        for group in parameter_groups(parameters, recipe, lr_scale=recipe.backbone_lr_scale * share)
-    ]
-    optimizer = torch.optim.AdamW([*head, *visual])
+    passes = np.arange(order.size) // len(clips)
+    batches = loader(clips, workers, batch_size, sampler=(passes * len(clips) + order.ravel()).tolist())
+    optimizer = _optimizer(model, recipe)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.lr_factor)
     engine = accelerator(recipe.tuned)
-    wrapped, prepared, loader = engine.prepare(model.train(), optimizer, loader)
-    model.visual.train(bool(visual))  # a frozen backbone keeps its statistics too
+    wrapped, prepared, batches = engine.prepare(model.train(), optimizer, batches)
+    model.visual.train(bool(model.visual_groups))  # a frozen backbone keeps its statistics too
     trained = nn.ParameterList(p for p in model.parameters() if p.requires_grad)
     decay = recipe.tuned.ema_decay
     average = AveragedModel(trained, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
     history: list[Tensor] = []
-    for step, (frames, labels) in enumerate(tqdm(loader, desc=f"{where}, repeat {seed}", leave=False, mininterval=1.0)):
+    progress = tqdm(batches, desc=f"{where}, repeat {seed}", leave=False, mininterval=1.0)
+    for step, (frames, labels) in enumerate(progress):
         loss = wrapped(frames, labels)
         prepared.zero_grad()
         engine.backward(loss)
@@ -160,7 +185,9 @@ def fit(
         history.append(loss.detach())
         if (step + 1) % LOG_EVERY == 0 or step + 1 == recipe.updates:
             first = step // LOG_EVERY * LOG_EVERY
-            for back, value in enumerate(torch.stack(history[first:]).tolist()):
+            # of several processes each has the loss of its part of the batch; all get, and judge, the mean
+            history[first:] = means = engine.reduce(torch.stack(history[first:]), "mean")
+            for back, value in enumerate(means.tolist()):
                 check_finite([value], [seed], first + back, where, recipe.lr)
     engine.free_memory()
     if average:
@@ -168,25 +195,11 @@ def fit(
     return torch.stack(history).float().cpu().numpy()
 
 
-def predict(
-    model: EndToEnd, inputs: VideoInputs, split: str, positions: np.ndarray
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Logits (N, V, C) of some videos, and their expert weights (N, E), the mean over views, or None.
-
-    At most `views_per_batch` clips are on the device at a time: a video's views are scored in parts if need be.
-    """
-    model.eval()
-    device, most = next(model.visual.parameters()).device, inputs.views_per_batch
-    n_clips, n_crops = encoding.views(inputs.protocol, split)
-    n_videos = max(1, most // (n_clips * n_crops))
-    logits, experts = [], []
-    with torch.no_grad():
-        for start in range(0, len(positions), n_videos):
-            clips_NVTSS3 = torch.from_numpy(inputs.read(split, positions[start : start + n_videos]))
-            parts = [model(part.to(device)) for part in clips_NVTSS3.flatten(0, 1).split(most)]
-            shape = clips_NVTSS3.shape[:2]
-            logits.append(torch.cat([part.logits for part in parts]).unflatten(0, shape).float().cpu().numpy())
-            if parts[0].expert_weights is not None:
-                weights_NVE = torch.cat([part.expert_weights for part in parts]).unflatten(0, shape)
-                experts.append(weights_NVE.mean(dim=1).float().cpu().numpy())
-    return np.concatenate(logits), np.concatenate(experts) if experts else None
+def _optimizer(model: EndToEnd, recipe: Recipe) -> torch.optim.AdamW:
+    head = parameter_groups(model.head.parameters(), recipe)
+    visual = [
+        group
+        for parameters, share in model.visual_groups
+        for group in parameter_groups(parameters, recipe, lr_scale=recipe.backbone_lr_scale * share)
+    ]
+    return torch.optim.AdamW([*head, *visual])
