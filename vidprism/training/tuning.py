@@ -5,7 +5,7 @@ backbone's learning rate is the head's times `train.backbone_lr_scale`; `vidpris
 blocks are trained, and at what share of that rate. Clips are the frozen track's, so that the two tracks differ in what
 is trained alone: the protocol's frames (or, with `train.sampling`, random ones) and the centre view for training, its
 views for scoring, no augmentation.
-Shapes: N videos, B batch, T frames, S pixels, S updates, R repeats.
+Shapes: N videos, B batch, T frames, S pixels (of clips) or updates (of losses), R repeats.
 """
 
 from __future__ import annotations
