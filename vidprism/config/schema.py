@@ -72,7 +72,8 @@ class BackboneConfig:
 class ProtocolConfig:
     """How videos become clips and scores (each value is a documented choice, see docs/protocol.md).
 
-    `shot_lists` gives, per dataset and K, a file in data/lists that replaces the suite's own draws of K shots.
+    `splits` gives a dataset another official split than `split`. `shot_lists` gives, per dataset and K, a file in
+    data/lists that replaces the suite's own draws of K shots.
     """
 
     split: int
@@ -87,6 +88,11 @@ class ProtocolConfig:
     resize: str = "bilinear"
     prompt_sets: tuple[str, ...] = ("plain", "photo", "video", "ensemble")
     shot_lists: dict[str, dict[str, str]] = field(default_factory=dict)
+    splits: dict[str, int] = field(default_factory=dict)
+
+    def split_of(self, dataset: str) -> int:
+        """The official split of a dataset that is trained and tested on."""
+        return self.splits.get(dataset, self.split)
 
 
 @dataclass(frozen=True)
