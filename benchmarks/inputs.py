@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vidprism import backbones, draws, features, manifest, paths, video
+from vidprism import backbones, draws, features, paths, video
 from vidprism.config import Config, ConfigError, load_config
 from vidprism.datasets import ucf101
 
@@ -65,7 +65,7 @@ def _list_of_20000() -> dict[str, str]:
         _write_lists(root)
         start = time.perf_counter()
         listed = ucf101.list_videos(root, 1)
-        dev = manifest.hold_out([v for v in listed if v.split == "train"], 16, 0, grouped=True)
+        dev = draws.hold_out([v for v in listed if v.split == "train"], 16, 0, grouped=True)
         df = pd.DataFrame(
             [{**vars(v), "split": "dev" if v.video_id in dev else v.split, "readable": True} for v in listed]
         )

@@ -14,6 +14,13 @@ from vidprism.config import Config, load_config
 
 DIM, CLASSES, TRAIN, DEV, TEST = 16, 6, 8, 3, 4  # the last three per class
 BROKEN = 1  # the test video that cannot be read
+CHECKS = {
+    "copy": None,
+    "unlisted_files": {"count": 3, "first": ["a.avi"]},
+    "repeated_lines": ["b"],
+    "conflicting_labels": [],
+    "path_class_differs": [],
+}
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -86,6 +93,7 @@ def _write_draws(config: Config, dataset: str, rows: list[list]) -> None:
     folder = paths.manifest(config, dataset)
     folder.mkdir(parents=True)
     (folder / "draws.json").write_text(json.dumps({"shots": [2, 4], "draws": draws, "sha256": hashes}))
+    (folder / "checks.json").write_text(json.dumps(CHECKS))
 
 
 def write_choice(config: Config, method: str, chosen: float | str) -> None:

@@ -45,6 +45,7 @@ def protocol(old: str, new: str) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
+        ("splits: {}", "splits: {ucf11: 2}", ["smoke.protocol.splits", "unknown dataset 'ucf11'"]),
         (TRAIN, TRAIN.replace("updates", "update"), ["smoke.train.update", "did you mean 'updates'"]),
         (TRAIN, "  train: {updates: 20}", ["smoke.train lacks batch_size"]),
         (TRAIN, TRAIN.replace("20", "many"), ["smoke.train.updates must be int"]),

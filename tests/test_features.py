@@ -163,6 +163,11 @@ def test_failure_leaves_the_earlier_store(
     assert [f.name for f in paths.features(config, "ucf101", "mini_clip").parent.iterdir()] == ["ucf101"]
 
 
+def test_a_store_names_the_split_of_its_dataset(tmp_path: Path, backbone: FakeBackbone) -> None:
+    config = prepared(tmp_path, split=1, splits={"ucf101": 2, "hmdb51": 3})
+    assert features.extract(config, "ucf101", "mini_clip").meta["split"] == 2
+
+
 def test_an_unknown_backbone_is_named(tmp_path: Path, backbone: FakeBackbone) -> None:
     with pytest.raises(ConfigError, match=r"smoke has no backbone 'mini_klip'; did you mean 'mini_clip'"):
         features.extract(prepared(tmp_path), "ucf101", "mini_klip")

@@ -1,6 +1,7 @@
-"""Manifests: every listed video is a row, the dev pool keeps groups whole, the checks find what is odd."""
+"""Manifests: every listed video is a row, and the checks find what is odd."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,19 +9,9 @@ import pytest
 from tests import miniature
 from tests.miniature import BUILDERS, small_config
 from vidprism import datasets, manifest, paths
-from vidprism.datasets import DatasetError, Video
+from vidprism.datasets import DatasetError
 
 LISTS = Path("annotations") / "ucfTrainTestlist"
-
-
-def videos(groups: dict[str, list[int]]) -> list[Video]:
-    """Class name -> sizes of its groups."""
-    return [
-        Video(f"{name}/g{g}c{i}", "", 0, name, "train", f"{name}/g{g}")
-        for name, sizes in groups.items()
-        for g, size in enumerate(sizes)
-        for i in range(size)
-    ]
 
 
 @pytest.mark.parametrize("dataset", datasets.available())
@@ -132,31 +123,6 @@ def test_flip_pairs_by_name(names: list[str], pairs: list[tuple[str, str]]) -> N
     assert manifest.flip_pairs(datasets.load("hmdb51"), names) == pairs
 
 
-def test_dev_pool_takes_whole_groups() -> None:
-    listed = videos({"a": [3, 4, 5, 2], "b": [6, 7, 8]})
-    for seed in range(20):
-        held = manifest.hold_out(listed, 5, seed, grouped=True)
-        for v in listed:
-            same = {w.video_id in held for w in listed if w.group == v.group}
-            assert len(same) == 1, "a group lies on both sides"
-        sizes = {name: sum(v.video_id in held for v in listed if v.class_name == name) for name in "ab"}
-        assert 0 < sizes["a"] <= 5 and sizes["b"] == 6, "at most 5, or the smallest group where none fits"
-    assert len({frozenset(manifest.hold_out(listed, 5, seed, True)) for seed in range(20)}) > 1
-
-
-def test_dev_pool_without_groups_is_exact() -> None:
-    listed = videos({"a": [3, 4, 5, 2], "b": [6, 7, 8]})
-    held = manifest.hold_out(listed, 5, 0, grouped=False)
-    assert [sum(i.startswith(name) for i in held) for name in "ab"] == [5, 5]
-    assert manifest.hold_out(listed, 0, 0, grouped=True) == set()
-
-
-@pytest.mark.parametrize("sizes", [[4], [2, 2]])
-def test_dev_pool_that_eats_a_class_is_an_error(sizes: list[int]) -> None:
-    with pytest.raises(DatasetError, match=r"class 'a' has only 4 .* lower protocol.dev_per_class"):
-        manifest.hold_out(videos({"a": sizes}), 4, 0, grouped=True)
-
-
 def test_failure_leaves_earlier_results_untouched(tmp_path: Path) -> None:
     config = small_config(tmp_path, "ucf101")
     manifest.prepare(config, "ucf101")
@@ -202,3 +168,97 @@ def test_a_known_copy_is_named_by_its_counts(tmp_path: Path, monkeypatch: pytest
     checks = json.loads((paths.manifest(config, "kinetics400") / "checks.json").read_text())
     assert checks["copy"] == "this one"
     assert checks["unreadable"]["test"] == 1 and checks["n_listed"] == 33
+
+
+def test_classes_that_share_groups_with_the_dev_pool_are_named(tmp_path: Path) -> None:
+    """Two lists that between them name a video of every training group of one class."""
+    config = small_config(tmp_path, "ucf101")
+    for k, groups in {1: [3], 3: [4, 5, 6]}.items():
+        lines = [f"v_YoYo_g0{g}_c01.avi 2" for g in groups]
+        for label, name in enumerate(("ApplyEyeMakeup", "HandstandPushups")):
+            lines += [f"v_{name}_{take}.avi {label}" for take in ("g03_c01", "g03_c02", "g04_c01")[:k]]
+        miniature.write_lines(paths.listed(config, f"{k}.txt"), lines)
+    protocol = replace(config.profile.protocol, shots=(1, 3), shot_lists={"ucf101": {"1": "1.txt", "3": "3.txt"}})
+    config = replace(config, profile=replace(config.profile, protocol=protocol))
+    df = manifest.prepare(config, "ucf101")
+    checks = json.loads((paths.manifest(config, "ucf101") / "checks.json").read_text())
+    assert checks["dev_shares_groups"] == ["YoYo"]
+    dev = df[df["split"] == "dev"]
+    assert (dev.groupby("class_name").size() == 2).all()
+    assert all(i.endswith("_c02") for i in dev.loc[dev["class_name"] == "YoYo", "video_id"]), "the lists name take 1"
+
+
+def test_without_such_a_class_nothing_is_added(tmp_path: Path) -> None:
+    config = small_config(tmp_path, "ucf101")
+    manifest.prepare(config, "ucf101")
+    assert "dev_shares_groups" not in json.loads((paths.manifest(config, "ucf101") / "checks.json").read_text())
+
+
+def test_each_dataset_has_its_split_and_other_splits_may_be_absent(tmp_path: Path) -> None:
+    config = small_config(tmp_path, "ucf101", splits={"ucf101": 2})
+    lists = paths.dataset_root(config, "ucf101") / LISTS
+    for name in ("trainlist01.txt", "testlist01.txt", "trainlist03.txt"):
+        (lists / name).unlink()
+    assert len(manifest.prepare(config, "ucf101")) == 36
+    checks = json.loads((paths.manifest(config, "ucf101") / "checks.json").read_text())
+    assert checks["official_split"] == 2 and checks["unlisted_files"]["count"] == 0
+    with pytest.raises(DatasetError, match=r"trainlist01.txt' does not exist"):
+        manifest.prepare(small_config(tmp_path, "ucf101"), "ucf101")
+
+
+def test_a_damaged_list_of_another_split_is_not_passed_over(tmp_path: Path) -> None:
+    config = small_config(tmp_path, "ucf101")
+    miniature.write_lines(paths.dataset_root(config, "ucf101") / LISTS / "trainlist03.txt", ["YoYo/v_YoYo_g03_c01.avi"])
+    with pytest.raises(DatasetError, match=r"trainlist03.txt', line 1"):
+        manifest.prepare(config, "ucf101")
+
+
+def test_labels_that_differ_from_the_folders_are_said_aloud(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    config = small_config(tmp_path, "ucf101")
+    train = paths.dataset_root(config, "ucf101") / LISTS / "trainlist01.txt"
+    manifest.prepare(config, "ucf101")
+    assert "warning" not in capfd.readouterr().err
+    train.write_text(train.read_text().replace("YoYo/v_YoYo_g03_c01.avi 3", "YoYo/v_YoYo_g03_c01.avi 1"))
+    manifest.prepare(config, "ucf101")
+    assert "warning: ucf101: 1 listed videos lie in the folder of another class" in capfd.readouterr().err
+
+
+def test_videos_one_folder_too_deep_are_one_error(tmp_path: Path) -> None:
+    config = small_config(tmp_path, "ucf101")
+    folder = paths.dataset_root(config, "ucf101") / "videos"
+    folder.rename(folder.with_name("UCF-101"))
+    folder.mkdir()
+    with pytest.raises(DatasetError, match=r"none of 36 .*videos/ApplyEyeMakeup/v_.*; there is no file below"):
+        manifest.prepare(config, "ucf101")
+    folder.with_name("UCF-101").rename(folder / "UCF-101")
+    with pytest.raises(DatasetError, match=r"for example '.*videos/ApplyEyeMakeup/v_.*'; there is '.*/UCF-101/.*avi'"):
+        manifest.prepare(config, "ucf101")
+    assert not paths.manifest(config, "ucf101").exists()
+
+
+def test_a_name_that_no_file_system_takes_is_a_row(tmp_path: Path) -> None:
+    config = small_config(tmp_path, "ucf101")
+    test = paths.dataset_root(config, "ucf101") / LISTS / "testlist01.txt"
+    long = f"ApplyEyeMakeup/v_{'x' * 300}_g01_c01.avi"
+    test.write_text(f"{long}\n{test.read_text()}")
+    df = manifest.prepare(config, "ucf101").set_index("path")
+    assert len(df) == 37 and df["readable"].sum() == 36 and "File name too long" in df.loc[long, "reason"]
+
+
+def test_test_videos_that_cannot_be_read_at_all_are_one_error(tmp_path: Path) -> None:
+    config = small_config(tmp_path, "ucf101")
+    root = paths.dataset_root(config, "ucf101")
+    for video in datasets.load("ucf101").list_videos(root, 1):
+        if video.split == "test":
+            (root / "videos" / video.path).unlink()
+    with pytest.raises(DatasetError, match="ucf101: none of 12 test videos can be read, most often: missing file"):
+        manifest.prepare(config, "ucf101")
+
+
+def test_the_damaged_original_of_a_replaced_clip_is_not_left_over(tmp_path: Path) -> None:
+    config = small_config(tmp_path, "kinetics400")
+    clip = "-v0_0000000_000000_000010.mp4"
+    miniature.write_video(paths.dataset_root(config, "kinetics400") / "videos" / "replacement" / clip)
+    manifest.prepare(config, "kinetics400")
+    checks = json.loads((paths.manifest(config, "kinetics400") / "checks.json").read_text())
+    assert checks["unlisted_files"] == {"count": 0, "first": []}

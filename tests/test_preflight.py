@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from tests import miniature
@@ -30,7 +31,9 @@ def real(clone: Path) -> None:
     edit(clone, "generate: [ucf101]\n", "generate: []\n")
     edit(clone, "name: smoke\n  generated: true", "name: smoke\n  generated: false")
     edit(clone, "pretrain: [mini_clip]", "pretrain: []")
-    edit(clone, "weights: data/backbones/smoke/mini_clip", "weights: openai")
+    own = "model: mini_clip, size: B/16, weights: data/backbones/smoke/mini_clip"
+    edit(clone, "weights: data/backbones/smoke/mini_videomae", "weights: random")
+    edit(clone, own, "model: ViT-B-16-quickgelu, size: B/16, weights: openai")
 
 
 def output(capsys: pytest.CaptureFixture[str]) -> str:
@@ -87,3 +90,42 @@ def test_local_weights_must_be_there(clone: Path, capsys: pytest.CaptureFixture[
     (clone / "weights").mkdir()
     (clone / "weights" / "clip.safetensors").write_bytes(b"0")
     assert preflight.main("smoke") == 0
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_weights_that_will_be_fetched_are_a_note(
+    clone: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cached: bool
+) -> None:
+    real(clone)
+    miniature.ucf101(clone / "data/generated/smoke/ucf101", groups=3, takes=1)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: "file" if cached else None)
+    assert preflight.main("smoke") == 0
+    assert ("the weights 'openai' of mini_clip are not on this machine and will be fetched" in output(capsys)) != cached
+
+
+def test_a_tag_that_does_not_exist_is_an_error(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    real(clone)
+    miniature.ucf101(clone / "data/generated/smoke/ucf101", groups=3, takes=1)
+    edit(clone, "size: B/16, weights: openai", "size: B/16, weights: openia")
+    assert preflight.main("smoke") == 1
+    assert "did you mean 'openai'" in output(capsys)
+
+
+def test_videos_one_folder_too_deep(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    real(clone)
+    root = clone / "data/generated/smoke/ucf101"
+    miniature.ucf101(root, groups=3, takes=1)
+    (root / "videos").rename(root / "UCF-101")
+    (root / "videos").mkdir()
+    (root / "UCF-101").rename(root / "videos" / "UCF-101")
+    assert preflight.main("smoke") == 1
+    text = output(capsys)
+    assert "videos/ApplyEyeMakeup/v_ApplyEyeMakeup_g03_c01.avi" in text and "videos/UCF-101/" in text
+
+
+def test_a_split_that_a_dataset_does_not_have(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    real(clone)
+    miniature.ucf101(clone / "data/generated/smoke/ucf101", groups=3, takes=1)
+    edit(clone, "shot_lists: {}, splits: {}}\n  train: {updates: 20", "splits: {ucf101: 4}}\n  train: {updates: 20")
+    assert preflight.main("smoke") == 1
+    assert "UCF-101 has no split 4 (protocol.split, or its own in protocol.splits)" in output(capsys)

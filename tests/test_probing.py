@@ -32,6 +32,8 @@ def awkward(path: Path) -> Facts:
         os._exit(3)
     elif word == "hang":
         time.sleep(60)
+    elif word == "error":
+        raise RuntimeError(f"{path}: no more memory")
     elif word == "slow":
         time.sleep(0.05)
     return FINE
@@ -93,8 +95,9 @@ def test_a_file_is_checked_again_only_when_it_changed(tmp_path: Path, folder: Ca
         lambda table: table.write_text(table.read_text().replace("7,25.0", "seven,25.0", 1)),
         lambda table: table.write_text(table.read_text().replace("\n1,", "\n0,")),
         lambda table: table.write_bytes(b""),
+        lambda table: table.write_text(table.read_text() + '1,"x.avi,0,' + "y" * 200_000 + "\n"),
     ],
-    ids=["cut off", "half a line more", "rubbish", "a damaged number", "another version", "empty"],
+    ids=["cut off", "half a line more", "rubbish", "a damaged number", "another version", "empty", "an open quote"],
 )
 def test_a_damaged_table_costs_the_damaged_rows(
     tmp_path: Path, folder: Callable[..., list[Facts]], damage: Callable[[Path], object]
@@ -174,3 +177,27 @@ def test_real_files(tmp_path: Path) -> None:
     assert all(facts.reason and facts[:4] == (0, 0.0, 0, 0) for facts in found[1:])
     assert "missing" in found[5].reason and str(tmp_path) not in "".join(facts.reason for facts in found)
     assert found == [probing.facts(tmp_path / name) for name in names]
+
+
+def test_an_open_quote_costs_its_own_line(tmp_path: Path, folder: Callable[..., list[Facts]]) -> None:
+    folder("a.avi", "b.avi", "c.avi")
+    table = tmp_path / "table.csv"
+    heading, first, *rest = table.read_text().splitlines()
+    table.write_text("\n".join([heading, first.replace("a.avi", '"a.avi'), *rest]) + "\n")
+    assert [name for name, _, _ in probing.read(table)] == ["b.avi", "c.avi"]
+
+
+def test_an_unexpected_error_costs_one_row(tmp_path: Path, folder: Callable[..., list[Facts]]) -> None:
+    names = ["a.avi", "error.avi", "b.avi"]
+    reason = "check failed (RuntimeError: error.avi: no more memory)"
+    assert [found.reason for found in folder(*names)] == ["", reason, ""]
+    calls(tmp_path)
+    folder(*names)
+    assert calls(tmp_path) == ["error.avi"], "it may be the machine's fault: it is tried again"
+
+
+def test_a_name_that_no_file_system_takes(tmp_path: Path) -> None:
+    names = ["n" * 300 + ".avi", "missing.avi"]
+    found = probing.probe_all(tmp_path, names, tmp_path / "table.csv", QUICK, "checking")
+    assert "File name too long" in found[0].reason and found[1].reason == "missing file"
+    assert str(tmp_path) not in found[0].reason

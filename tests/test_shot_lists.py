@@ -10,9 +10,9 @@ import pytest
 
 from tests import synthetic_store
 from tests.miniature import small_config, write_lines
-from vidprism import datasets, manifest, paths, shot_lists
+from vidprism import datasets, draws, manifest, paths, shot_lists
 from vidprism.config import Config
-from vidprism.datasets import DatasetError
+from vidprism.datasets import DatasetError, Video
 from vidprism.record import cell_key
 from vidprism.rows import row
 from vidprism.training import train_row
@@ -107,7 +107,7 @@ def test_a_dev_pool_needs_videos_beside_the_lists(tmp_path: Path) -> None:
     videos = datasets.load("ucf101").list_videos(paths.dataset_root(config, "ucf101"), 1)
     train = [v for v in videos if v.split == "train"]
     with pytest.raises(DatasetError, match=r"'ApplyEyeMakeup' has no training video for the dev pool"):
-        manifest.hold_out(train, 2, 0, True, {v.video_id for v in train})
+        draws.hold_out(train, 2, 0, True, {v.video_id for v in train})
 
 
 def test_every_repeat_trains_on_the_list(tmp_path: Path) -> None:
@@ -130,3 +130,26 @@ def test_every_repeat_trains_on_the_list(tmp_path: Path) -> None:
     (cell,) = train_row(config, few)["cells"]
     assert cell_key(cell["dataset"], cell["shots"]) == "ucf101_k2" and cell["shot_list"] == about
     assert [repeat["draw"] for repeat in cell["repeats"]] == [None, None]
+
+
+def test_a_path_tells_two_videos_of_one_name_apart(tmp_path: Path) -> None:
+    names = {"a/x.avi": 0, "b/x.avi": 1, "c/y.avi": 2}
+    videos = [Video(path[:-4], path, label, f"class {label}", "train") for path, label in names.items()]
+    write_lines(tmp_path / "list.txt", ["a/x.avi 0", "b/x.mp4 1", "Y.mp4 2"])  # exact, re-encoded, in a flat folder
+    assert shot_lists.read(tmp_path / "list.txt", 1, videos) == ["a/x", "b/x", "c/y"]
+    write_lines(tmp_path / "list.txt", ["x.avi 0"])
+    with pytest.raises(DatasetError, match=r"line 1: the official lists have several videos named 'x.avi'"):
+        shot_lists.read(tmp_path / "list.txt", 1, videos)
+
+
+def test_case_is_looked_at_before_it_is_ignored(tmp_path: Path) -> None:
+    videos = [Video(f"{part}/{name}", f"{part}/{name}.avi", 0, "x", "train") for part, name in (("a", "x"), ("b", "X"))]
+    write_lines(tmp_path / "list.txt", ["flat/X.avi 0"])
+    assert shot_lists.read(tmp_path / "list.txt", 1, videos) == ["b/X"]
+
+
+def test_a_list_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    config = with_list(tmp_path, TWO)
+    paths.listed(config, "two.txt").write_bytes(b"caf\xe9.avi 0\n")
+    with pytest.raises(DatasetError, match=r"two\.txt' is not UTF-8 text \(byte 3\)"):
+        manifest.prepare(config, "ucf101")

@@ -17,6 +17,7 @@ from vidprism.record import ResultsError
 from vidprism.rows import GROUPS, rows
 from vidprism.tables.ablations import home
 from vidprism.tables.layout import Line, Table
+from vidprism.tables.setting import setting
 
 ACCURACY = {"rates_2": 0.3, "mean_pool": 0.3, "comb_mlp": 0.9, "vidprism_c": 0.8}
 
@@ -185,6 +186,15 @@ def test_captions_name_the_setting(built: dict[int, Table]) -> None:
             setting["Frames"] == "32" and "2 clips × 1 crop" in setting["Views"] and setting["Repeats"].startswith("5")
         )
         assert "mini_clip" in setting["Backbone"] and "300 updates" in setting["Training"]
+
+
+def test_a_caption_names_the_splits_where_datasets_differ(built: dict[int, Table]) -> None:
+    config = fake_config(Path("."))
+    protocol = dataclasses.replace(config.profile.protocol, splits={"hmdb51": 3})
+    config = dataclasses.replace(config, profile=dataclasses.replace(config.profile, protocol=protocol))
+    splits = {number: dict(setting(config, number))["Split"] for number in (1, 2)}
+    assert splits[1] == dict(built[1].setting)["Split"] == "1, tested on its test list"
+    assert splits[2] == "mini-HMDB 3, mini-UCF 1, mini-SSv2 1, tested on its test list"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import sys
 
 from vidprism import datasets, methods, paths
 from vidprism.complexity import time_steps
-from vidprism.config import Config, ConfigError, load_config
+from vidprism.config import RANDOM_WEIGHTS, BackboneConfig, Config, ConfigError, load_config
 from vidprism.rows import GROUPS, rows
 
 
@@ -41,27 +41,43 @@ def check_options(config: Config) -> int:
     return len(runs)
 
 
-def check_data(config: Config) -> None:
-    """The official lists of every dataset, and every weights file, of a profile that does not generate them.
+def check_data(config: Config) -> list[str]:
+    """The official lists and videos of every dataset, and every weights file, of a profile that does not generate them.
+
+    Returns:
+        Notes: weights that the pipeline will have to fetch.
 
     Raises:
-        DatasetError: a list or folder is missing or wrong; see `vidprism.datasets`.
+        DatasetError: a list or folder is missing or wrong, or the videos lie elsewhere; see `vidprism.datasets`.
         FileNotFoundError: the weights of a backbone are a path, and nothing is there.
+        ValueError: the weights of a backbone are a tag that open_clip does not have.
     """
-    p = config.profile
+    p, notes = config.profile, []
     for name in p.datasets:
         if name not in p.generate:
-            datasets.load(name).list_videos(paths.dataset_root(config, name), p.protocol.split)
+            root, module = paths.dataset_root(config, name), datasets.load(name)
+            datasets.check_placed(root, module.NAME, module.list_videos(root, p.protocol.split_of(name)))
     for name, spec in p.backbones.items():
         # a tag of open_clip has neither a slash nor a dot
         is_path = "/" in spec.weights or "." in spec.weights
         off = name in p.few_shot.video.backbones and name not in p.few_shot.video.run
         made = name in (*p.pretrain, *p.pretrain_video)
-        if is_path and not (made or off) and not (config.root_dir / spec.weights).exists():
+        if made or off or spec.weights == RANDOM_WEIGHTS:
+            continue
+        if is_path and not (config.root_dir / spec.weights).exists():
             raise FileNotFoundError(
                 f"params.yaml: no weights at {config.root_dir / spec.weights}; put them there or correct "
                 f"{p.name}.backbones.{name}.weights"
             )
+        if not is_path and spec.key == "clip" and not _is_cached(spec):
+            notes.append(f"the weights '{spec.weights}' of {name} are not on this machine and will be fetched")
+    return notes
+
+
+def _is_cached(spec: BackboneConfig) -> bool:
+    from vidprism.backbones import clip  # with open_clip: seconds, which only a profile with a tag pays
+
+    return clip.is_cached(spec)
 
 
 def main(profile: str | None = None) -> int:
@@ -69,12 +85,11 @@ def main(profile: str | None = None) -> int:
     try:
         config = load_config(profile)
         n_rows = check_options(config)
-        if not config.profile.generated:
-            check_data(config)
+        notes = [] if config.profile.generated else check_data(config)
     except (ValueError, OSError) as error:  # ConfigError and DatasetError are ValueErrors
         print("error:", " ".join(str(error).split()))
         return 1
-    print(f"{config.profile.name}: {n_rows} rows in {len(GROUPS)} groups: parameters are sound")
+    print("; ".join([f"{config.profile.name}: {n_rows} rows in {len(GROUPS)} groups: parameters are sound", *notes]))
     return 0
 
 

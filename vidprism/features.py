@@ -134,6 +134,7 @@ def extract(config: Config, dataset: str, name: str) -> FeatureStore:
         "logit_scale": float(backbone.logit_scale),
         "class_names": class_names,
         **{key: value for key, value in dataclasses.asdict(protocol).items() if key in CHOICES},
+        "split": protocol.split_of(dataset),
         "counts": json.loads(counts.to_json(orient="index")),
         "videos_sha256": videos_sha256,
     }

@@ -7,8 +7,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any
@@ -17,7 +19,7 @@ import pandas as pd
 
 from vidprism import datasets, draws, paths, probing, shot_lists
 from vidprism.config import CheckConfig, Config
-from vidprism.datasets import DatasetError, Video
+from vidprism.datasets import DatasetError, MissingError, Video
 
 TEXT_COLUMNS = ("video_id", "path", "class_name", "split", "group", "reason")
 COLUMNS = (
@@ -42,17 +44,19 @@ def prepare(config: Config, dataset: str) -> pd.DataFrame:
     Nothing is written unless all three could be made.
 
     Raises:
-        DatasetError: lists or videos are missing or contradict themselves, or a class has too few videos.
+        DatasetError: lists or videos are missing or contradict themselves, a class has too few videos, or no test video
+            can be read.
     """
     protocol, root = config.profile.protocol, paths.dataset_root(config, dataset)
+    split = protocol.split_of(dataset)
     files = {k: paths.listed(config, file) for k, file in protocol.shot_lists.get(dataset, {}).items()}
-    lists = shot_lists.read_all(files, datasets.load(dataset).list_videos(root, protocol.split)) if files else {}
+    lists = shot_lists.read_all(files, datasets.load(dataset).list_videos(root, split)) if files else {}
     reserved = {video_id for given in lists.values() for video_id in given["videos"]}
     table = paths.probes(config, dataset)
-    df = build(
-        dataset, root, protocol.split, protocol.dev_per_class, config.seed, table, config.profile.check, reserved
-    )
-    checks = check(df, dataset, root, protocol.split)
+    df = build(dataset, root, split, protocol.dev_per_class, config.seed, table, config.profile.check, reserved)
+    _require_test_videos(df, dataset)
+    checks = check(df, dataset, root, split)
+    _warn(checks)
     drawn = {**draws.nested(df, protocol.shots, protocol.draw_seeds), "lists": lists}
     folder = paths.manifest(config, dataset)
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +65,24 @@ def prepare(config: Config, dataset: str) -> pd.DataFrame:
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
         (folder / f"{name}.json").write_text(text, encoding="utf-8")
     return df
+
+
+def _require_test_videos(df: pd.DataFrame, dataset: str) -> None:
+    test = df[df["split"] == "test"]
+    if not test["readable"].any():
+        most = f", most often: {draws.commonest(test['reason'])}" if len(test) else ""
+        raise DatasetError(f"{dataset}: none of {len(test)} test videos can be read{most}; nothing could be scored")
+
+
+def _warn(checks: dict[str, Any]) -> None:
+    """Say that labels disagree with class folders, on the terminal: a notebook keeps `sys.stderr` to itself."""
+    differs = checks["path_class_differs"]
+    if differs:
+        print(
+            f"warning: {checks['dataset']}: {len(differs)} listed videos lie in the folder of another class than their "
+            f"label says, {differs[0]} for one; the label is used (checks.json lists them)",
+            file=sys.__stderr__,
+        )
 
 
 def load(config: Config, dataset: str) -> pd.DataFrame:
@@ -103,11 +125,12 @@ def build(
         readable is False.
 
     Raises:
-        DatasetError: see the dataset's reader and `hold_out`.
+        DatasetError: see the dataset's reader, `datasets.check_placed` and `draws.hold_out`.
     """
     module = datasets.load(dataset)
     videos = _distinct(module.list_videos(root, split))
-    dev = hold_out([v for v in videos if v.split == "train"], dev_per_class, seed, module.GROUPED, reserved)
+    dev = draws.hold_out([v for v in videos if v.split == "train"], dev_per_class, seed, module.GROUPED, reserved)
+    datasets.check_placed(root, module.NAME, videos)
     probed = probing.probe_all(root / "videos", [v.path for v in videos], table, settings, f"checking {module.NAME}")
     rows = [
         {**vars(v), "split": "dev" if v.video_id in dev else v.split, "group": v.group or "", **_columns(facts)}
@@ -118,43 +141,6 @@ def build(
 
 def _columns(facts: probing.Facts) -> dict[str, Any]:
     return {**facts._asdict(), "readable": not facts.reason}
-
-
-def hold_out(videos: list[Video], per_class: int, seed: int, grouped: bool, reserved: Collection[str] = ()) -> set[str]:
-    """Video ids of the dev pool, taken from the training list in hash order.
-
-    Where videos are grouped, whole groups are taken while they fit into `per_class`; if not even one fits,
-    the smallest is taken. A group with a `reserved` video stays in training.
-
-    Raises:
-        DatasetError: a class would keep no training video, or has no video that is not reserved.
-    """
-    reserved = set(reserved)
-    members: dict[str, dict[str, list[str]]] = {}
-    for v in videos:
-        unit = v.group if grouped and v.group else v.video_id
-        members.setdefault(v.class_name, {}).setdefault(unit, []).append(v.video_id)
-    held: set[str] = set()
-    for name, units in members.items():
-        chosen: list[str] = []
-        free = {unit: ids for unit, ids in units.items() if not reserved.intersection(ids)}
-        if per_class and not free:
-            raise DatasetError(
-                f"class '{name}' has no training video for the dev pool beside those of "
-                "protocol.shot_lists; use fewer lists"
-            )
-        for unit in draws.hash_order(free, seed):
-            if len(chosen) + len(units[unit]) <= per_class:
-                chosen += units[unit]
-        if per_class and not chosen:
-            chosen = min(free.values(), key=len)
-        if len(chosen) == sum(map(len, units.values())):
-            raise DatasetError(
-                f"class '{name}' has only {len(chosen)} training videos, all needed for the dev pool; lower "
-                "protocol.dev_per_class in params.yaml"
-            )
-        held.update(chosen)
-    return held
 
 
 def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
@@ -170,7 +156,8 @@ def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
         number and the first 20), `class_counts`, `path_class_differs`, `repeated_lines`,
         `conflicting_labels`, `train_test_overlap`, `group_leakage` (groups on both sides of any two splits),
         `classes_absent` (split: classes), `flip_sensitive` (pairs of classes that a horizontal flip swaps),
-        `horizontal_flip` (whether flipping is allowed).
+        `horizontal_flip` (whether flipping is allowed). Only where there are some: `dev_shares_groups`, the
+        classes of which training and dev videos share groups (see `draws.hold_out`).
     """
     module = datasets.load(dataset)
     listed = module.list_videos(root, split)
@@ -179,6 +166,7 @@ def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
     grouped = df[df["group"] != ""].groupby("group")["split"].nunique()
     differs = [row.path for row in df.itertuples() if module.path_class(row.path) not in (None, row.class_name)]
     flips = flip_pairs(module, names)
+    shared = _dev_shares_groups(df)
     return {
         "dataset": dataset,
         "official_split": split,
@@ -192,10 +180,17 @@ def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
         "path_class_differs": differs,
         **_list_checks(listed),
         "group_leakage": sorted(grouped[grouped > 1].index),
+        **({"dev_shares_groups": shared} if shared else {}),
         "classes_absent": {k: sorted(set(names) - set(part["class_name"])) for k, part in df.groupby("split")},
         "flip_sensitive": [list(pair) for pair in flips],
         "horizontal_flip": module.HORIZONTAL_FLIP and not flips,
     }
+
+
+def _dev_shares_groups(df: pd.DataFrame) -> list[str]:
+    """Classes that have a group in the training list and in the dev pool."""
+    sides = df[(df["group"] != "") & df["split"].isin(["train", "dev"])].groupby(["class_name", "group"])["split"]
+    return sorted({name for (name, _), n in sides.nunique().items() if n > 1})
 
 
 def _known_copy(module: ModuleType, df: pd.DataFrame) -> str | None:
@@ -210,11 +205,15 @@ def _known_copy(module: ModuleType, df: pd.DataFrame) -> str | None:
 
 
 def _unlisted(root: Path, listed: list[Video], module: ModuleType, split: int) -> dict[str, Any]:
-    """Video files that the lists of no split name: clips of another copy, or downloads that nothing uses."""
+    """Video files that the lists of no split name: clips of another copy, or downloads that nothing uses. Lists of
+    splits that are not used may be absent.
+    """
     named = {v.path for v in listed}
     for other in module.SPLITS:
         if other != split:
-            named |= {v.path for v in module.list_videos(root, other)}
+            with suppress(MissingError):
+                named |= {v.path for v in module.list_videos(root, other)}
+    replaced = module.replaced(root) if hasattr(module, "replaced") else ()
     videos, suffixes = root / "videos", {PurePosixPath(path).suffix.lower() for path in named}
     files = (Path(folder, name) for folder, _, names in os.walk(videos) for name in names)
     found = sorted(
@@ -222,6 +221,7 @@ def _unlisted(root: Path, listed: list[Video], module: ModuleType, split: int) -
         for file in files
         if file.suffix.lower() in suffixes
         and not file.name.startswith(".")
+        and file.name not in replaced
         and (path := file.relative_to(videos).as_posix()) not in named
     )
     return {"count": len(found), "first": found[:20]}

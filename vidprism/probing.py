@@ -2,7 +2,8 @@
 
 Results go to a table beside the stage's outputs (csv, one line a video, in the order in which videos were done), as
 they arrive: an interrupted run continues where it stopped, and a later one decodes only files whose size or time of
-change differ. A crash and a time-out are not kept, because the machine may be to blame: they are tried again.
+change differ. A crash, a time-out and an unexpected error are not kept, because the machine may be to blame: they are
+tried again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLong
 from pathlib import Path
 from typing import NamedTuple
@@ -74,21 +76,22 @@ def read(table: Path) -> dict[Key, Facts]:
     if not table.is_file():
         return known
     with table.open(newline="", encoding="utf-8", errors="replace") as file:
-        for row in csv.reader(line.replace("\0", "") for line in file):
-            if len(row) != len(COLUMNS) or row[0] != VERSION:
-                continue
-            try:
-                known[row[1], int(row[2]), int(row[3])] = Facts(int(row[4]), float(row[5]), *map(int, row[6:8]), row[8])
-            except ValueError:
+        for line in file:
+            try:  # each line by itself: an open quote would swallow those that follow
+                row = next(csv.reader([line.replace("\0", "")]), [])
+                if len(row) == len(COLUMNS) and row[0] == VERSION:
+                    found = Facts(int(row[4]), float(row[5]), *map(int, row[6:8]), row[8])
+                    known[row[1], int(row[2]), int(row[3])] = found
+            except (csv.Error, ValueError):
                 continue
     return known
 
 
-CRASHED, HUNG = "decoder crashed", "decoding took longer than"
+CRASHED, HUNG, FAILED = "decoder crashed", "decoding took longer than", "check failed"
 
 
 def _is_kept(found: Facts) -> bool:
-    return not found.reason.startswith((CRASHED, HUNG))
+    return not found.reason.startswith((CRASHED, HUNG, FAILED))
 
 
 def _key(folder: Path, name: str) -> Key:
@@ -125,19 +128,28 @@ def _decoded(
             if not waiting:
                 break
             i, future = waiting.popleft()
-            result = _result(future, settings)
+            result = _result(future, settings, folder)
             done(i, result)
             bar.update()
             yield i, result
 
 
-def _result(future, settings: CheckConfig) -> Facts:
+def _result(future: Future, settings: CheckConfig, folder: Path) -> Facts:
     try:
         return future.result()
     except TooLong:
         return Facts(0, 0.0, 0, 0, f"{HUNG} {settings.seconds_per_video:g} s")
     except ProcessExpired as error:
         return Facts(0, 0.0, 0, 0, f"{CRASHED} ({_exit(error.exitcode)})")
+    except Exception as error:  # whatever else a worker met is the reason of that video, not the end of the check
+        return Facts(0, 0.0, 0, 0, f"{FAILED} ({_what(error, folder)})")
+
+
+def _what(error: Exception, folder: Path) -> str:
+    """Type and message in one line, without the path of this machine."""
+    message = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    words = " ".join(message.replace(f"{folder}/", "").split())
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def _exit(status: int | None) -> str:

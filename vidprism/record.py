@@ -65,6 +65,7 @@ class Cell(TypedDict):
     top1: Estimate
     top5: Estimate
     parameters: NotRequired[int]  # trained ones
+    checks: NotRequired[dict[str, Any]]  # what is odd in the lists and this copy (vidprism.training.inputs.oddities)
     shot_list: NotRequired[dict[str, str] | None]  # file, name and sha256 of an external list of K shots
     views: NotRequired[list[dict[str, Any]]]  # top-1 with fewer views: n_clips, n_crops, top1
     subset: NotRequired[

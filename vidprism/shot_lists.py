@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from vidprism.datasets import DatasetError, Video
+from vidprism.datasets import DatasetError, Video, numbered_lines
 
 # First 12 digits of the sha256 of published lists, recognised and named in the reports. These are byte-identical in the
 # repositories of ViFi-CLIP, OST, MAXI and TC-CLIP (datasets_splits/{hmdb,ucf,ssv2}_splits/train1_few_shot_<K>.txt).
@@ -32,6 +32,15 @@ KNOWN = {
     "ee3f9d1c7b54": "ViFi-CLIP, SSv2, 16 shots",
 }
 Listed = dict[str, dict[str, Any]]
+
+# How a file of a list may be named, the strictest first: the path of the official lists, that path but for the suffix
+# (a re-encoded copy), the file's name, that name without suffix and case.
+NAMINGS: tuple[Callable[[PurePosixPath], object], ...] = (
+    lambda path: path,
+    lambda path: path.parent / path.stem,
+    lambda path: path.name,
+    lambda path: path.stem.casefold(),
+)
 
 
 def read_all(files: Mapping[str, Path], videos: list[Video]) -> Listed:
@@ -58,23 +67,23 @@ def read_all(files: Mapping[str, Path], videos: list[Video]) -> Listed:
 
 
 def read(path: Path, k: int, videos: list[Video]) -> list[str]:
-    """The video ids that a list of `k` shots names. Files are matched by their name without folder, suffix and case:
-    lists name flat folders, re-encoded copies, and UCF-101's two spellings of one class.
+    """The video ids that a list of `k` shots names. Files are matched by the first of `NAMINGS` that finds any video,
+    the last of which is their name without folder, suffix and case: lists name flat folders, re-encoded copies, and
+    UCF-101's two spellings of one class.
 
     Raises:
         DatasetError: a line that is not ``file label``, an unknown or ambiguous file, a test video, another label than
             the official one, a video twice, or a class with more or fewer than `k` videos.
     """
-    by_stem: dict[str, dict[str, Video]] = {}
-    for v in videos:
-        by_stem.setdefault(_stem(v.path), {})[v.video_id] = v
+    index = _index(videos)
     tested = {v.video_id for v in videos if v.split == "test"}
     chosen: list[Video] = []
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path):
         file, _, label = line.rpartition(" ")
-        matches = list(by_stem.get(_stem(file), {}).values())
-        if not file or not label.isdigit():
+        if not file or not label.isdecimal():
             raise DatasetError(f"{path}, line {number}: '{line}' is not `file label`")
+        found = (by_name.get(naming(PurePosixPath(file.strip())), []) for naming, by_name in index)
+        matches = next(filter(None, found), [])
         if len(matches) != 1:
             what = "several videos" if matches else "no video"
             raise DatasetError(f"{path}, line {number}: the official lists have {what} named '{file}'")
@@ -95,7 +104,8 @@ def _refuse(path: Path, k: int, chosen: list[Video], tested: set[str], class_nam
     if leaked:
         raise DatasetError(
             f"{path}: {len(leaked)} of {len(chosen)} videos are in the test list of this split ({leaked[0]} is the "
-            "first); training on them would be leakage. Use the split that the list was drawn from (protocol.split)"
+            "first); training on them would be leakage. Use the split that the list was drawn from "
+            "(protocol.split, or the dataset's own in protocol.splits)"
         )
     repeated = [video_id for video_id, n in Counter(v.video_id for v in chosen).items() if n > 1]
     if repeated:
@@ -106,10 +116,13 @@ def _refuse(path: Path, k: int, chosen: list[Video], tested: set[str], class_nam
             raise DatasetError(f"{path}: class '{name}' has {counts[name]} videos in a list of {k} shots")
 
 
-def _stem(path: str) -> str:
-    return PurePosixPath(path.strip()).stem.casefold()
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    numbered = enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1)
-    return [(number, line.strip()) for number, line in numbered if line.strip()]
+def _index(videos: list[Video]) -> list[tuple[Callable[[PurePosixPath], object], dict[object, list[Video]]]]:
+    """Each of `NAMINGS` with the videos that it tells, a repeated line of the official lists once."""
+    distinct = {v.video_id: v for v in videos}.values()
+    index = []
+    for naming in NAMINGS:
+        by_name: dict[object, list[Video]] = {}
+        for v in distinct:
+            by_name.setdefault(naming(PurePosixPath(v.path)), []).append(v)
+        index.append((naming, by_name))
+    return index

@@ -31,8 +31,8 @@ def read(config: Config, dataset: str) -> Subset | None:
     """The subset that `analysis.subset_lists` gives for a dataset, or None.
 
     Raises:
-        ConfigError: there is no such file; it is empty, or names a video that the test list lacks (then it was made
-            for another dataset or split).
+        ConfigError: there is no such file; it is no text or empty, or names a video that the test list lacks (then it
+            was made for another dataset or split).
     """
     file = config.profile.analysis.subset_lists.get(dataset)
     if file is None:
@@ -41,7 +41,10 @@ def read(config: Config, dataset: str) -> Subset | None:
     if not path.is_file():
         raise ConfigError(f"analysis.subset_lists names '{file}', but '{path}' does not exist; put the list there")
     content = path.read_bytes()
-    asked = {line.strip() for line in content.decode("utf-8-sig").splitlines() if line.strip()}
+    try:
+        asked = {line.strip() for line in content.decode("utf-8-sig").splitlines() if line.strip()}
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}); save it so") from error
     columns = ["video_id", "path", "split"]
     df = pd.read_csv(
         paths.manifest(config, dataset) / "manifest.csv", usecols=columns, dtype=str, keep_default_na=False
@@ -52,7 +55,7 @@ def read(config: Config, dataset: str) -> Subset | None:
     if not asked:
         raise ConfigError(f"{path} is empty; write one test video of {dataset} a line")
     if unknown:
-        where = f"the test list of {dataset}, split {config.profile.protocol.split}"
+        where = f"the test list of {dataset}, split {config.profile.protocol.split_of(dataset)}"
         raise ConfigError(f"{path}: {len(unknown)} of {len(asked)} lines are not in {where}, '{min(unknown)}' for one")
     named = np.array([bool(asked & of_video) for of_video in names])
     return Subset(file, hashlib.sha256(content).hexdigest(), named)

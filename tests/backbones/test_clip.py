@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from vidprism import backbones
-from vidprism.backbones.clip import ClipBackbone, create
+from vidprism.backbones.clip import ClipBackbone, create, load_weights
 from vidprism.config import BackboneConfig
 
 
@@ -153,8 +153,9 @@ class Runs:
 
 def test_a_checkpoint_that_needs_code_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"state_dict": {"logit_scale": torch.ones(())}, "args": Runs()}, tmp_path / "bad.pt")
-    with pytest.raises(ValueError, match=r"bad\.pt was refused: .* would run code"):
+    with pytest.raises(ValueError, match=r"bad\.pt was refused: .* would run code .*\(print\)") as caught:
         backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "bad.pt")))
+    assert "weights_only" not in str(caught.value) and "\x1b" not in str(caught.value)
     assert "ran" not in capsys.readouterr().out
 
 
@@ -221,3 +222,44 @@ def test_a_forced_normalisation(weights: Path, name: str) -> None:
 
 def test_available_names_files() -> None:
     assert "clip" in backbones.available() and "mini_clip" not in backbones.available()
+
+
+@pytest.mark.parametrize(
+    "content", [b"<!DOCTYPE html><html>not found</html>", b"\x80\x02garbage", b"version https://git"]
+)
+def test_a_page_saved_as_a_checkpoint(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"x\.pt is no (complete )?checkpoint") as caught:
+        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "x.pt")))
+    assert "weights_only" not in str(caught.value) and "\x1b" not in str(caught.value)
+
+
+def test_an_archive_with_a_damaged_storage(tmp_path: Path) -> None:
+    whole = written("torchscript", tmp_path)
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(tmp_path / "cut.pt", "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, content[: len(content) // 2] if "/data/" in name else content)
+    with pytest.raises(ValueError, match=r"cut\.pt is no TorchScript archive of a model .*copy it again"):
+        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "cut.pt")))
+
+
+def with_numbers(folder: Path) -> Path:
+    """Weights with the three numbers that OpenAI's files hold beside them."""
+    numbers = {"input_resolution": 48, "context_length": 20, "vocab_size": 64}
+    state = {**create("mini_clip", seed=3).state_dict(), **{name: torch.tensor(n) for name, n in numbers.items()}}
+    save_file(state, folder / "openai.safetensors")
+    return folder / "openai.safetensors"
+
+
+def test_openai_weights_by_path_need_quickgelu(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"openai\.safetensors' were trained with QuickGELU; choose .*-quickgelu"):
+        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(with_numbers(tmp_path))))
+
+
+def test_openai_weights_by_path_load_with_quickgelu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = with_numbers(tmp_path)
+    monkeypatch.setattr(open_clip, "get_model_config", lambda _: {"quick_gelu": True})
+    model = create("mini_clip")
+    load_weights(model, path, "mini_clip")
+    assert torch.equal(model.state_dict()["visual.proj"], create("mini_clip", seed=3).state_dict()["visual.proj"])

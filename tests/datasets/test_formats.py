@@ -33,6 +33,7 @@ def test_ucf101_reads_three_splits(tmp_path: Path) -> None:
         ("trainlist01.txt", "YoYo/v_YoYo_g09_c01.avi", "must have lines such as"),
         ("trainlist01.txt", "YoYo/v_YoYo_g09_c01.avi 9", "classInd.txt does not have"),
         ("testlist01.txt", "Yoyo/v_YoYo_g09_c01.avi", "classInd.txt does not have"),
+        ("testlist01.txt", "YoYo/v_YoYo_g09_c01.avi 3", "testlist01.txt', line 13: test lists must have .*avi', not "),
         ("classInd.txt", "5 Zumba", "must be 1 to 4"),
         ("classInd.txt", "Zumba", "1 ApplyEyeMakeup"),
     ],
@@ -142,7 +143,7 @@ def test_a_path_that_leaves_the_dataset_is_refused(tmp_path: Path, path: str) ->
     miniature.ucf101(tmp_path)
     lists = tmp_path / "annotations" / "ucfTrainTestlist"
     miniature.write_lines(lists / "trainlist01.txt", [f"{path} 3"])
-    with pytest.raises(DatasetError, match="leaves its folder 'videos'"):
+    with pytest.raises(DatasetError, match=r"trainlist01.txt', line 1: .* leaves its folder 'videos'"):
         ucf101.list_videos(tmp_path, 1)
 
 
@@ -170,8 +171,8 @@ def test_custom_folders(tmp_path: Path) -> None:
     "old, new, message",
     [
         ("path,label,split", "file,label,split", "lacks the column path"),
-        (",train,", ",dev,", "line 3 of .*split .train or test., not .*'dev'"),
-        (",open_door,", ",,", "line 2 of"),
+        (",train,", ",dev,", "videos.csv', line 3: a split must be train or test, not 'dev'"),
+        (",open_door,", ",,", "videos.csv', line 2: no label;"),
         (",open_door,train", ",close_door,train", "'open_door' has test videos and no training video"),
     ],
 )
@@ -212,3 +213,109 @@ def test_kinetics400_wrong_csv(tmp_path: Path, old: str, new: str, message: str)
 )
 def test_class_texts(dataset: str, class_name: str, text: str) -> None:
     assert load(dataset).class_text(class_name) == text
+
+
+@pytest.mark.parametrize("stray", ["@eaDir", ".ipynb_checkpoints", "thumbs"])
+def test_kinetics400_stray_folder_in_a_flat_copy(tmp_path: Path, stray: str) -> None:
+    miniature.kinetics400(tmp_path, flat=True)
+    for part in ("train", "val"):
+        (tmp_path / "videos" / part / stray).mkdir()
+    assert all((tmp_path / "videos" / v.path).is_file() for v in kinetics400.list_videos(tmp_path, 1))
+
+
+def test_kinetics400_class_in_both_spellings(tmp_path: Path) -> None:
+    miniature.kinetics400(tmp_path)
+    folder = tmp_path / "videos" / "train"
+    (folder / "air drumming").mkdir()
+    for file in sorted((folder / "air_drumming").iterdir())[:4]:
+        file.rename(folder / "air drumming" / file.name)
+    videos = kinetics400.list_videos(tmp_path, 1)
+    assert all((tmp_path / "videos" / v.path).is_file() for v in videos)
+    assert sum(v.path.startswith("train/air drumming/") for v in videos) == 4
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("playing drums,abcdefghijk,10", r"train\.csv', line 29: no time_end; the line is cut off"),
+        (",abcdefghijk,10,20,train", r"train\.csv', line 29: no label;"),
+        ("playing drums,../../abcdefghijk,10,20,train", r"train\.csv', line 29: the path .* leaves its folder"),
+        ("playing drums,abcdefghijk,soon,20,train", r"train\.csv', line 29: time_start .* not 'soon'"),
+    ],
+)
+def test_kinetics400_wrong_rows_are_located(tmp_path: Path, line: str, message: str) -> None:
+    miniature.kinetics400(tmp_path)
+    path = tmp_path / "annotations" / "train.csv"
+    path.write_text(path.read_text() + line)
+    with pytest.raises(DatasetError, match=message):
+        kinetics400.list_videos(tmp_path, 1)
+
+
+ENTRY = {"id": "5", "template": "Pushing [something] from left to right"}
+
+
+@pytest.mark.parametrize(
+    "which, content, message",
+    [
+        ("train", [ENTRY, {"template": ENTRY["template"]}], r"train\.json', entry 2: .* 'id' and a 'template'"),
+        ("train", [{"id": "5"}], r"train\.json', entry 1: .*\{\"id\": \"5\"\}"),
+        ("train", ["5"], r"train\.json', entry 1: "),
+        ("validation", {"5": ENTRY}, r"validation\.json' must hold a list, not a dict"),
+        ("train", [{**ENTRY, "id": "../5"}], r"train\.json', entry 1: the path '../5.webm' leaves"),
+        ("labels", [ENTRY], r"labels\.json' must hold a dict, not a list"),
+        ("labels", {"a": "0", "b": "one"}, r"labels\.json', entry 2: the id of 'b' must be a number, not 'one'"),
+        ("labels", {"a": None}, r"labels\.json', entry 1: the id of 'a'"),
+    ],
+)
+def test_ssv2_entries_of_another_form_are_located(tmp_path: Path, which: str, content: object, message: str) -> None:
+    miniature.ssv2(tmp_path)
+    (tmp_path / "annotations" / f"something-something-v2-{which}.json").write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match=message):
+        ssv2.list_videos(tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    "dataset, file",
+    [
+        ("ucf101", "ucfTrainTestlist/testlist01.txt"),
+        ("ucf101", "ucfTrainTestlist/classInd.txt"),
+        ("hmdb51", "testTrainMulti_7030_splits/kick_test_split1.txt"),
+        ("ssv2", "something-something-v2-train.json"),
+        ("kinetics400", "validate.csv"),
+        ("custom", "videos.csv"),
+    ],
+)
+def test_a_list_that_is_not_utf8_is_named(tmp_path: Path, dataset: str, file: str) -> None:
+    miniature.BUILDERS[dataset](tmp_path)
+    path = tmp_path / "annotations" / file
+    path.write_bytes(path.read_bytes() + b"\xe9\n")
+    with pytest.raises(DatasetError, match=f"{path.name}' is not UTF-8"):
+        load(dataset).list_videos(tmp_path, 1)
+
+
+def test_custom_same_name_with_two_suffixes_is_two_videos(tmp_path: Path) -> None:
+    lines = ["path,label,split", "a/x.mp4,a,train", "a/x.avi,a,train", "a/y.mp4,a,test", "a/y.mp4,a,test"]
+    miniature.write_lines(tmp_path / "annotations" / "videos.csv", lines)
+    (tmp_path / "videos").mkdir()
+    assert [v.video_id for v in custom.list_videos(tmp_path, 1)] == ["a/x.mp4", "a/x.avi", "a/y", "a/y"]
+
+
+def test_custom_ignores_dot_files(tmp_path: Path) -> None:
+    for name in ("train/a/x.mp4", "train/a/._x.mp4", "train/.trash/x.mp4", "test/a/y.mp4"):
+        (tmp_path / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "videos" / name).touch()
+    assert [v.path for v in custom.list_videos(tmp_path, 1)] == ["train/a/x.mp4", "test/a/y.mp4"]
+
+
+def test_custom_without_videos_says_what_to_do(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        (tmp_path / "videos" / part / "a").mkdir(parents=True)
+    for call in (custom.class_names, lambda root: custom.list_videos(root, 1)):
+        with pytest.raises(DatasetError, match=r"no video in the class folders .* put them into <class>/<file>"):
+            call(tmp_path)
+    miniature.write_lines(tmp_path / "annotations" / "videos.csv", ["path,label,split"])
+    with pytest.raises(DatasetError, match=r"videos.csv' lists no video; write one a line: path,label,split"):
+        custom.list_videos(tmp_path, 1)
+    miniature.write_lines(tmp_path / "annotations" / "videos.csv", ["path,label,split", "../x.mp4,a,train"])
+    with pytest.raises(DatasetError, match=r"videos.csv', line 2: the path '../x.mp4' leaves"):
+        custom.list_videos(tmp_path, 1)

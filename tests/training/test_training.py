@@ -88,6 +88,8 @@ def test_a_row_leaves_weights_scores_and_a_record(config: Config) -> None:
     cell = record["cells"][0]
     assert cell["n_listed"] == CLASSES * TEST and cell["n_scored"] == cell["n_listed"] - 1
     assert cell["unreadable"] == [{"path": f"test/0_00{BROKEN}.avi", "reason": "empty file"}]
+    assert cell["checks"] == {"unlisted_files": 3, "repeated_lines": 1}, "what is none is left out"
+    assert cell["split"] == 1
     assert [r["draw_sha256"] for r in cell["repeats"]] == ["0-2", "1-2"]
     assert [r["clips_seen"] for r in cell["repeats"]] == [2 * CLASSES] * 2
     assert cell["repeats"][0]["loss_last"] < cell["repeats"][0]["loss_first"]
@@ -100,6 +102,13 @@ def test_a_row_leaves_weights_scores_and_a_record(config: Config) -> None:
     assert np.isnan(stored.logits[:, BROKEN]).all() and np.isfinite(np.delete(stored.logits, BROKEN, axis=1)).all()
     weights = load_file(folder / "weights.safetensors")
     assert weights["ucf101_k2.classifier.weight"].shape == (2, CLASSES, 16)
+
+
+def test_a_record_names_the_split_of_its_dataset(config: Config) -> None:
+    protocol = replace(config.profile.protocol, splits={"ucf101": 3})
+    other = replace(config, profile=replace(config.profile, protocol=protocol))
+    record = training.train_row(other, make_row(config, key="other_split", shots=(2,)))
+    assert [cell["split"] for cell in record["cells"]] == [3]
 
 
 def test_the_same_row_twice_gives_the_same_scores(config: Config) -> None:

@@ -9,6 +9,8 @@ Source of the archive's format: torch/csrc/jit/docs/serialization.md in PyTorch'
 from __future__ import annotations
 
 import pickle
+import re
+import struct
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -21,6 +23,8 @@ from vidprism.config import find_root
 
 WEIGHTS_FILE = "weights.safetensors"
 WRAPPERS = ("state_dict", "model", "module")  # keys under which training programs keep the weights
+# What a pickle may raise, beside UnpicklingError, that was damaged and still begins like one.
+MALFORMED = (ValueError, TypeError, LookupError, AttributeError, AssertionError, struct.error)
 STORAGES = {
     "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16,
@@ -45,11 +49,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path} was refused: it is no plain checkpoint, and loading it would run code that it holds "
-            f"({_first_line(error)}); save its state dict as safetensors, or fetch it from its source again"
-        ) from error
-    except (RuntimeError, EOFError, OSError) as error:
+        raise ValueError(_refused(path, str(error))) from error
+    except (RuntimeError, EOFError, OSError, *MALFORMED) as error:
         raise ValueError(f"{path} is no complete checkpoint ({_first_line(error)}); copy it again") from error
     wrapped = [content[key] for key in WRAPPERS if isinstance(content, dict) and isinstance(content.get(key), dict)]
     state = wrapped[0] if wrapped else content
@@ -95,6 +96,18 @@ def fill(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
     module.load_state_dict({name: tensor.float() for name, tensor in state.items()})
 
 
+def _refused(path: Path, message: str) -> str:
+    """Why torch would not unpickle a file, without its advice to unpickle it all the same."""
+    asked = re.search(r"GLOBAL ([\w.]+)", message)
+    if asked or zipfile.is_zipfile(path):
+        what = f" ({asked[1]})" if asked else ""
+        return (
+            f"{path} was refused: it is no plain checkpoint, and loading it would run code that it asks for{what}; "
+            "save its state dict as safetensors, or fetch it from its source again"
+        )
+    return f"{path} is no checkpoint (a web page saved in its place, perhaps); fetch it from its source again"
+
+
 def _safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -121,7 +134,7 @@ def _torchscript(path: Path) -> dict[str, Tensor]:
             root = archive.namelist()[0].split("/", 1)[0]
             with archive.open(f"{root}/data.pkl") as file:
                 module = _TorchScriptReader(file, archive, root).load()
-    except (pickle.UnpicklingError, zipfile.BadZipFile, KeyError, EOFError) as error:
+    except (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, RuntimeError, *MALFORMED) as error:
         raise ValueError(
             f"{path} is no TorchScript archive of a model ({_first_line(error)}); copy it again"
         ) from error

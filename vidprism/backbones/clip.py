@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,8 @@ from vidprism.config import RANDOM_WEIGHTS, BackboneConfig, nearest
 
 _OWN_MODELS = Path(__file__).parent
 HUB_FILES = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]  # open_clip's names, in its order
-BESIDE_WEIGHTS = ("input_resolution", "context_length", "vocab_size", "attn_mask")
+OPENAI_NUMBERS = ("input_resolution", "context_length", "vocab_size")  # beside the weights of OpenAI's files
+BESIDE_WEIGHTS = (*OPENAI_NUMBERS, "attn_mask")
 _CHUNK = 256  # frames encoded at a time when no gradients are kept: fits the cache of a CPU core
 
 
@@ -122,7 +124,7 @@ def build(spec: BackboneConfig, device: str = "cpu") -> ClipBackbone:
     model = create(spec.model)
     if spec.weights != RANDOM_WEIGHTS:  # else as `create` made it, the same every time
         is_path = "/" in spec.weights or "." in spec.weights
-        load_weights(model, weights_path(spec.weights) if is_path else _tagged(model, spec))
+        load_weights(model, weights_path(spec.weights) if is_path else _tagged(model, spec), spec.model)
     if spec.normalisation != "checkpoint":
         mean, std = NORMALISATIONS[spec.normalisation]
         model.visual.preprocess_cfg.update(mean=mean, std=std)
@@ -135,22 +137,10 @@ def _tagged(model: nn.Module, spec: BackboneConfig) -> Path:
     """
     import open_clip
 
-    tags = open_clip.list_pretrained_tags_by_model(spec.model)
-    if spec.weights not in tags:
-        raise ValueError(f"open_clip has no weights '{spec.weights}' for {spec.model}; {nearest(spec.weights, tags)}")
-    source = open_clip.get_pretrained_cfg(spec.model, spec.weights)
-    quick = bool(source.get("quick_gelu"))
-    if quick != bool(open_clip.get_model_config(spec.model).get("quick_gelu")):
-        right = spec.model.removesuffix("-quickgelu") + ("-quickgelu" if quick else "")
-        raise ValueError(
-            f"the weights '{spec.weights}' were trained with{'' if quick else 'out'} QuickGELU; choose {right} as "
-            "`model` of this backbone in params.yaml"
-        )
+    source = _source(spec)
     model.visual.preprocess_cfg.update({k: source[k] for k in ("mean", "std") if k in source})
-    repository, _, file = source.get("hf_hub", "").rpartition("/")
-    names = [file] if file else HUB_FILES
-    cached = [_cached(repository, name) for name in names] if repository else []
-    found = next((path for path in cached if path), None)
+    repository, names = _hub(source)
+    found = _in_cache(source)
     if found:
         return found
     try:
@@ -163,6 +153,51 @@ def _tagged(model: nn.Module, spec: BackboneConfig) -> Path:
             f"({type(error).__name__}); fetch {' or '.join(places)} on a machine with a network, put the file under "
             "data/backbones/ and give its path as `weights` of this backbone in params.yaml"
         ) from error
+
+
+def is_cached(spec: BackboneConfig) -> bool:
+    """Whether the file behind a tag is on this machine, so that `build` would not ask a network.
+
+    Raises:
+        ValueError: open_clip has no such model or tag, or the tag's weights want another activation than the model's.
+    """
+    return _in_cache(_source(spec)) is not None
+
+
+def _source(spec: BackboneConfig) -> dict[str, Any]:
+    """Where open_clip finds the weights of a tag, and what their pixels are normalised with."""
+    import open_clip
+
+    tags = open_clip.list_pretrained_tags_by_model(spec.model)
+    if spec.weights not in tags:
+        raise ValueError(f"open_clip has no weights '{spec.weights}' for {spec.model}; {nearest(spec.weights, tags)}")
+    source = open_clip.get_pretrained_cfg(spec.model, spec.weights)
+    _check_activation(spec.model, spec.weights, bool(source.get("quick_gelu")))
+    return source
+
+
+def _check_activation(model: str, weights: object, quick: bool) -> None:
+    """Raise ValueError unless the model has the activation that the weights were trained with: no shape tells it."""
+    import open_clip
+
+    if quick != bool(open_clip.get_model_config(model).get("quick_gelu")):
+        right = model.removesuffix("-quickgelu") + ("-quickgelu" if quick else "")
+        raise ValueError(
+            f"the weights '{weights}' were trained with{'' if quick else 'out'} QuickGELU; choose {right} as "
+            "`model` of this backbone in params.yaml"
+        )
+
+
+def _hub(source: dict[str, Any]) -> tuple[str, list[str]]:
+    """Repository on the Hugging Face hub ("" if none) and the names that the file may have there."""
+    repository, _, file = source.get("hf_hub", "").rpartition("/")
+    return repository, [file] if file else HUB_FILES
+
+
+def _in_cache(source: dict[str, Any]) -> Path | None:
+    """The file in the hub's cache, which open_clip takes before a tag's other address and its folder ~/.cache/clip."""
+    repository, names = _hub(source)
+    return next((path for name in names if repository and (path := _cached(repository, name))), None)
 
 
 def _cached(repository: str, name: str) -> Path | None:
@@ -198,13 +233,16 @@ def visual(name: str) -> tuple[nn.Module, int]:
     return tower, int(tower.output_dim)
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill `model` from a checkpoint (see `vidprism.backbones._checkpoints`), as float32.
+def load_weights(model: nn.Module, path: Path, name: str) -> None:
+    """Fill `model`, known as `name`, from a checkpoint (see `vidprism.backbones._checkpoints`), as float32.
 
     Raises:
-        ValueError: the file is damaged, was refused, or its names or shapes are not those of the model.
+        ValueError: the file is damaged, was refused, or its names or shapes are not those of the model; it is OpenAI's
+            and the model has no QuickGELU.
     """
-    wanted = model.state_dict()
+    wanted, found = model.state_dict(), read_state(path)
+    if found.keys() >= set(OPENAI_NUMBERS):
+        _check_activation(name, path, quick=True)
     # OpenAI's archive has three numbers beside the weights, and a mask in each text block.
-    state = {k: v for k, v in read_state(path).items() if k in wanted or not k.endswith(BESIDE_WEIGHTS)}
+    state = {k: v for k, v in found.items() if k in wanted or not k.endswith(BESIDE_WEIGHTS)}
     fill(model, state, path)

@@ -108,6 +108,7 @@ def _check_names(config: Config) -> None:
     for where, names in (
         ("datasets", (*p.datasets, *p.generate, *p.features.datasets)),
         ("protocol.shot_lists", tuple(p.protocol.shot_lists)),
+        ("protocol.splits", tuple(p.protocol.splits)),
         ("analysis.subset_lists", tuple(p.analysis.subset_lists)),
         ("closed_set.dataset", (p.closed_set.dataset,)),
         ("few_shot.datasets", (*p.few_shot.datasets, *p.few_shot.video.datasets)),

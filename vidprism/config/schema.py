@@ -80,8 +80,9 @@ class BackboneConfig:
 class ProtocolConfig:
     """How videos become clips and scores (each value is a documented choice, see docs/protocol.md).
 
-    `shot_lists` gives, per dataset and K, a file in data/lists that replaces the suite's own draws of K shots.
-    With `frame_cache` "jpeg", clips are read from the cache of frames (vidprism.frame_cache), else from the videos.
+    `splits` gives a dataset another official split than `split`. `shot_lists` gives, per dataset and K, a file in
+    data/lists that replaces the suite's own draws of K shots. With `frame_cache` "jpeg", clips are read from the cache
+    of frames (vidprism.frame_cache), else from the videos.
     """
 
     split: int
@@ -97,6 +98,11 @@ class ProtocolConfig:
     prompt_sets: tuple[str, ...] = ("plain", "photo", "video", "ensemble")
     shot_lists: dict[str, dict[str, str]] = field(default_factory=dict)
     frame_cache: str = ""
+    splits: dict[str, int] = field(default_factory=dict)
+
+    def split_of(self, dataset: str) -> int:
+        """The official split of a dataset that is trained and tested on."""
+        return self.splits.get(dataset, self.split)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ where their mirror is a class too; if others are, say so in `FLIP_PAIRS`.
 
 from __future__ import annotations
 
-import csv
+from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from vidprism.datasets import DatasetError, Video, check_split, require
+from vidprism.datasets import DatasetError, Video, check_path, check_split, located, numbered_rows, require
 
 NAME = "Your dataset"
 GROUPED = True
@@ -37,8 +37,8 @@ def list_videos(root: Path, split: int) -> list[Video]:
     """Every line of the csv, or every video file in the class folders.
 
     Raises:
-        DatasetError: neither is there; a line lacks a column or a value, or names another split; a test class that has
-            no training video.
+        DatasetError: neither is there, or no video in it; a line lacks a column or a value, or names another split; a
+            test class that has no training video.
     """
     check_split(NAME, split, SPLITS)
     require(root / "videos", NAME, "the videos")
@@ -47,10 +47,13 @@ def list_videos(root: Path, split: int) -> list[Video]:
     unseen = sorted(set(labels) - {label for _, label, part, _ in entries if part == "train"})
     if unseen:
         raise DatasetError(f"{NAME}: the class '{unseen[0]}' has test videos and no training video")
-    return [
-        Video(str(PurePosixPath(path).with_suffix("")), path, labels[label], label, part, group or None)
-        for path, label, part, group in entries
-    ]
+    stems = Counter(_stem(path) for path in {path for path, *_ in entries})
+    videos = []
+    for path, label, part, group in entries:
+        # of two files that differ in their suffix alone, each keeps it in its id
+        video_id = _stem(path) if stems[_stem(path)] == 1 else path
+        videos.append(Video(video_id, path, labels[label], label, part, group or None))
+    return videos
 
 
 def class_text(class_name: str) -> str:
@@ -64,31 +67,37 @@ def path_class(path: str) -> str | None:
     return parts[1] if len(parts) == 3 and parts[0] in SPLIT_NAMES else None
 
 
+def _stem(path: str) -> str:
+    return str(PurePosixPath(path).parent / PurePosixPath(path).stem)
+
+
 def _entries(root: Path) -> list[tuple[str, str, str, str]]:
     """(path, class name, split, group) of each video."""
     folders = [root / "videos" / part for part in SPLIT_NAMES]
     if (root / "annotations").exists() or not all(folder.is_dir() for folder in folders):
         what = "a csv with the columns path, label and split (or, without annotations, videos/train and videos/test)"
         return _listed(require(root / "annotations" / "videos.csv", NAME, what))
-    return [
+    found = [
         (f"{folder.name}/{file.parent.name}/{file.name}", file.parent.name, folder.name, "")
         for folder in folders
         for file in sorted(folder.glob("*/*"))
-        if file.suffix.lower() in SUFFIXES
+        if file.suffix.lower() in SUFFIXES and not (file.name.startswith(".") or file.parent.name.startswith("."))
     ]
+    if not found:
+        raise DatasetError(
+            f"{NAME}: no video in the class folders of '{folders[0]}' and '{folders[1]}'; put them into "
+            f"<class>/<file> there, as one of {', '.join(SUFFIXES)}, or list them in annotations/videos.csv"
+        )
+    return found
 
 
 def _listed(path: Path) -> list[tuple[str, str, str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-        if missing:
-            raise DatasetError(f"{NAME}: '{path}' lacks the column {', '.join(missing)}; it has {reader.fieldnames}")
-        rows = list(reader)
-    for number, row in enumerate(rows, 2):
-        if not all(row[column] for column in COLUMNS) or row["split"] not in SPLIT_NAMES:
-            raise DatasetError(
-                f"{NAME}: line {number} of '{path}' must have a path, a label and a split (train or test), not "
-                f"{[row[column] for column in COLUMNS]}"
-            )
-    return [(row["path"], row["label"], row["split"], row.get("group") or "") for row in rows]
+    rows = numbered_rows(path, NAME, COLUMNS)
+    if not rows:
+        raise DatasetError(f"{NAME}: '{path}' lists no video; write one a line: {','.join(COLUMNS)}")
+    for number, row in rows:
+        with located(NAME, path, number):
+            check_path(row["path"])
+            if row["split"] not in SPLIT_NAMES:
+                raise DatasetError(f"a split must be {' or '.join(SPLIT_NAMES)}, not '{row['split']}'")
+    return [(row["path"], row["label"], row["split"], row.get("group") or "") for _, row in rows]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from vidprism.datasets import DatasetError, Video, check_split, read_lines, require
+from vidprism.datasets import DatasetError, Video, check_split, located, numbered_lines, require
 
 NAME = "HMDB-51"
 GROUPED = True
@@ -49,12 +49,13 @@ def list_videos(root: Path, split: int) -> list[Video]:
     videos = []
     for label, name in enumerate(class_names(root)):
         file = require(_lists(root) / f"{name}_test_split{split}.txt", NAME, "the official list of that name")
-        for line in read_lines(file):
+        for number, line in numbered_lines(file):
             clip, _, code = line.rpartition(" ")
-            if code not in CODES:
-                raise DatasetError(f"{NAME}: '{file}' must have lines '<file>.avi <0, 1 or 2>', not '{line}'")
-            if CODES[code]:
-                videos.append(_video(clip.strip(), label, name, CODES[code]))
+            with located(NAME, file, number):
+                if code not in CODES:
+                    raise DatasetError(f"lines must be '<file>.avi <0, 1 or 2>', not '{line}'")
+                if CODES[code]:
+                    videos.append(_video(clip.strip(), label, name, CODES[code]))
     return videos
 
 

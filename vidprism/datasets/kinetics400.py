@@ -10,10 +10,11 @@ a folder of their own: a clip of that name under ``replacement/`` is read instea
 
 from __future__ import annotations
 
-import csv
+import os
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from vidprism.datasets import DatasetError, Video, check_split, require
+from vidprism.datasets import DatasetError, Video, check_split, located, numbered_rows, require
 
 NAME = "Kinetics-400"
 GROUPED = False
@@ -43,9 +44,9 @@ def class_names(root: Path) -> list[str]:
     """Labels of the training list in alphabetical order; index = label.
 
     Raises:
-        DatasetError: the list is missing or has other columns.
+        DatasetError: the list is missing, has other columns, or a row lacks a value.
     """
-    return sorted({row["label"] for row in _rows(root, "train")})
+    return sorted({row["label"] for _, row in numbered_rows(_list(root, "train"), NAME, COLUMNS)})
 
 
 def list_videos(root: Path, split: int) -> list[Video]:
@@ -58,14 +59,14 @@ def list_videos(root: Path, split: int) -> list[Video]:
     labels = {name: label for label, name in enumerate(class_names(root))}
     videos, replacement = [], _replacements(root)
     for split_name in ("train", "test"):
-        folders = _folders(root, split_name, labels)
-        for row in _rows(root, split_name):
-            name = row["label"]
-            if name not in labels:
-                raise DatasetError(f"{NAME}: the validation list has the class '{name}', which train.csv does not have")
-            clip = f"{row['youtube_id']}_{_seconds(row, 'time_start'):06d}_{_seconds(row, 'time_end'):06d}"
-            path = replacement.get(clip, f"{folders[name]}/{clip}.mp4")
-            videos.append(Video(clip, path, labels[name], name, split_name))
+        folders, file = _folders(root, split_name, labels), _list(root, split_name)
+        for number, row in numbered_rows(file, NAME, COLUMNS):
+            with located(NAME, file, number):
+                name, clip = row["label"], _clip(row)
+                if name not in labels:
+                    raise DatasetError(f"the class '{name}' of the validation list is one that train.csv does not have")
+                path = replacement.get(clip) or _path(root, folders[name], clip)
+                videos.append(Video(clip, path, labels[name], name, split_name))
     return videos
 
 
@@ -80,40 +81,46 @@ def path_class(path: str) -> str | None:
     return parts[1].replace("_", " ") if len(parts) == 3 and parts[0] in FOLDERS.values() else None
 
 
+def replaced(root: Path) -> set[str]:
+    """Names of the damaged clips that a sound version stands in for."""
+    return {f"{clip}.mp4" for clip in _replacements(root)}
+
+
 def _replacements(root: Path) -> dict[str, str]:
     """Clip -> path of the sound version that the CVDF copy ships for it."""
     videos = root / "videos"
     return {file.stem: file.relative_to(videos).as_posix() for file in (videos / "replacement").rglob("*.mp4")}
 
 
-def _folders(root: Path, split: str, names: dict[str, int]) -> dict[str, str]:
-    """Class name -> its folder relative to ``videos/``, as this copy writes it."""
+def _folders(root: Path, split: str, names: Iterable[str]) -> dict[str, list[str]]:
+    """Class name -> its folders relative to ``videos/``, as this copy writes them: a class may be there in both
+    spellings, and folders that are no class (thumbnails, checkpoints of an editor) say nothing of the layout.
+    """
     folder = FOLDERS[split]
     base = require(root / "videos" / folder, NAME, "the class folders with the .mp4 files")
-    entries = list(base.iterdir())
-    if entries and not any(entry.is_dir() for entry in entries):
-        return dict.fromkeys(names, folder)
-    present = {entry.name for entry in entries}
-    return {name: f"{folder}/{name if name in present else _other_spelling(name, present)}" for name in names}
+    with os.scandir(base) as entries:
+        is_folder = {entry.name: entry.is_dir() for entry in entries}
+    spellings = {name: (name, name.replace(" ", "_")) for name in names}
+    present = {name: [s for s in dict.fromkeys(both) if is_folder.get(s)] for name, both in spellings.items()}
+    if not any(present.values()) and any(name.endswith(".mp4") for name in is_folder):
+        return {name: [folder] for name in spellings}
+    return {name: [f"{folder}/{spelled}" for spelled in found or [name]] for name, found in present.items()}
 
 
-def _other_spelling(name: str, present: set[str]) -> str:
-    underscored = name.replace(" ", "_")
-    return underscored if underscored in present else name
+def _path(root: Path, folders: list[str], clip: str) -> str:
+    """Where a clip is, or would be; only a class in two spellings needs a look."""
+    paths = [f"{folder}/{clip}.mp4" for folder in folders]
+    return paths[0] if len(paths) == 1 else next((p for p in paths if os.path.exists(root / "videos" / p)), paths[0])
 
 
-def _rows(root: Path, split: str) -> list[dict[str, str]]:
+def _list(root: Path, split: str) -> Path:
     folder = root / "annotations"
     path = next((folder / name for name in LISTS[split] if (folder / name).is_file()), folder / LISTS[split][0])
-    require(path, NAME, "the official csv file of that name")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-        if missing:
-            raise DatasetError(
-                f"{NAME}: '{path}' lacks the column {', '.join(missing)}; its first line must name {', '.join(COLUMNS)}"
-            )
-        return list(reader)
+    return require(path, NAME, "the official csv file of that name")
+
+
+def _clip(row: dict[str, str]) -> str:
+    return f"{row['youtube_id']}_{_seconds(row, 'time_start'):06d}_{_seconds(row, 'time_end'):06d}"
 
 
 def _seconds(row: dict[str, str], column: str) -> int:
@@ -121,5 +128,5 @@ def _seconds(row: dict[str, str], column: str) -> int:
         return int(row[column])
     except ValueError as error:
         raise DatasetError(
-            f"{NAME}: {column} of the clip {row['youtube_id']} must be whole seconds, not '{row[column]}'"
+            f"{column} of the clip {row['youtube_id']} must be whole seconds, not '{row[column]}'"
         ) from error

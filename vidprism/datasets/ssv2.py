@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vidprism.datasets import DatasetError, Video, check_split, require
+from vidprism.datasets import DatasetError, Video, check_split, located, read_text, require
 
 NAME = "Something-Something V2"
 GROUPED = False
@@ -31,9 +31,14 @@ def class_names(root: Path) -> list[str]:
     """Templates without brackets in the order of their ids in the labels file.
 
     Raises:
-        DatasetError: the file is missing, or its ids are not 0, 1, ...
+        DatasetError: the file is missing or of another form, or its ids are not 0, 1, ...
     """
-    labels = {name: int(number) for name, number in _read(root, "labels").items()}
+    path, entries = _read(root, "labels", dict)
+    labels = {}
+    for number, (name, label) in enumerate(entries.items(), start=1):
+        if not str(label).isdecimal():
+            raise DatasetError(f"{NAME}: '{path}', entry {number}: the id of '{name}' must be a number, not {label!r}")
+        labels[name] = int(label)
     if sorted(labels.values()) != list(range(len(labels))):
         raise DatasetError(
             f"{NAME}: the ids of something-something-v2-labels.json must be 0 to {len(labels) - 1}, each once"
@@ -45,14 +50,18 @@ def list_videos(root: Path, split: int) -> list[Video]:
     """Every entry of the training list and of the validation list (as "test").
 
     Raises:
-        DatasetError: a list or the video folder is missing, or a template has no label.
+        DatasetError: a list or the video folder is missing, an entry is of another form, or a template has no label.
     """
     check_split(NAME, split, SPLITS)
     labels = {name: label for label, name in enumerate(class_names(root))}
     require(root / "videos", NAME, "the .webm files of the unpacked archive")
-    return [
-        _video(entry, labels, split_name) for split_name, list_name in LISTS.items() for entry in _read(root, list_name)
-    ]
+    videos = []
+    for split_name, list_name in LISTS.items():
+        path, entries = _read(root, list_name, list)
+        for number, entry in enumerate(entries, start=1):
+            with located(NAME, path, number, unit="entry"):
+                videos.append(_video(entry, labels, split_name))
+    return videos
 
 
 def class_text(class_name: str) -> str:
@@ -65,26 +74,28 @@ def path_class(path: str) -> str | None:
     return None
 
 
-def _read(root: Path, which: str) -> Any:
+def _read(root: Path, which: str, kind: type) -> tuple[Path, Any]:
+    """An official file, and its content: a `kind`."""
     path = root / "annotations" / f"something-something-v2-{which}.json"
     require(path, NAME, "the official json file of that name")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise DatasetError(f"{NAME}: '{path}' is not valid json ({error}); unpack it again") from error
+    if not isinstance(content, kind):
+        found = type(content).__name__
+        raise DatasetError(f"{NAME}: '{path}' must hold a {kind.__name__}, not a {found}; take the official file")
+    return path, content
 
 
-def _video(entry: dict[str, Any], labels: dict[str, int], split: str) -> Video:
-    name = entry["template"].replace("[", "").replace("]", "")
+def _video(entry: Any, labels: dict[str, int], split: str) -> Video:
+    number, template = (entry.get(key) for key in ("id", "template")) if isinstance(entry, dict) else (None, None)
+    if not isinstance(number, (str, int)) or not isinstance(template, str):
+        raise DatasetError(f"an entry must have an 'id' and a 'template', not {json.dumps(entry)[:100]}")
+    name = template.replace("[", "").replace("]", "")
     if name not in labels:
         raise DatasetError(
-            f"{NAME}: the {split} video {entry['id']} has the template '{name}', which "
+            f"the {split} video {number} has the template '{name}', which "
             "something-something-v2-labels.json does not have"
         )
-    return Video(
-        video_id=str(entry["id"]),
-        path=f"{entry['id']}.webm",
-        label=labels[name],
-        class_name=name,
-        split=split,
-    )
+    return Video(str(number), f"{number}.webm", labels[name], name, split)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from vidprism.datasets import DatasetError, Video, check_split, read_lines, require
+from vidprism.datasets import DatasetError, Video, check_split, located, numbered_lines, require
 
 NAME = "UCF-101"
 GROUPED = True
@@ -28,7 +28,7 @@ def class_names(root: Path) -> list[str]:
     """
     path = _list(root, "classInd.txt")
     try:
-        numbered = {int(number): name for number, name in (line.split(maxsplit=1) for line in read_lines(path))}
+        numbered = {int(number): name for number, name in (line.split(maxsplit=1) for _, line in numbered_lines(path))}
     except ValueError as error:
         raise DatasetError(f"{NAME}: '{path}' must have lines such as '1 ApplyEyeMakeup' ({error})") from error
     if sorted(numbered) != list(range(1, len(numbered) + 1)):
@@ -45,11 +45,13 @@ def list_videos(root: Path, split: int) -> list[Video]:
     check_split(NAME, split, SPLITS)
     names = class_names(root)
     require(root / "videos", NAME, "the class folders of UCF101.rar")
-    train, test = _list(root, f"trainlist0{split}.txt"), _list(root, f"testlist0{split}.txt")
-    return [
-        *(_video(names, train, "train", *_numbered(train, line)) for line in read_lines(train)),
-        *(_video(names, test, "test", line, None) for line in read_lines(test)),
-    ]
+    videos = []
+    for name, parse in (("train", _with_number), ("test", _alone)):
+        file = _list(root, f"{name}list0{split}.txt")
+        for number, line in numbered_lines(file):
+            with located(NAME, file, number):
+                videos.append(_video(names, name, *parse(line)))
+    return videos
 
 
 def class_text(class_name: str) -> str:
@@ -71,18 +73,25 @@ def _list(root: Path, name: str) -> Path:
     return require(folder / name, NAME, "the official list of that name")
 
 
-def _numbered(file: Path, line: str) -> tuple[str, int]:
+def _with_number(line: str) -> tuple[str, int]:
     """Path and 1-based class number of a line of a training list."""
     path, _, number = line.rpartition(" ")
-    if not path or not number.isdigit():
-        raise DatasetError(f"{NAME}: '{file}' must have lines such as 'Archery/v_Archery_g08_c01.avi 3', not '{line}'")
+    if not path or not number.isdecimal():
+        raise DatasetError(f"training lists must have lines such as 'Archery/v_Archery_g08_c01.avi 3', not '{line}'")
     return path.strip(), int(number)
 
 
-def _video(names: list[str], file: Path, split: str, path: str, number: int | None) -> Video:
+def _alone(line: str) -> tuple[str, None]:
+    """The path that a line of a test list is; its class folder tells the class."""
+    if line.rpartition(" ")[2].isdecimal():
+        raise DatasetError(f"test lists must have lines such as 'Archery/v_Archery_g08_c01.avi', not '{line}'")
+    return line, None
+
+
+def _video(names: list[str], split: str, path: str, number: int | None) -> Video:
     label = number - 1 if number is not None else names.index(path_class(path)) if path_class(path) in names else -1
     if not 0 <= label < len(names):
-        raise DatasetError(f"{NAME}: '{file}' lists '{path}' with a class that classInd.txt does not have")
+        raise DatasetError(f"'{path}' has a class that classInd.txt does not have")
     group = re.search(r"_(g\d+)_c\d+$", PurePosixPath(path).stem)
     return Video(
         video_id=str(PurePosixPath(path).with_suffix("")),

@@ -35,10 +35,21 @@ class Group:
     missing: tuple[tuple[str, str], ...]
 
 
+# What may be odd in the lists and the copy of a dataset (`checks` of a cell), in words.
+ODDITIES = {
+    "copy": "a known copy by its counts: {}",
+    "unlisted_files": "video files that no list names: {}",
+    "repeated_lines": "videos listed more than once: {}",
+    "conflicting_labels": "videos with two labels: {}",
+    "path_class_differs": "videos in the folder of another class than their label says: {}",
+    "dev_shares_groups": "classes of which the dev pool shares groups with the training list: {}",
+}
+
+
 @dataclass(frozen=True)
 class Account:
     """One dataset's test list: listed, scored, broken videos with reasons, classes, fingerprints of the
-    data measured on.
+    data measured on, and what is odd in its lists and in this copy, in words.
     """
 
     name: str
@@ -47,6 +58,7 @@ class Account:
     n_classes: int
     fingerprints: tuple[str, ...]
     unreadable: tuple[tuple[str, str], ...]
+    oddities: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -132,7 +144,7 @@ def _accounts(config: Config, records: list[Record]) -> Iterable[Account]:
         cells = by_dataset[dataset]
         broken = {item["path"]: item["reason"] for cell in cells for item in cell["unreadable"]}
         prints = tuple(dict.fromkeys(str(cell["data_fingerprint"]) for cell in cells))
-        first = cells[0]
+        first, odd = cells[0], cells[0].get("checks", {})
         yield Account(
             heading(config.profile, dataset),
             first["n_listed"],
@@ -140,6 +152,7 @@ def _accounts(config: Config, records: list[Record]) -> Iterable[Account]:
             first["n_classes"],
             prints,
             tuple(broken.items()),
+            tuple(words.format(odd[key]) for key, words in ODDITIES.items() if key in odd),
         )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from vidprism.config import Config
+from vidprism.config import Config, Profile
 from vidprism.rows import Row, rows
+from vidprism.tables.layout import heading
 
 TRACKS = {"frozen": "frozen (cached frame features)", "tuned": "tuned (the whole model trains)"}
 GROUP_OF_TABLE = {1: "closed_set", 2: "few_shot", 3: "ablations", 4: "ablations", 5: "ablations"}
@@ -33,11 +34,19 @@ def describe(config: Config, chosen: list[Row]) -> tuple[tuple[str, str], ...]:
         ("Track", TRACKS[p.protocol.track]),
         ("Frames", _join(_values(chosen, "frames"))),
         ("Training videos per class", _join(shots)),
-        ("Split", f"{p.protocol.split}, tested on its test list"),
+        ("Split", f"{split(p, chosen)}, tested on its test list"),
         ("Views", f"{views(p.protocol.n_clips, p.protocol.n_crops)}, mean of {p.analysis.fusion}"),
         ("Repeats", f"{len(repeats)} ({'seed i on draw i' if drawn else 'seeds'}: {_join(repeats)})"),
         ("Training", f"{training}, last update taken; {rate}"),
     )
+
+
+def split(profile: Profile, chosen: list[Row]) -> str:
+    """The official split of the rows' datasets: one number, or each dataset's own where they differ."""
+    by_dataset = {d: profile.protocol.split_of(d) for row in chosen for d in row.datasets}
+    if len(set(by_dataset.values())) == 1:
+        return str(*set(by_dataset.values()))
+    return ", ".join(f"{heading(profile, dataset)} {number}" for dataset, number in by_dataset.items())
 
 
 def training_videos(shots: int | None) -> str:

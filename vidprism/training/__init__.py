@@ -21,7 +21,7 @@ from vidprism.record import MEASURED, SCHEMA, cell_key
 from vidprism.rows import Row
 from vidprism.scores import CellScores, spread, whole_folder
 from vidprism.training import processes, store
-from vidprism.training.inputs import Inputs, training_sets
+from vidprism.training.inputs import Inputs, oddities, training_sets
 from vidprism.training.jobs import Job, Outcome, TrainingSet, plan
 from vidprism.training.parallel import side_by_side
 from vidprism.training.recipe import is_flat, loss_curve, read_choice
@@ -112,8 +112,10 @@ def _cell(
         "dataset": dataset,
         "shots": shots,
         "frames": row.frames,
-        **{name: getattr(protocol, name) for name in ("split", "n_clips", "n_crops")},
+        "split": protocol.split_of(dataset),
+        **{name: getattr(protocol, name) for name in ("n_clips", "n_crops")},
         "n_listed": len(index),
+        "checks": oddities(config, dataset),
         "n_scored": len(index) - len(broken),
         "unreadable": [
             {"path": str(p), "reason": str(r)} for p, r in zip(broken["path"], broken["reason"], strict=True)

@@ -125,6 +125,24 @@ def training_sets(
     return chosen
 
 
+def oddities(config: Config, dataset: str) -> dict[str, Any]:
+    """What checks.json found odd in the lists and in this copy of the videos: the name of the known copy, and how many
+    unlisted files, repeated lines, videos with two labels, paths of another class, and classes that share groups with
+    the dev pool there are. What is none is left out.
+
+    Raises:
+        ConfigError: the dataset has not been prepared.
+    """
+    path = paths.manifest(config, dataset) / "checks.json"
+    if not path.is_file():
+        raise ConfigError(f"'{path}' does not exist; run the prepare stage of {dataset} first")
+    checks = json.loads(path.read_text(encoding="utf-8"))
+    named = ("repeated_lines", "conflicting_labels", "path_class_differs", "dev_shares_groups")
+    found = {"copy": checks["copy"], "unlisted_files": checks["unlisted_files"]["count"]}
+    found |= {name: len(checks.get(name, ())) for name in named}
+    return {name: value for name, value in found.items() if value}
+
+
 def _positions(videos: list[str], position: dict[str, int], path: Path, dataset: str) -> np.ndarray:
     lost = [video for video in videos if video not in position]
     if lost:
