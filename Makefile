@@ -47,8 +47,4 @@ lab: $(ENV)  ## open the notebooks
 	jupyter lab notebooks
 
 clean:  ## remove generated data and runs of this checkout (results and reports stay)
-<<<<<<< HEAD
-	rm -rf data/generated data/backbones data/manifests data/frames data/features data/runs reports/notebooks reports/timings
-=======
-	rm -rf data/generated data/backbones data/manifests data/features data/runs data/text data/work data/rehearsal reports/notebooks reports/timings
->>>>>>> b2b4d431e489dab94f567e46576a6afb2e7370b7
+	rm -rf data/generated data/backbones data/manifests data/frames data/features data/runs data/text data/work data/rehearsal reports/notebooks reports/timings

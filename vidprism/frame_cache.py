@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import operator
 import os
 import sys
 from collections.abc import Callable
@@ -61,7 +62,7 @@ def source(config: Config, dataset: str, size_px: int) -> Source:
     """
     videos, folder = paths.dataset_root(config, dataset) / "videos", paths.frames(config, dataset)
     if not config.profile.protocol.frame_cache:
-        return lambda path: videos / path
+        return functools.partial(operator.truediv, videos)  # unlike a lambda it can go to a loader's process
     if size_px > shards.SHORT_SIDE_PX:
         raise ConfigError(
             f"params.yaml: protocol.frame_cache holds frames of {shards.SHORT_SIDE_PX} px, but the backbone takes "
