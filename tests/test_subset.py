@@ -60,6 +60,14 @@ def test_a_list_of_something_else_is_refused(config: Config, lines: list[str], w
         evaluation.evaluate(with_subset(config, lines), "ablations")
 
 
+def test_a_list_that_is_not_utf8_is_named(config: Config) -> None:
+    changed = with_subset(config, ["x"])
+    path = paths.listed(changed, *changed.profile.analysis.subset_lists.values())
+    path.write_bytes(b"caf\xe9.avi\n")
+    with pytest.raises(ConfigError, match=rf"{path.name} is not UTF-8 text \(byte 3\)"):
+        evaluation.evaluate(changed, "ablations")
+
+
 def test_a_missing_list_and_another_manifest_are_named(config: Config) -> None:
     chosen = with_subset(config, ["x"])
     paths.listed(config, "common.txt").unlink()
