@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vidprism import paths, results
+from vidprism.complexity import time_steps
 from vidprism.config import Config, load_config
 from vidprism.model import readings
 from vidprism.record import Cell, Record
@@ -66,7 +67,7 @@ def fake_record(config: Config, row: Row, accuracy: float = 0.6) -> Record:
         "generated": config.profile.generated,
         "backbone": {"key": "clip", "name": row.backbone, "weights_sha256": "ab" * 32},
         "config": {
-            "options": fake_options(row),
+            "options": fake_options(config, row),
             "train": {"updates": row.updates, "batch_size": row.batch_size, "lr": 0.001},
         },
         "search": fake_search(),
@@ -84,7 +85,7 @@ def fake_record(config: Config, row: Row, accuracy: float = 0.6) -> Record:
     }
 
 
-def fake_options(row: Row) -> dict[str, Any]:
+def fake_options(config: Config, row: Row) -> dict[str, Any]:
     """Every option with its value, as a method resolves them, without torch."""
     if row.method == "temporal_transformer":
         return {"ffn_ratio": 4, **row.options}
@@ -92,7 +93,9 @@ def fake_options(row: Row) -> dict[str, Any]:
         return dict(row.options)
     switches = dict(row.options)
     reading = switches.pop("reading", "released" if row.method.endswith("released") else "paper")
-    rates = switches.pop("rates", [rate for rate in (2, 4, 8, 16) if row.frames % rate == 0])
+    spec = config.profile.backbones[row.backbone]
+    steps = time_steps(spec.key, spec.model, row.frames)
+    rates = switches.pop("rates", [rate for rate in (2, 4, 8, 16) if steps % rate == 0])
     return {"reading": reading, "rates": rates, **readings.resolve(reading, switches)}
 
 
