@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from tests.miniature import small_config
-from vidprism import backbones, features, manifest, masked, paths, pretrain_video, video
-from vidprism.backbones.videomae import create
+from vidprism import backbones, cores, features, manifest, masked, paths, pretrain_video, video
+from vidprism.backbones.videomae import create, normalised
 from vidprism.config import BackboneConfig, Config, VideoPretrainConfig
 
 SHORT = VideoPretrainConfig(steps=6, batch_size=4, threads=1)
@@ -76,38 +76,62 @@ def test_masks_hide_the_asked_share_and_paint_some_of_it() -> None:
     assert visible[0].tolist() != visible[1].tolist()
 
 
-def test_patches_are_the_pixels_that_the_encoder_embeds() -> None:
-    """Token by token: the encoder's convolution is a product with exactly these values."""
-    encoder = create(NAME)
-    pixels = torch.randn(2, 16, 3, 48, 48)
-    tokens = encoder.model.embeddings.patch_embeddings(pixels)
-    convolution = encoder.model.embeddings.patch_embeddings.projection
-    weight = convolution.weight.permute(0, 2, 3, 4, 1).flatten(1)  # colours last, as in `patches`
-    torch.testing.assert_close(
-        masked.patches(pixels, encoder.shape) @ weight.T + convolution.bias, tokens, atol=1e-4, rtol=1e-4
-    )
+def clips(n: int, seed: int = 0) -> torch.Tensor:
+    return torch.randint(0, 256, (n, 16, 48, 48, 3), generator=torch.Generator().manual_seed(seed)).byte()
+
+
+def test_visible_tokens_are_embedded_as_the_encoder_embeds_them() -> None:
+    autoencoder = masked.MaskedAutoencoder(create(NAME, norm_tokens=True), SHORT)
+    frames = clips(2)
+    own = autoencoder.encoder.model.embeddings.patch_embeddings(normalised(frames))
+    values = masked._normalised(masked.patches(frames, autoencoder.shape))
+    torch.testing.assert_close(autoencoder._embed(values), own, atol=1e-4, rtol=1e-4)
 
 
 def test_the_target_keeps_the_mean_frame_and_multiplies_what_moves() -> None:
-    pixels = torch.randn(1, 16, 3, 8, 8)
-    wanted = masked.target(pixels, 3.0)
-    torch.testing.assert_close(wanted.mean(dim=1), pixels.mean(dim=1))
-    torch.testing.assert_close(wanted[:, 4] - wanted[:, 3], 3 * (pixels[:, 4] - pixels[:, 3]), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(masked.target(pixels, 1.0), pixels)
+    shape, frames = create(NAME).shape, clips(1)
+    painted = torch.tensor([[0, 40, 287]])
+    mean = frames.double().mean(dim=1, keepdim=True)
+    moved = mean + 3.0 * (frames.double() - mean)
+    values = masked.patches(frames, shape)
+    expected = masked.patches(moved, shape)[0, painted[0]]
+    torch.testing.assert_close(masked.target(values, painted, shape, 3.0)[0].double(), expected, atol=1e-3, rtol=1e-5)
+    plain = masked.target(values, painted, shape, 1.0)[0]
+    torch.testing.assert_close(plain, values[0, painted[0]].float(), atol=1e-3, rtol=1e-5)
 
 
 def test_hidden_tokens_do_not_reach_the_encoder() -> None:
     cfg = replace(SHORT, mask_ratio=0.5)
     autoencoder = masked.MaskedAutoencoder(create(NAME, norm_tokens=True), cfg).eval()
-    pixels = torch.randn(1, 16, 3, 48, 48)
     visible, painted = masked.masks(1, 288, cfg, torch.Generator().manual_seed(0))
     seen = []
     autoencoder.encoder.norm.register_forward_hook(lambda module, inputs, output: seen.append(output))
-    changed = pixels.clone().requires_grad_()
-    autoencoder(changed, visible, painted)
-    (gradient,) = torch.autograd.grad(seen[0].sum(), changed)
-    reached = masked.patches(gradient, autoencoder.shape).abs().sum(dim=-1)[0] > 0
-    assert set(reached.nonzero()[:, 0].tolist()) <= set(visible[0].tolist())
+    one, other = clips(1), clips(1, seed=1)
+    with torch.no_grad():
+        autoencoder(one, visible, painted)
+        autoencoder(other, visible, painted)
+    assert not torch.allclose(seen[0], seen[1]), "what is visible decides"
+    changed = other.clone()
+    hidden = sorted(set(range(288)) - set(visible[0].tolist()))
+    step, row, column = hidden[0] // 36, hidden[0] % 36 // 6, hidden[0] % 6
+    changed[0, 2 * step : 2 * step + 2, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = 0
+    with torch.no_grad():
+        autoencoder(changed, visible, painted)
+    assert torch.equal(seen[1], seen[2]), "a hidden token reached the encoder"
+
+
+@pytest.mark.parametrize(("n_clips", "threads"), [(4, 2), (5, 2), (4, 1)])
+def test_a_step_in_parts_is_the_step_of_the_whole_batch(n_clips: int, threads: int) -> None:
+    autoencoder = masked.MaskedAutoencoder(create(NAME, norm_tokens=True), SHORT)
+    visible, painted = masked.masks(n_clips, 288, SHORT, torch.Generator().manual_seed(0))
+    batch = (clips(n_clips), visible, painted)
+    whole = autoencoder(*batch)
+    whole.backward()
+    with cores.side_by_side(threads) as run:
+        loss, gradients = cores.mean_gradients(autoencoder, batch, run, threads)
+    assert loss == pytest.approx(whole.item(), rel=1e-5)
+    for parameter, gradient in zip(autoencoder.parameters(), gradients, strict=True):
+        torch.testing.assert_close(gradient, parameter.grad, atol=1e-6, rtol=1e-4)
 
 
 def test_attention_begins_on_tokens_that_are_alike() -> None:
@@ -124,14 +148,16 @@ def test_plain_clips_are_learned() -> None:
     """Videos of one colour each: what is hidden can be painted from what is seen."""
     rng = np.random.default_rng(0)
     videos = [np.broadcast_to(rng.integers(30, 220, size=3), (20, 48, 48, 3)).astype(np.uint8) for _ in range(24)]
-    losses = pretrain_video.train(create(NAME), videos, replace(SHORT, steps=80, batch_size=8, lr=0.003))
+    losses = pretrain_video.train(
+        create(NAME, norm_tokens=True), videos, replace(SHORT, steps=80, batch_size=8, lr=0.003)
+    )
     assert np.mean(losses[-5:]) < 0.3 * np.mean(losses[:5])
 
 
 def test_a_loss_that_is_not_finite_stops_it() -> None:
     videos = list(np.random.default_rng(0).integers(0, 255, (4, 16, 48, 48, 3)).astype(np.uint8))
     with pytest.raises(FloatingPointError, match=r"lower video_pretraining\.lr"):
-        pretrain_video.train(create(NAME), videos, replace(SHORT, lr=1e30, steps=20))
+        pretrain_video.train(create(NAME, norm_tokens=True), videos, replace(SHORT, lr=1e30, steps=20))
 
 
 def test_the_probe_tells_better_from_not_shown() -> None:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidprism.backbones import NORMALISATIONS
 from vidprism.backbones.videomae import NORM_EPS, ClipEncoder, position_table
 from vidprism.config import VideoPretrainConfig
 
@@ -27,6 +28,7 @@ class MaskedAutoencoder(nn.Module):
 
         self.encoder, self.cfg, self.shape = encoder, cfg, encoder.shape
         width, d = cfg.decoder_width, self.shape["width"]
+        self.n_steps = self.shape["frames"] // self.shape["tubelet_size"]
         layer = VideoMAEConfig(
             hidden_size=width,
             num_attention_heads=cfg.decoder_heads,
@@ -43,19 +45,26 @@ class MaskedAutoencoder(nn.Module):
         initialise(encoder)
         initialise(self, "layers")
 
-    def forward(self, pixels_BT3SS: Tensor, visible_BV: Tensor, painted_BH: Tensor) -> Tensor:
-        """Mean squared error of the painted tokens' pixels, of normalised clips and the tokens that `masks` chose."""
-        model = self.encoder.model
-        n_steps = pixels_BT3SS.shape[1] // self.shape["tubelet_size"]
-        tokens_BND = model.embeddings.patch_embeddings(pixels_BT3SS) + self.encoder.positions(n_steps)
-        seen_BVD = self.encoder.norm(model.encoder(_take(tokens_BND, visible_BV)).last_hidden_state)
+    def forward(self, clips_BTSS3: Tensor, visible_BV: Tensor, painted_BH: Tensor) -> Tensor:
+        """Mean squared error of the painted tokens' pixels, of uint8 clips and the tokens that `masks` chose."""
+        values_BNC, model = patches(clips_BTSS3, self.shape), self.encoder.model
+        seen_BVD = (
+            self._embed(_normalised(_take(values_BNC, visible_BV)))
+            + self.encoder.positions(self.n_steps)[0, visible_BV]
+        )
+        seen_BVD = self.encoder.norm(model.encoder(seen_BVD).last_hidden_state)
         known_BVE = self.to_decoder(seen_BVD) + self.places_NE[visible_BV]
         x_BNE = torch.cat([known_BVE, self.mask_token + self.places_NE[painted_BH]], dim=1)
         for layer in self.layers:
             x_BNE = layer(x_BNE)
         painted_BHC = self.head(self.norm(x_BNE[:, visible_BV.shape[1] :]))
-        wanted_BHC = _take(patches(target(pixels_BT3SS, self.cfg.motion_weight), self.shape), painted_BH)
+        wanted_BHC = _normalised(target(values_BNC, painted_BH, self.shape, self.cfg.motion_weight))
         return F.mse_loss(painted_BHC, wanted_BHC)
+
+    def _embed(self, values_BVC: Tensor) -> Tensor:
+        """The encoder's convolution as a product, for visible tokens alone."""
+        convolution = self.encoder.model.embeddings.patch_embeddings.projection
+        return F.linear(values_BVC, convolution.weight.permute(0, 2, 3, 4, 1).flatten(1), convolution.bias)
 
 
 def masks(n_clips: int, n_tokens: int, cfg: VideoPretrainConfig, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -66,18 +75,32 @@ def masks(n_clips: int, n_tokens: int, cfg: VideoPretrainConfig, rng: torch.Gene
     return visible_BV, hidden[:, : max(1, round(cfg.painted_share * n_hidden))]
 
 
-def target(pixels_BT3SS: Tensor, motion_weight: float) -> Tensor:
-    """The clip with every frame's deviation from the mean frame multiplied: still pixels, of which motion is more."""
-    mean_B13SS = pixels_BT3SS.mean(dim=1, keepdim=True)
-    return mean_B13SS + motion_weight * (pixels_BT3SS - mean_B13SS)
+def target(values_BNC: Tensor, painted_BH: Tensor, shape: dict, motion_weight: float) -> Tensor:
+    """What the painted tokens shall show, (B, H, C): their pixels, with every frame's deviation from the clip's mean
+    frame multiplied. Still pixels, of which motion is more.
+    """
+    tubelet, n_steps = shape["tubelet_size"], shape["frames"] // shape["tubelet_size"]
+    frames = values_BNC.unflatten(1, (n_steps, -1)).unflatten(-1, (tubelet, -1))  # (B, F, P, tubelet, pixels)
+    mean_BPX = frames.mean(dim=(1, 3), dtype=torch.float32)
+    still = _take(mean_BPX, painted_BH % mean_BPX.shape[1])[:, :, None]
+    own = _take(values_BNC, painted_BH).unflatten(-1, (tubelet, -1))
+    return (still + motion_weight * (own - still)).flatten(2)
 
 
-def patches(pixels_BT3SS: Tensor, shape: dict) -> Tensor:
-    """The pixel values of each token, (B, N, C), tokens in the order of the encoder: time, row, column."""
+def patches(clips_BTSS3: Tensor, shape: dict) -> Tensor:
+    """The pixel values of each token, uint8 (B, N, C): tokens in the order of the encoder (time, row, column), the
+    values of a token in the order frame, row, column, colour.
+    """
     tubelet, side = shape["tubelet_size"], shape["patch_size"]
-    b, t, _, s, _ = pixels_BT3SS.shape
-    cut = pixels_BT3SS.view(b, t // tubelet, tubelet, 3, s // side, side, s // side, side)
-    return cut.permute(0, 1, 4, 6, 2, 5, 7, 3).flatten(4).flatten(1, 3)
+    b, t, s, _, _ = clips_BTSS3.shape
+    cut = clips_BTSS3.view(b, t // tubelet, tubelet, s // side, side, s // side, side, 3)
+    return cut.permute(0, 1, 3, 5, 2, 4, 6, 7).flatten(4).flatten(1, 3)
+
+
+def _normalised(values: Tensor) -> Tensor:
+    """Pixel values (..., C), colours last, as the encoder's pixels."""
+    mean, std = (torch.tensor(v) for v in NORMALISATIONS["imagenet"])
+    return ((values.unflatten(-1, (-1, 3)).float() / 255 - mean) / std).flatten(-2)
 
 
 def initialise(module: nn.Module, only: str = "") -> None:

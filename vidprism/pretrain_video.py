@@ -8,6 +8,7 @@ Letters: N videos, U frames of a video, B clips, T frames, S side in pixels, D w
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,11 +21,13 @@ from tqdm.auto import tqdm
 
 from vidprism import manifest, paths, stats, video
 from vidprism.backbones._checkpoints import WEIGHTS_FILE
-from vidprism.backbones.videomae import ClipEncoder, VideoMAEBackbone, create, normalised
+from vidprism.backbones.videomae import ClipEncoder, VideoMAEBackbone, create
 from vidprism.config import Config, VideoPretrainConfig
+from vidprism.cores import mean_gradients, side_by_side
 from vidprism.masked import MaskedAutoencoder, initialise, masks
 
 PROBE_C = 0.1  # inverse strength of the probe's penalty
+CLIPS_AT_ONCE = 8  # encoded by one core
 
 
 class Videos(NamedTuple):
@@ -54,7 +57,7 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)
         initialise(encoder)  # as training begins
-    untrained = probe_scores(encoder, videos)
+    untrained = probe_scores(encoder, videos, cfg.threads)
     unlabelled = [frames for splits in videos.values() for frames in splits["train"].frames]
     losses = train(encoder, unlabelled, cfg)
     out_dir = Path(paths.backbone(config, name))
@@ -68,7 +71,7 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
         "videos": len(unlabelled),
         "parameters": sum(p.numel() for p in encoder.parameters()),
         "curve": [{"step": i, "loss": round(x, 4)} for i, x in enumerate(losses) if i % 20 == 0 or i == cfg.steps - 1],
-        "probe": probe(probe_scores(encoder, videos), untrained),
+        "probe": probe(probe_scores(encoder, videos, cfg.threads), untrained),
     }
     (out_dir / "pretraining.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
@@ -104,17 +107,18 @@ def train(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainConf
     optimizer = torch.optim.AdamW(_groups(autoencoder, cfg.weight_decay), lr=cfg.lr, betas=(0.9, 0.95), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, cfg.lr, total_steps=cfg.steps, pct_start=0.1)
     losses = []
-    for step, batch in enumerate(tqdm(_batches(encoder, videos, cfg), total=cfg.steps, mininterval=1.0)):
-        loss = autoencoder(*batch)
-        if not torch.isfinite(loss):
-            reason = f"video pre-training loss is {loss.item()} at step {step}"
-            raise FloatingPointError(f"{reason}; lower video_pretraining.lr in params.yaml")
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(autoencoder.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.item())
+    with side_by_side(cfg.threads) as run:
+        for step, batch in enumerate(tqdm(_batches(encoder, videos, cfg), total=cfg.steps, mininterval=1.0)):
+            loss, gradients = mean_gradients(autoencoder, batch, run, cfg.threads)
+            if not math.isfinite(loss):
+                reason = f"video pre-training loss is {loss} at step {step}"
+                raise FloatingPointError(f"{reason}; lower video_pretraining.lr in params.yaml")
+            for parameter, gradient in zip(autoencoder.parameters(), gradients, strict=True):
+                parameter.grad = gradient
+            nn.utils.clip_grad_norm_(autoencoder.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            losses.append(loss)
     encoder.eval()
     return losses
 
@@ -129,7 +133,7 @@ def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
 
 
 def _batches(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainConfig) -> Iterator[tuple[Tensor, ...]]:
-    """`cfg.steps` batches: normalised pixels (B, T, 3, S, S) and the tokens that are visible and painted. A clip is T
+    """`cfg.steps` batches: clips uint8 (B, T, S, S, 3) and the tokens that are visible and painted. A clip is T
     evenly spaced frames with a random offset; the videos come in shuffled passes.
     """
     n_tokens, t = encoder.model.embeddings.num_patches, encoder.shape["frames"]
@@ -140,14 +144,14 @@ def _batches(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainC
             order += numpy_rng.permutation(len(videos)).tolist()
         chosen, order = order[: cfg.batch_size], order[cfg.batch_size :]
         clips = np.stack([videos[i][_even(len(videos[i]), t, numpy_rng.random())] for i in chosen])
-        yield normalised(torch.from_numpy(clips)), *masks(cfg.batch_size, n_tokens, cfg, torch_rng)
+        yield torch.from_numpy(clips), *masks(cfg.batch_size, n_tokens, cfg, torch_rng)
 
 
 def _even(n_frames: int, t: int, offset: float) -> np.ndarray:
     return np.minimum((np.arange(t) + offset) * n_frames / t, n_frames - 1).astype(int)
 
 
-def probe_scores(encoder: ClipEncoder, videos: dict[str, dict[str, Videos]]) -> dict[str, np.ndarray]:
+def probe_scores(encoder: ClipEncoder, videos: dict[str, dict[str, Videos]], threads: int = 1) -> dict[str, np.ndarray]:
     """Dataset -> right (1) or wrong (0) for each dev video, (N,): multinomial logistic regression on the standardised
     mean over time of the features, fitted on the training list.
     """
@@ -160,12 +164,18 @@ def probe_scores(encoder: ClipEncoder, videos: dict[str, dict[str, Videos]]) -> 
         mean_ND = {}
         for split, of_split in splits.items():
             clips = np.stack([frames[_even(len(frames), t, 0.5)] for frames in of_split.frames])
-            with torch.inference_mode():
-                mean_ND[split] = backbone.encode_clips(torch.from_numpy(clips)).mean(dim=1).numpy()
+            with side_by_side(threads) as run:
+                parts = run(lambda part: _encode(backbone, part), torch.from_numpy(clips).split(CLIPS_AT_ONCE))
+            mean_ND[split] = torch.cat(parts).mean(dim=1).numpy()
         model = make_pipeline(StandardScaler(), LogisticRegression(C=PROBE_C, max_iter=1000))
         model.fit(mean_ND["train"], splits["train"].labels)
         found[dataset] = (model.predict(mean_ND["dev"]) == splits["dev"].labels).astype(np.int8)
     return found
+
+
+@torch.inference_mode()
+def _encode(backbone: VideoMAEBackbone, clips: Tensor) -> Tensor:
+    return backbone.encode_clips(clips)
 
 
 def probe(trained: dict[str, np.ndarray], untrained: dict[str, np.ndarray]) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ class VideoPretrainConfig:
     deviation of a frame from the clip's mean frame counts `motion_weight` times.
     """
 
-    steps: int = 3600
+    steps: int = 3400
     batch_size: int = 16
     lr: float = 4e-3
     weight_decay: float = 0.05
