@@ -134,6 +134,23 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch(n_clips: int, threads: i
         torch.testing.assert_close(gradient, parameter.grad, atol=1e-6, rtol=1e-4)
 
 
+def test_the_fused_optimiser_steps_as_the_plain_one() -> None:
+    """The convolution's gradient comes permuted, and the fused kernel reads memory, not strides."""
+    after = []
+    for fused in (True, False):
+        torch.manual_seed(0)
+        autoencoder = masked.MaskedAutoencoder(create(NAME, norm_tokens=True), SHORT)
+        batch = (clips(2), *masked.masks(2, 288, SHORT, torch.Generator().manual_seed(0)))
+        with cores.side_by_side(1) as run:
+            _, gradients = cores.mean_gradients(autoencoder, batch, run, 1)
+        for parameter, gradient in zip(autoencoder.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+        torch.optim.AdamW(autoencoder.parameters(), lr=1e-3, fused=fused).step()
+        after.append([parameter.detach() for parameter in autoencoder.parameters()])
+    for one, other in zip(*after, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_attention_begins_on_tokens_that_are_alike() -> None:
     encoder = create(NAME, norm_tokens=True)
     autoencoder = masked.MaskedAutoencoder(encoder, SHORT)

@@ -169,4 +169,5 @@ def test_the_paper_recipe_is_rehearsed_as_it_is() -> None:
     for key in ("grad_checkpointing", "sampling", "keep_weights", "tuning", "precision", "backbone_lr_scale"):
         assert getattr(paper, key) == getattr(small, key), key
     assert paper.grad_checkpointing and paper.sampling == "segment_random" and paper.keep_weights == "head"
-    assert paper.workers == 8 and small.workers > 0
+    assert paper.workers == 8
+    assert small.workers == 0  # two updates are shorter than the start of a loader's processes, which tests/training try

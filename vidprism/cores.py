@@ -34,6 +34,9 @@ def mean_gradients(
 ) -> tuple[float, tuple[Tensor, ...]]:
     """The loss of a batch and its gradients, as means over parts of it that are worked on side by side, each weighted
     with its clips.
+
+    Every gradient lies in memory as its (contiguous) parameter does, as after ``backward``: torch's fused AdamW on a
+    CPU takes both in the order of their memory, and would give the elements of a permuted gradient to others.
     """
     parameters = list(module.parameters())
 
@@ -43,4 +46,4 @@ def mean_gradients(
         return loss.item(), torch.autograd.grad(loss, parameters)
 
     losses, gradients = zip(*run(part, zip(*(t.chunk(n_parts) for t in batch), strict=True)), strict=True)
-    return sum(losses), tuple(sum(of_one) for of_one in zip(*gradients, strict=True))
+    return sum(losses), tuple(sum(of_one).contiguous() for of_one in zip(*gradients, strict=True))
