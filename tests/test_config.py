@@ -34,7 +34,7 @@ def test_the_profile_line_chooses(tmp_path: Path) -> None:
 TRAIN = "  train: {updates: 20, batch_size: 16}"
 FEW_SHOT = "backbone: mini_clip, frames: 8, shots: [2]"
 PROTOCOL = "protocol: {split: 1, dev_per_class: 3, shots: [2, 4], draw_seeds: [0, 1], frames: [8, 32], n_clips: 1"
-SEARCH = "lr: [0.001, 0.003], shots: 4"
+SEARCH = "lr: [0.001, 0.003], datasets: [], shots: 4"
 VARIANTS = "variants: {default: {}, rates_2_4: {rates: [2, 4]}}"
 
 
@@ -94,6 +94,7 @@ def protocol(old: str, new: str) -> tuple[str, str]:
         (TRAIN, TRAIN.replace("20", "0"), ["smoke.train.updates must be above 0"]),
         (TRAIN, TRAIN.replace("16", "0"), ["smoke.train.batch_size must be above 0"]),
         (TRAIN, TRAIN.replace("16", "16, weight_decay: -1"), ["smoke.train.weight_decay must be 0 or more"]),
+        (SEARCH, SEARCH.replace("[]", "[ucf]"), ["smoke.search.datasets", "'ucf'", "ucf101"]),
         (SEARCH, SEARCH.replace("0.003", ".nan"), ["smoke.search.lr must be above 0, not nan"]),
         (SEARCH, SEARCH.replace("0.003", "3e-3"), ["smoke.search.lr must be a number written like 0.001, not '3e-3'"]),
     ],

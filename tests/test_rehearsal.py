@@ -50,8 +50,11 @@ def test_its_data_are_the_official_layouts_with_broken_files(tmp_path: Path) -> 
     for name in config.profile.datasets:
         df = manifest.prepare(config, name)
         assert len(df) == len(datasets.load(name).list_videos(paths.dataset_root(config, name), 1))
-        bad = df[~df["readable"]]
-        assert {"missing file"} < set(bad["reason"]) and len(bad) == 3 and (bad["split"] == "test").sum() == 1
+        test = df[df["split"] == "test"]
+        assert sorted(test[test["readable"]]["label"]) == [0, 1, 2], "one video of each class is scored"
+        for bad, missing in ((test, len(test) - 4), (df[df["split"] != "test"], 1)):
+            reasons = bad[~bad["readable"]]["reason"]
+            assert (reasons == "missing file").sum() == missing and len(reasons) == missing + 1
 
 
 def test_its_page_says_what_ran_and_holds_no_accuracy(tmp_path: Path, planned: list[rehearsal.Planned]) -> None:
@@ -170,4 +173,4 @@ def test_the_paper_recipe_is_rehearsed_as_it_is() -> None:
         assert getattr(paper, key) == getattr(small, key), key
     assert paper.grad_checkpointing and paper.sampling == "segment_random" and paper.keep_weights == "head"
     assert paper.workers == 8
-    assert small.workers == 0  # two updates are shorter than the start of a loader's processes, which tests/training try
+    assert small.workers == 0  # two updates are shorter than the start of the loader's processes

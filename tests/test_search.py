@@ -57,6 +57,8 @@ def test_the_mean_over_datasets_decides(config: Config, monkeypatch: pytest.Monk
     both = replace(config, profile=replace(config.profile, datasets=("ucf101", "hmdb51")))
     found = search.search(both, "mean_pool", "mini_clip")
     assert found["chosen"] == 0.001 and found["trials"] == {"0.001": 45.0, "0.01": 40.0}
+    found = search.search(changed(both, "search", datasets=("ucf101",)), "mean_pool", "mini_clip")
+    assert found["chosen"] == 0.01 and found["dev"]["0.01"] == {"ucf101": 60.0}
 
 
 def test_equal_trials_go_to_the_first(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,16 +30,20 @@ Snapshot = dict[str, tuple[int, int]]
 
 def write_data(root: Path) -> None:
     """A miniature copy of each official dataset below `root`; of each, one training and one test video are damaged and
-    a training video is missing.
+    a training video is missing. Of the other test videos one a class is left, the rest is missing: to score a video
+    costs twenty seconds on two cores.
     """
     for name in ("hmdb51", "kinetics400", "ssv2", "ucf101"):
         miniature.BUILDERS[name](root / name)
         videos = datasets.load(name).list_videos(root / name, 1)
         train = [root / name / "videos" / v.path for v in videos if v.split == "train"]
-        test = [root / name / "videos" / v.path for v in videos if v.split == "test"]
+        damaged, *test = (v for v in videos if v.split == "test")
         train[0].unlink()
         train[-1].write_bytes(b"")
-        test[0].write_bytes(test[0].read_bytes()[:400])
+        (path := root / name / "videos" / damaged.path).write_bytes(path.read_bytes()[:400])
+        first_of_class = {v.label: v for v in reversed(test)}.values()
+        for video in set(test) - set(first_of_class):
+            (root / name / "videos" / video.path).unlink()
 
 
 def copy_tree(root: Path, copy: Path) -> None:

@@ -1,8 +1,9 @@
 """The search every method gets: the same number of trials, each scored on the dev pools, never on test
 videos.
 
-A trial of a trained method is a learning rate, one of a method that is not trained a prompt set. All datasets
-of the profile are used (draw 0, seed 0); the mean dev top-1 over them decides, the first of equals wins.
+A trial of a trained method is a learning rate, one of a method that is not trained a prompt set. The datasets of
+`search.datasets`, or all of the profile, are used (draw 0, seed 0); the mean dev top-1 over them decides, the first of
+equals wins.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def search(config: Config, method: str, backbone: str) -> dict[str, Any]:
     if not ran:
         raise TrainingError(f"search of {method}: every trial diverged; the last one: {list(failed.values())[-1]}")
     dev = {
-        value: {d: outcomes[value, d] for d in p.datasets if isinstance(outcomes[value, d], float)} for value in values
+        value: {d: outcomes[value, d] for d in datasets_of(config) if isinstance(outcomes[value, d], float)}
+        for value in values
     }
     means = {value: sum(dev[value].values()) / len(dev[value]) for value in ran if dev[value]}
     unscored = p.backbones[backbone].weights == RANDOM_WEIGHTS
@@ -77,8 +79,8 @@ def _try_all(
     and its class texts are encoded once.
     """
     p = config.profile
-    outcomes = {(value, dataset): None for value in values for dataset in p.datasets}
-    for dataset in p.datasets:
+    outcomes = {(value, dataset): None for value in values for dataset in datasets_of(config)}
+    for dataset in datasets_of(config):
         track = open_track(config, p.protocol.track, dataset, frames_of(config, backbone), backbone)
         found = side_by_side(
             lambda value, dataset=dataset, track=track: _attempt(config, method, track, value, dataset),
@@ -89,6 +91,11 @@ def _try_all(
         )
         outcomes |= {(value, dataset): outcome for value, outcome in zip(values, found, strict=True)}
     return outcomes
+
+
+def datasets_of(config: Config) -> tuple[str, ...]:
+    """The datasets on whose dev pools trials are scored."""
+    return config.profile.search.datasets or config.profile.datasets
 
 
 def frames_of(config: Config, backbone: str) -> int:

@@ -110,6 +110,7 @@ def _check_names(config: Config) -> None:
         ("protocol.shot_lists", tuple(p.protocol.shot_lists)),
         ("protocol.splits", tuple(p.protocol.splits)),
         ("analysis.subset_lists", tuple(p.analysis.subset_lists)),
+        ("search.datasets", p.search.datasets),
         ("closed_set.dataset", (p.closed_set.dataset,)),
         ("few_shot.datasets", (*p.few_shot.datasets, *p.few_shot.video.datasets)),
         ("tuned.dataset", (p.tuned.dataset,)),

@@ -155,10 +155,13 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """The search every method gets: the same number of trials, scored on the dev pool only."""
+    """The search every method gets: the same number of trials, scored on the dev pools of `datasets` (none named: of
+    all datasets of the profile) only.
+    """
 
     methods: dict[str, list[str]]
     lr: tuple[float, ...]
+    datasets: tuple[str, ...]
     shots: int
     frames: int
     updates: int
