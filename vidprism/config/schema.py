@@ -155,9 +155,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """The search every method gets: the same number of trials, scored on the dev pools of `datasets` (none named: of
-    all datasets of the profile) only.
-    """
+    """The search every method gets: the same number of trials, scored on the dev pools of `datasets` (empty: all)."""
 
     methods: dict[str, list[str]]
     lr: tuple[float, ...]
