@@ -5,7 +5,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 ENV := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce smoke rehearse test bench compare lint lock notebooks lab clean
+.PHONY: help env reproduce smoke rehearse test test-all bench compare lint lock notebooks lab clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -30,6 +30,9 @@ rehearse: $(ENV)  ## the paper profile's chain at full model size, random weight
 
 test: $(ENV)  ## all tests, the smoke pipeline in a temporary clone among them
 	OMP_NUM_THREADS=1 python -m pytest
+
+test-all: $(ENV)  ## the same and tests that try random things many times; writes reports/test-all.txt and faults.md
+	OMP_NUM_THREADS=1 VIDPRISM_REPORTS=reports python -m pytest -m "long or not long" | tee reports/test-all.txt
 
 bench: $(ENV)  ## speed and size, printed side by side
 	python -m benchmarks

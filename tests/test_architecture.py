@@ -12,7 +12,7 @@ PACKAGE = ROOT / "vidprism"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # A module imports only from its own layer's names and from layers above it.
 LAYERS = [
-    {"config", "cores"},
+    {"config", "cores", "interruption"},
     {"paths", "rows", "plots", "provenance", "prompts", "record", "metrics", "decoding", "selective"},
     {"execute", "stats", "paper", "world", "video", "draws", "datasets", "shot_lists", "model", "backbones"},
     {"results", "probing", "manifest", "masked", "methods", "complexity", "subset", "shards", "frame_cache"},
@@ -20,7 +20,7 @@ LAYERS = [
     {"encoding", "features", "tables"},
     {"learned", "report", "compare", "scores"},
     {"training"},
-    {"search", "evaluation", "rehearsal"},
+    {"search", "evaluation", "rehearsal", "distributed"},
 ]
 
 

@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from vidprism import interruption
 from vidprism.config import ConfigError
 from vidprism.execute import execute, main, typed_parameters
 
@@ -51,6 +52,19 @@ def test_a_failing_cell_fails_the_stage_and_is_kept(clone: Path, capsys: pytest.
     assert "ZeroDivisionError" in capsys.readouterr().err
     kept = nbformat.read(clone / "reports/notebooks/smoke/divide-0-a.ipynb", 4)
     assert "An Exception was encountered" in kept.cells[0].source
+
+
+def test_a_stage_that_was_asked_to_stop_has_a_status_of_its_own(
+    clone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = clone / "notebooks" / "divide.ipynb"
+    notebook = nbformat.read(path, 4)
+    notebook.cells[
+        1
+    ].source = "from vidprism.interruption import Interrupted\nraise Interrupted('asked to stop after update 3')"
+    nbformat.write(notebook, path)
+    assert main(["divide"]) == interruption.STATUS == 75
+    assert "divide: asked to stop after update 3; `dvc repro` goes on from there" in capsys.readouterr().err
 
 
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,14 @@ import yaml
 from tools.with_profile import choose
 
 ROOT = Path(__file__).resolve().parents[1]
-# the stages' `python` must be the one that runs the tests
-ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+NETWORK_LOG = Path(tempfile.mkdtemp(prefix="vidprism-")) / "network"
+# the stages' `python` must be the one that runs the tests; no stage may talk to another machine
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "PYTHONPATH": str(ROOT / "tests" / "no_network"),
+    "NETWORK_LOG": str(NETWORK_LOG),
+}
 pytestmark = pytest.mark.pipeline
 
 
@@ -69,6 +76,11 @@ def test_reports_are_there_and_labelled(clone: Path) -> None:
     with (tables / "table3.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert any(row["status"] == "measured" for row in rows) and any(row["status"] == "not run" for row in rows)
+
+
+def test_no_other_machine_is_asked(clone: Path) -> None:
+    asked = NETWORK_LOG.read_text() if NETWORK_LOG.exists() else ""
+    assert not asked, f"the pipeline tried to reach {asked}"
 
 
 def test_results_say_what_they_rest_on(clone: Path) -> None:
@@ -148,7 +160,7 @@ def test_a_notebook_opens_as_it_is(clone: Path, tmp_path: Path, notebook: str) -
         cwd=clone / "notebooks",
         capture_output=True,
         text=True,
-        env={**ENVIRONMENT, "PYTHONPATH": str(clone)},
+        env={**ENVIRONMENT, "PYTHONPATH": f"{clone}{os.pathsep}{ENVIRONMENT['PYTHONPATH']}"},
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert would_run(clone) == [], "running a notebook by hand changed what the pipeline made"

@@ -26,7 +26,7 @@ from nbformat.v4 import new_output  # noqa: E402
 from papermill.engines import Engine, papermill_engines  # noqa: E402
 from papermill.exceptions import PapermillExecutionError  # noqa: E402
 
-from vidprism import provenance  # noqa: E402
+from vidprism import interruption, provenance  # noqa: E402
 from vidprism.config import ConfigError, find_root, nearest  # noqa: E402
 
 
@@ -91,6 +91,7 @@ def execute(notebook: str, parameters: dict[str, str], root: Path | None = None)
     Raises:
         ConfigError: no such notebook or parameter.
         StageError: a cell raised; the message is that exception's.
+        Interrupted: the stage was asked to stop, and kept what it had.
     """
     root = root or find_root()
     known = sorted(p.stem for p in (root / "notebooks").glob("*.ipynb"))
@@ -107,6 +108,8 @@ def execute(notebook: str, parameters: dict[str, str], root: Path | None = None)
         papermill.execute_notebook(str(source), str(target), parameters=values, **ENGINE, cwd=str(root))
     except PapermillExecutionError as error:
         where = target.relative_to(root)
+        if error.ename == interruption.Interrupted.__name__:
+            raise interruption.Interrupted(error.evalue) from error
         raise StageError(f"{error.ename}: {error.evalue}\nthe traceback is in {where}") from error
     _write_timing(root / "reports" / "timings" / profile / f"{label}.json", start, root)
     return target
@@ -162,12 +165,18 @@ def _restore_reports() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """``NOTEBOOK KEY=VALUE ...``; a failure ends with one line that says what is wrong and exit status 1."""
+    """``NOTEBOOK KEY=VALUE ...``; a failure ends with one line that says what is wrong and exit status 1, a stage that
+    was asked to stop and can be taken up with `interruption.STATUS`.
+    """
     if not arguments or any("=" not in a for a in arguments[1:]):
         print(__doc__, file=sys.stderr)
         return 2
     try:
         execute(arguments[0], dict(a.split("=", 1) for a in arguments[1:]))
+    except interruption.Interrupted as stop:
+        print(f"{' '.join(arguments)}: {stop}; `dvc repro` goes on from there", file=sys.stderr)
+        _restore_reports()
+        return interruption.STATUS
     except (ConfigError, StageError) as error:
         print(f"error in {' '.join(arguments)}: {error}", file=sys.stderr)
         _restore_reports()

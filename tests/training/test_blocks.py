@@ -9,6 +9,7 @@ import torch
 from vidprism.backbones.clip import ClipBackbone, create
 from vidprism.config import ConfigError
 from vidprism.training import blocks, tuning
+from vidprism.training.fitting import fit
 from vidprism.training.recipe import Recipe, Tuning
 
 NAMES = ["stem", "block_0", "block_1", "block_2", "block_3", "head"]
@@ -49,7 +50,7 @@ def backbone() -> ClipBackbone:
 def trained(tuned: Tuning, updates: int = 4) -> tuning.EndToEnd:
     made = backbone()
     model = tuning.EndToEnd(made, Head(made.dim), tuned)
-    tuning.fit(model, Pictures(), replace(RECIPE, updates=updates, tuned=tuned), 2, 0, "here")
+    fit(model, Pictures(), replace(RECIPE, updates=updates, tuned=tuned), 2, 0, "here")
     return model
 
 

@@ -14,10 +14,11 @@ from vidprism import backbones, encoding, evaluation, manifest, methods, paths, 
 from vidprism.backbones.clip import ClipBackbone, create
 from vidprism.config import Config
 from vidprism.training import clips, loading, scoring
+from vidprism.training.fitting import fit
 from vidprism.training.jobs import Job
 from vidprism.training.recipe import Recipe, TrainingError, batch_order
-from vidprism.training.scoring import first_of_each
-from vidprism.training.tuning import EndToEnd, fit, predict
+from vidprism.training.scoring import first_of_each, predict
+from vidprism.training.tuning import EndToEnd
 
 
 @pytest.fixture

@@ -22,12 +22,12 @@ from vidprism.config.schema import (
     Profile,
     ProtocolConfig,
     SearchConfig,
-    TrainConfig,
     TunedConfig,
     VideoPretrainConfig,
     WorldConfig,
 )
 from vidprism.config.strict import ConfigError, build, mapping, nearest
+from vidprism.config.train import TrainConfig
 
 __all__ = [
     "RANDOM_WEIGHTS",

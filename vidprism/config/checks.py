@@ -25,6 +25,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "train.precision": ("auto", "fp32", "bf16", "fp16"),
     "train.sampling": ("protocol", "segment_random", "dense"),
     "train.keep_weights": ("all", "head", "none"),
+    "train.non_finite": ("stop", "skip"),
 }
 NORMALISATIONS = ("checkpoint", "clip", "imagenet")
 # Numbers, or lists of numbers that must not be empty, above zero.
@@ -45,6 +46,8 @@ POSITIVE = (
             "threads",
             "layer_decay",
             "views_per_batch",
+            "nodes",
+            "timeout_sec",
         )
     ),
     *(f"search.{key}" for key in ("lr", "shots", "frames", "updates")),
@@ -68,6 +71,8 @@ NOT_NEGATIVE = (
         "train.warmup",
         "train.ema_decay",
         "train.workers",
+        "train.save_every",
+        "train.bad_share",
         "closed_set.repeats",
         "few_shot.repeats",
         "ablations.repeats",
@@ -166,6 +171,13 @@ def _check_tuning(config: Config) -> None:
         raise ConfigError(
             f"params.yaml: {p.name}.train.blocks names what `tuning: partial` trains, for example ['last 3']; "
             f"tuning is {p.train.tuning} and blocks is {list(p.train.blocks)}"
+        )
+    if p.train.bad_share >= 1:
+        raise ConfigError(f"params.yaml: {p.name}.train.bad_share must be below 1, not {p.train.bad_share}")
+    devices = p.train.devices
+    if devices != "auto" and (type(devices) is not int or devices < 1):
+        raise ConfigError(
+            f"params.yaml: {p.name}.train.devices must be `auto` or a number of processes, not {devices!r}"
         )
     if p.train.layer_decay > 1:
         raise ConfigError(f"params.yaml: {p.name}.train.layer_decay must be at most 1, not {p.train.layer_decay}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vidprism.config.train import TrainConfig
+
 RANDOM_WEIGHTS = "random"  # `weights` of a backbone that is rehearsed: no accuracy of it is ever shown
 
 
@@ -125,32 +127,6 @@ class AnalysisConfig:
 
     fusion: str = "logits"
     subset_lists: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """One recipe for every trained method; the learning rate comes from the search.
-
-    From `backbone_lr_scale` on, all but `threads` concern the tuned track only (docs/protocol.md).
-    """
-
-    updates: int
-    batch_size: int
-    weight_decay: float = 0.05
-    warmup: float = 0.1
-    decay_power: float = 1.0
-    backbone_lr_scale: float = 0.1
-    threads: int = 2
-    tuning: str = "full"
-    blocks: tuple[str, ...] = ()
-    layer_decay: float = 1.0
-    grad_checkpointing: bool = False
-    precision: str = "auto"
-    ema_decay: float = 0.0
-    views_per_batch: int = 32
-    sampling: str = "protocol"
-    keep_weights: str = "all"
-    workers: int = 0
 
 
 @dataclass(frozen=True)

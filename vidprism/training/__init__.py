@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,32 +29,46 @@ from vidprism.training.recipe import is_flat, loss_curve, read_choice
 from vidprism.training.speed import Speed
 from vidprism.training.tracks import open_track
 
+Cell = tuple[str, int | None]  # dataset and shots
+
 
 def train_row(config: Config, row: Row) -> dict[str, Any]:
     """Train and score one row, and write its folder; if anything fails, an earlier result stays as it was.
 
-    Processes that a launcher started train a row of the tuned track together: the first one writes.
+    Of processes that a launcher started all train a cell of the tuned track together, one cell after the other; cells
+    of the frozen track are dealt out among them. The first process writes.
 
     Returns:
         The record as written, in every process.
 
     Raises:
         ConfigError: unknown option, rates that do not divide the frames, missing search, draws or features.
-        TrainingError: a loss is not finite, a training video cannot be decoded, or there are more processes than the
-            row can use.
+        TrainingError: a loss is not finite, a training video cannot be decoded, or the processes cannot evenly share a
+            batch.
+        Interrupted: the process was asked to stop; finished cells and the states of the others are kept.
     """
-    if row.track == "frozen":
-        processes.one_alone(row.key, "a row")
-    processes.join(row.key)
+    processes.join(row.key, config.profile.train.timeout_sec)
     choice = read_choice(config, row.method, row.backbone)
-    cells = side_by_side(
+    cells = _dealt(config, row, choice) if row.track == "frozen" else _cells(config, row, choice, row.cells)
+    return processes.from_first(lambda: _write(config, row, choice, cells))
+
+
+def _dealt(config: Config, row: Row, choice: dict[str, Any]) -> list[store.Stored]:
+    """Every so many-th cell is a process's own."""
+    with processes.apart() as (rank, world_size):
+        mine = _cells(config, row, choice, row.cells[rank::world_size])
+    by_process = processes.gather(mine)
+    return [by_process[i % world_size][i // world_size] for i in range(len(row.cells))]
+
+
+def _cells(config: Config, row: Row, choice: dict[str, Any], cells: Sequence[Cell]) -> list[store.Stored]:
+    return side_by_side(
         lambda cell: train_cell(config, row, choice, *cell),
-        row.cells,
+        cells,
         config.profile.train.threads,
         row.key,
         split=row.track == "frozen",
     )
-    return processes.from_first(lambda: _write(config, row, choice, cells))
 
 
 def train_cell(config: Config, row: Row, choice: dict[str, Any], dataset: str, shots: int | None) -> store.Stored:
@@ -73,7 +88,7 @@ def train_cell(config: Config, row: Row, choice: dict[str, Any], dataset: str, s
     folder = store.place(config, row, choice, key, job, inputs)
     found = processes.from_first(lambda: store.read(folder, key))
     if found is None:
-        outcome = run(job, inputs)
+        outcome = run(dataclasses.replace(job, states=store.states(folder)), inputs)
         facts = {"cell": _cell(config, row, dataset, shots, job, inputs, outcome), **_shared(row, job, inputs, outcome)}
         scores = _scores(inputs, outcome)
         processes.from_first(lambda: store.write(folder, key, outcome.weights, scores, facts))
@@ -128,19 +143,26 @@ def _cell(
 
 
 def _training(job: Job, outcome: Outcome) -> dict[str, Any]:
-    steps, curve = loss_curve(outcome.losses.mean(axis=0))  # the mean of the repeats
-    repeats = zip(job.seeds, job.training, outcome.losses, strict=True)
+    # the mean of the repeats, without updates that were skipped
+    steps, curve = loss_curve(np.ma.masked_invalid(outcome.losses).mean(axis=0).filled(np.nan))
+    lost = outcome.skipped or [[] for _ in job.seeds], outcome.failed or [{} for _ in job.seeds]
+    repeats = zip(job.seeds, job.training, outcome.losses, *lost, strict=True)
     return {
         "updates": job.recipe.updates,
         "batch_size": job.batch_size if job.recipe.updates else 0,
         "parameters": outcome.n_parameters,
         "curve": {"step": steps, "loss": curve},
-        "repeats": [_repeat(job, seed, chosen, losses) for seed, chosen, losses in repeats],
+        "repeats": [_repeat(job, *of_one) for of_one in repeats],
     }
 
 
-def _repeat(job: Job, seed: int, chosen: TrainingSet, losses_S: np.ndarray) -> dict[str, Any]:
-    """A repeat before evaluation; a method that is not trained saw no clip and has no loss."""
+def _repeat(
+    job: Job, seed: int, chosen: TrainingSet, losses_S: np.ndarray, skipped: list[list[str]], failed: dict[str, str]
+) -> dict[str, Any]:
+    """A repeat before evaluation; a method that is not trained saw no clip and has no loss. Updates that were skipped
+    (`train.non_finite`) are listed with the videos of their batch, and so are videos that could not be read.
+    """
+    losses_S = losses_S[~np.isnan(losses_S)]
     tenth = max(1, len(losses_S) // 10)
     return {
         "seed": seed,
@@ -148,14 +170,15 @@ def _repeat(job: Job, seed: int, chosen: TrainingSet, losses_S: np.ndarray) -> d
         "loss_first": round(float(losses_S[:tenth].mean()), 5) if len(losses_S) else None,
         "loss_last": round(float(losses_S[-tenth:].mean()), 5) if len(losses_S) else None,
         "loss_flat": is_flat(loss_curve(losses_S)[1]),
-        "clips_seen": min(len(chosen.positions), len(losses_S) * job.batch_size),
+        "clips_seen": min(len(chosen.positions) - len(failed), len(losses_S) * job.batch_size),
         "draw_sha256": chosen.sha256,
+        **({"skipped_updates": skipped} if skipped else {}),
+        **({"failed_videos": [{"path": p, "reason": r} for p, r in failed.items()]} if failed else {}),
     }
 
 
 def _shared(row: Row, job: Job, inputs: Inputs, outcome: Outcome) -> dict[str, Any]:
     """What the record says once for all cells, and the cell's speed."""
-    device, world_size = outcome.devices
     train = {
         name: getattr(job.recipe, name)
         for name in ("updates", "batch_size", "lr", "weight_decay", "warmup", "decay_power")
@@ -163,13 +186,12 @@ def _shared(row: Row, job: Job, inputs: Inputs, outcome: Outcome) -> dict[str, A
     if row.track == "tuned" and job.recipe.updates:
         tuned = job.recipe.tuned
         train |= {"backbone_lr_scale": job.recipe.backbone_lr_scale, **dataclasses.asdict(tuned)}
-        train |= {"blocks": list(tuned.blocks), "precision": tuned.precision_on(device)}
+        train |= {"blocks": list(tuned.blocks), "precision": tuned.precision_on(outcome.device)}
     return {
         "options": job.options,
         "train": train,
         "backbone": inputs.backbone,
-        "device": device,
-        "world_size": world_size,
+        "device": outcome.device,
         "threads": torch.get_num_threads(),
         "speed": dataclasses.asdict(outcome.speed) if outcome.speed else None,
     }
@@ -177,7 +199,7 @@ def _shared(row: Row, job: Job, inputs: Inputs, outcome: Outcome) -> dict[str, A
 
 def _record(config: Config, row: Row, choice: dict[str, Any], cells: list[store.Stored]) -> dict[str, Any]:
     first = cells[0].facts
-    asked = processes.asked(row.key)
+    world_size = processes.asked(row.key), processes.count()
     return {
         "schema": SCHEMA,
         "profile": config.profile.name,
@@ -193,7 +215,7 @@ def _record(config: Config, row: Row, choice: dict[str, Any], cells: list[store.
         "search": choice,
         "code": provenance.code_version(),
         "environment": {
-            **provenance.environment(first["device"], asked, first["world_size"]),
+            **provenance.environment(first["device"], *world_size),
             "threads": first["threads"],  # of the run that trained it, which an earlier one may have been
         },
         "status": MEASURED,

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,20 @@ from torch.utils.data import get_worker_info
 
 from vidprism import backbones, datasets, encoding, frame_cache, manifest, paths, video
 from vidprism.config import Config, ConfigError
-from vidprism.training import processes
+from vidprism.training import processes, watch
 from vidprism.training.recipe import TrainingError
 
 CACHE_BYTES = 2 * 2**30  # decoded clips kept in memory; beyond it videos are decoded again when they are needed
+
+
+class Reading(NamedTuple):
+    """How clips are read: by how many processes, with how many seconds for each, and the share of the training videos
+    that may fail.
+    """
+
+    workers: int = 0
+    limit_sec: float = 30.0
+    bad_share: float = 0.0
 
 
 class VideoInputs:
@@ -33,7 +44,8 @@ class VideoInputs:
     def __init__(self, config: Config, dataset: str, n_frames: int, backbone: str) -> None:
         self.protocol, self.n_frames = config.profile.protocol, n_frames
         train = config.profile.train
-        self.threads, self.workers, self.views_per_batch = train.threads, train.workers, train.views_per_batch
+        self.threads, self.views_per_batch, self.save_every = train.threads, train.views_per_batch, train.save_every
+        self.reading = Reading(train.workers, config.profile.check.seconds_per_video, train.bad_share)
         spec = config.profile.backbones[backbone]
         self.spec = dataclasses.replace(spec, weights=paths.backbone(config, backbone))
         self.videos = paths.dataset_root(config, dataset) / "videos"
@@ -132,6 +144,7 @@ class VideoInputs:
             self._reasons |= {(split, position): reason for position, reason in found.items()}
 
     def _reason(self, split: str, position: int) -> str:
+        watch.alive(f"reading {self.name(split, position)}")
         try:
             self._clip(split, position)
         except video.Unreadable as error:
@@ -143,7 +156,7 @@ class VideoInputs:
         try:
             yield
         except video.Unreadable as error:
-            path = self.videos / self._listed(split, position)
+            path = self.videos / self.name(split, position)
             raise TrainingError(
                 f"{path}: {error.reason}, though the check of the videos called it readable; put a whole file in its "
                 "place, or delete it so that it is listed as unreadable, and run `dvc repro`"
@@ -167,8 +180,9 @@ class VideoInputs:
     def _decode(self, split: str, position: int, sampling: str, rng: np.random.Generator | None = None) -> np.ndarray:
         n_clips, n_crops = encoding.views(self.protocol, split)
         size, choices = self.image_size, {"sampling": sampling, "resize": self.protocol.resize, "rng": rng}
-        source = self._source(self._listed(split, position))
+        source = self._source(self.name(split, position))
         return video.load_views(source, self.n_frames, n_clips, n_crops, size, **choices)
 
-    def _listed(self, split: str, position: int) -> str:
+    def name(self, split: str, position: int) -> str:
+        """Path of a listed video below the folder of videos."""
         return self.lists[split].loc[position, "path"]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from tqdm.auto import tqdm
 
+from vidprism import interruption
 from vidprism.training.inputs import Inputs
 from vidprism.training.jobs import Job, Outcome, class_means
 from vidprism.training.optimizer import AdamW
@@ -45,9 +46,7 @@ def run(job: Job, inputs: Inputs) -> Outcome:
             )
     readable = np.flatnonzero(inputs.usable(job.split))
     logits_RNVC, experts_RNE = stack.predict(lambda at: inputs.read(job.split, readable[at]), len(readable))
-    return Outcome(
-        losses_RS, logits_RNVC, experts_RNE, usage_RCE, stack.weights(), stack.n_parameters, (stack.device, 1)
-    )
+    return Outcome(losses_RS, logits_RNVC, experts_RNE, usage_RCE, stack.weights(), stack.n_parameters, stack.device)
 
 
 def _orders(job: Job, union: np.ndarray) -> np.ndarray:
@@ -138,6 +137,7 @@ def fit(
 
     Raises:
         TrainingError: a loss is not finite.
+        Interrupted: the process was asked to stop.
     """
     stack.module.train()
     optimizer = AdamW(parameter_groups(stack.parameters.values(), recipe, stacked=True))
@@ -156,4 +156,6 @@ def fit(
         ) % LOG_EVERY == 0 or step + 1 == recipe.updates:  # one look at the values per group, not per update
             for back, values in enumerate(torch.stack(history[step // LOG_EVERY * LOG_EVERY :]).tolist()):
                 check_finite(values, seeds, step // LOG_EVERY * LOG_EVERY + back, where, recipe.lr)
+            if interruption.asked():
+                raise interruption.Interrupted(f"{where}: asked to stop; the row's finished cells are kept")
     return torch.stack(history, dim=1).cpu().numpy()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,8 +34,8 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Job:
-    """One cell to train and score: a method with its options, a training set and a seed for each repeat, and
-    the split to score.
+    """One cell to train and score: a method with its options, a training set and a seed for each repeat, the split to
+    score, and the folder in which the tuned track keeps the state of a training (None: nowhere).
     """
 
     method: str
@@ -45,6 +46,7 @@ class Job:
     seeds: list[int]
     split: str
     where: str
+    states: Path | None = None
 
     @property
     def batch_size(self) -> int:
@@ -69,7 +71,9 @@ class Outcome:
     `losses` (R, S); `logits` (R, N, V, C); `experts` (R, N, E), mean weights over views, and `usage_train`
     (R, C, E), their mean over each class's training clips (both None without experts); `weights` the stacked
     parameters (R, ...) by name that are kept, `n_parameters` the number of trained ones of one repeat; `speed` is
-    measured on the tuned track only.
+    measured on the tuned track only, and `skipped` holds for each repeat the videos of every update that was left out
+    because its loss or gradient was not finite (its loss is NaN), `failed` the training videos that could not be read,
+    with the reason.
     """
 
     losses: np.ndarray
@@ -78,11 +82,13 @@ class Outcome:
     usage_train: np.ndarray | None
     weights: dict[str, Tensor]
     n_parameters: int
-    devices: tuple[str, int] = ("cpu", 1)
+    device: str = "cpu"
     speed: Speed | None = None
+    skipped: list[list[list[str]]] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
 
 
-def join(outcomes: list[Outcome], devices: tuple[str, int]) -> Outcome:
+def join(outcomes: list[Outcome], device: str) -> Outcome:
     """One outcome out of several that hold some repeats each."""
 
     def stacked(name: str) -> np.ndarray | None:
@@ -92,7 +98,8 @@ def join(outcomes: list[Outcome], devices: tuple[str, int]) -> Outcome:
     arrays = [stacked(name) for name in ("losses", "logits", "experts", "usage_train")]
     weights = {name: torch.cat([o.weights[name] for o in outcomes]) for name in outcomes[0].weights}
     measured = sum((outcome.speed for outcome in outcomes if outcome.speed), Speed())
-    return Outcome(*arrays, weights, outcomes[0].n_parameters, devices, measured)
+    lost = [[of_one for outcome in outcomes for of_one in getattr(outcome, name)] for name in ("skipped", "failed")]
+    return Outcome(*arrays, weights, outcomes[0].n_parameters, device, measured, *lost)
 
 
 def class_means(values_NE: np.ndarray, labels_N: np.ndarray, n_classes: int) -> np.ndarray:

@@ -30,17 +30,13 @@ def side_by_side(
     Raises:
         Whatever `work` raises, for the first item in order that failed; items not yet begun are dropped.
     """
-    workers = threads if split and not _gpu() else 1
     torch.set_num_threads(1 if split else threads)
-    # CUDA's current device belongs to a thread: one process of several must not fall back to the first
-    on_device = {"initializer": torch.cuda.set_device, "initargs": (torch.cuda.current_device(),)} if _gpu() else {}
-    with ThreadPoolExecutor(workers, **on_device) as pool:
+    if not split or threads == 1 or torch.cuda.is_available():
+        # in this thread: none begins after one has failed, and CUDA's current device belongs to a thread
+        return [work(item) for item in tqdm(items, desc=desc, leave=False)]
+    with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
             return [future.result() for future in tqdm(futures, desc=desc, leave=False)]
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _gpu() -> bool:
-    return torch.cuda.is_available()

@@ -1,18 +1,22 @@
 """Several processes as one: what a launcher such as torchrun asked for, and how processes that train one row exchange
 what they found.
 
-Every process calls `gather` and `from_first` at the same places, in the same order. One alone needs no launcher.
+Every process calls `gather`, `from_first` and `whole_batch` at the same places, in the same order. One alone needs no
+launcher. A process that has not come to the next place in time ends, and says where it stands (`training/watch.py`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
-from torch import distributed
+from torch import Tensor, distributed
 
+from vidprism.training import watch
 from vidprism.training.recipe import TrainingError
 
 Found = TypeVar("Found")
@@ -44,8 +48,9 @@ def one_alone(where: str, what: str) -> None:
         raise TrainingError(f"{where}: {n} processes were started, and {what} trains in one; start one")
 
 
-def join(where: str) -> None:
-    """Meet the other processes of the launcher, if there are any.
+def join(where: str, timeout_sec: float = 600.0) -> None:
+    """Meet the other processes of the launcher, if there are any; from then on a process that stands still for
+    `timeout_sec` ends.
 
     Raises:
         TrainingError: fewer processes met than the launcher asked for.
@@ -54,19 +59,40 @@ def join(where: str) -> None:
     if n > 1:
         from accelerate import PartialState  # only here: a row in one process need not wait for its import
 
-        PartialState(cpu=not torch.cuda.is_available())
+        # the watch speaks first: it says more than a library's own time-out
+        PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(seconds=2 * timeout_sec))
     if count() != n:
         raise TrainingError(f"{where}: {n} processes were asked for and {count()} met; start them with torchrun")
+    if n > 1:
+        watch.start(rank(), n, timeout_sec)
+        watch.alive(where)
+
+
+_apart = False
+
+
+@contextmanager
+def apart() -> Iterator[tuple[int, int]]:
+    """In here every process works by itself, as if it were alone: nothing is exchanged. Gives its rank and how many
+    there are.
+    """
+    global _apart
+    here = rank(), count()
+    _apart = True
+    try:
+        yield here
+    finally:
+        _apart = False
 
 
 def count() -> int:
     """How many processes train together."""
-    return distributed.get_world_size() if distributed.is_initialized() else 1
+    return distributed.get_world_size() if distributed.is_initialized() and not _apart else 1
 
 
 def rank() -> int:
     """The number of this process, from 0."""
-    return distributed.get_rank() if distributed.is_initialized() else 0
+    return distributed.get_rank() if distributed.is_initialized() and not _apart else 0
 
 
 def gather(value: Found) -> list[Found]:
@@ -76,6 +102,37 @@ def gather(value: Found) -> list[Found]:
     found: list[Any] = [None] * count()
     distributed.all_gather_object(found, value)
     return found
+
+
+def whole_batch(features_BTD: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]:
+    """The features, with their gradient, and the labels of the whole batch, of which each process has an equal part.
+
+    What every process makes of them is the same, so that the gradient of a part comes back once from each process: the
+    sum of equal numbers, of which the mean over processes that follows leaves one.
+    """
+    if count() == 1:
+        return features_BTD, labels_B
+    return _Gathered.apply(features_BTD), _gathered(labels_B)
+
+
+def _gathered(part: Tensor) -> Tensor:
+    parts = [torch.empty_like(part) for _ in range(count())]
+    distributed.all_gather(parts, part.contiguous())
+    return torch.cat(parts)
+
+
+class _Gathered(torch.autograd.Function):
+    """The parts of all processes; the gradient of a part is the sum of what the processes have for it."""
+
+    @staticmethod
+    def forward(ctx: Any, part: Tensor) -> Tensor:
+        return _gathered(part)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        whole = gradient.contiguous().clone()
+        distributed.all_reduce(whole)
+        return whole.chunk(count())[rank()]
 
 
 def from_first(make: Callable[[], Found]) -> Found:

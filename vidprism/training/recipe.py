@@ -36,6 +36,7 @@ class Tuning:
     ema_decay: float = 0.0
     sampling: str = "protocol"
     keep_weights: str = "all"
+    non_finite: str = "stop"
 
     def precision_on(self, device: str) -> str:
         """fp32, bf16 or fp16: the precision itself, or what `auto` means on a kind of device ("cuda", "cpu").
@@ -141,10 +142,11 @@ def check_finite(losses_R: list[float], seeds: list[int], step: int, where: str,
 
 def loss_curve(losses_S: np.ndarray) -> tuple[list[int], list[float]]:
     """A loss per update (S,) -> the last update of each full group of `LOG_EVERY`, and the mean loss of the
-    group.
+    group; NaN is an update that was skipped.
     """
     n = len(losses_S) // LOG_EVERY
-    means = losses_S[: n * LOG_EVERY].reshape(n, LOG_EVERY).mean(axis=1) if n else losses_S[:0]
+    groups = losses_S[: n * LOG_EVERY].reshape(n, LOG_EVERY) if n else losses_S[:0, None]
+    means = np.ma.masked_invalid(groups).mean(axis=1)
     return [(i + 1) * LOG_EVERY for i in range(n)], [round(float(m), 5) for m in means]
 
 

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from vidprism import encoding
-from vidprism.training import processes
+from vidprism.training import processes, watch
 from vidprism.training.clips import VideoInputs
 from vidprism.training.jobs import class_means
-from vidprism.training.loading import Views, loader
+from vidprism.training.loading import Failed, Views, read_ahead
+from vidprism.training.recipe import TrainingError
 
 if TYPE_CHECKING:
     from vidprism.training.tuning import EndToEnd
@@ -41,8 +42,15 @@ def predict(model: EndToEnd, inputs: VideoInputs, split: str, positions: np.ndar
     groups = [positions[start : start + n_videos] for start in range(0, len(positions), n_videos)]
     world = processes.count()
     mine = Views(inputs, split, groups[processes.rank() :: world])
+    found = []
+    workers, limit_sec = inputs.reading.workers, n_videos * inputs.reading.limit_sec
     with torch.no_grad():
-        found = [_score(model, clips, inputs.views_per_batch) for clips in loader(mine, inputs.workers, None)]
+        for clips in read_ahead(mine, range(len(mine)), workers, limit_sec, workers + 1, {}):
+            watch.alive(f"scoring {split} videos, group {len(found) + 1} of {len(mine)} of this process")
+            if isinstance(clips, Failed):
+                names = [inputs.name(split, int(i)) for i in mine.groups[len(found)]]
+                raise TrainingError(f"{', '.join(names)}: {clips.reason}, though all could be read before")
+            found.append(_score(model, torch.as_tensor(clips), inputs.views_per_batch))
     by_process = processes.gather(found)
     logits, experts = zip(*(by_process[i % world][i // world] for i in range(len(groups))), strict=True)
     return np.concatenate(logits), None if experts[0] is None else np.concatenate(experts)

@@ -52,7 +52,7 @@ def place(config: Config, row: Row, choice: dict[str, Any], key: str, job: Job, 
     train = dataclasses.asdict(profile.train)
     environment = provenance.environment("cuda" if torch.cuda.is_available() else "cpu", 1, processes.count())
     for unimportant in (train.pop, environment.pop):
-        for name in ("threads", "workers"):
+        for name in ("threads", "workers", "devices", "nodes", "timeout_sec", "save_every"):
             unimportant(name, None)
     decisive = {
         "row": dataclasses.asdict(row),
@@ -70,12 +70,20 @@ def place(config: Config, row: Row, choice: dict[str, Any], key: str, job: Job, 
     return paths.work(config, row.group, row.key) / f"{key}-{digest[:16]}"
 
 
+def states(folder: Path) -> Path:
+    """The folder in which the repeats of an unfinished cell keep their state (`vidprism.training.resume`)."""
+    return folder.with_name(f"{folder.name}.states")
+
+
 def write(folder: Path, key: str, weights: dict[str, Tensor], scores: CellScores, facts: dict[str, Any]) -> None:
-    """Put a finished cell into its folder; its arrays are named after its key, as in the row's own files."""
+    """Put a finished cell into its folder; its arrays are named after its key, as in the row's own files. The states of
+    its training go.
+    """
     with whole_folder(folder) as partial:
         save_file({f"{key}.{name}": weight for name, weight in weights.items()}, partial / WEIGHTS)
         save(partial / SCORES, {key: scores})
         (partial / FACTS).write_text(json.dumps(facts, allow_nan=False), encoding="utf-8")
+    shutil.rmtree(states(folder), ignore_errors=True)
 
 
 def read(folder: Path, key: str) -> Stored | None:

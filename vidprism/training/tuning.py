@@ -1,6 +1,9 @@
-"""The tuned track: backbone and head train end to end on decoded frames, one repeat after the other.
+"""The tuned track: backbone and head train end to end on decoded frames (`vidprism.training.fitting`), one repeat
+after the other.
 
-Devices, precision and (where it is launched on several) processes are Hugging Face Accelerate's. The
+Of several processes each encodes its part of a batch, and each gets the features of the whole batch with their
+gradient: the head and its objective see what one process would see, so that also what looks at a batch as a whole
+(gate balance, the released gate and diversity) is the same. The head is small; the backbone is what is shared. The
 backbone's learning rate is the head's times `train.backbone_lr_scale`; `vidprism.training.blocks` says which of its
 blocks are trained, and at what share of that rate. Clips are the frozen track's, so that the two tracks differ in what
 is trained alone: the protocol's frames (or, with `train.sampling`, random ones) and the centre view for training, its
@@ -14,30 +17,17 @@ import time
 from copy import deepcopy
 
 import numpy as np
-import torch
-from accelerate import Accelerator
-from accelerate.utils import DataLoaderConfiguration
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import Dataset
-from tqdm.auto import tqdm
 
-from vidprism import methods
 from vidprism.backbones import Backbone
-from vidprism.training import blocks, speed
+from vidprism.training import blocks, processes, speed
 from vidprism.training.clips import VideoInputs
+from vidprism.training.fitting import Fitted, accelerator, fit
 from vidprism.training.jobs import Job, Outcome, join
-from vidprism.training.loading import Clips, loader
+from vidprism.training.loading import Clips
 from vidprism.training.parallel import side_by_side
-from vidprism.training.recipe import (
-    LOG_EVERY,
-    Recipe,
-    TrainingError,
-    Tuning,
-    batch_order,
-    check_finite,
-    parameter_groups,
-)
+from vidprism.training.recipe import TrainingError, Tuning
+from vidprism.training.resume import Keeper
 from vidprism.training.scoring import predict, usage
 
 
@@ -54,11 +44,22 @@ class EndToEnd(nn.Module):
             backbone.set_grad_checkpointing()
 
     def forward(self, clips_BTSS3: Tensor, labels_B: Tensor | None = None) -> object:
-        """uint8 clips (B, T, S, S, 3) -> the objective's total if labels (B,) are given, else the head's
-        output.
+        """uint8 clips (B, T, S, S, 3) -> the objective's total if labels (B,) are given (clips of label -1 count for
+        nothing), else the head's output.
+
+        Raises:
+            TrainingError: no clip of the batch is left.
         """
-        output = self.head(self.encode_clips(clips_BTSS3))
-        return output if labels_B is None else self.head.objective(output, labels_B)["total"]
+        features_BTD = self.encode_clips(clips_BTSS3)
+        if labels_B is None:
+            return self.head(features_BTD)
+        features_BTD, labels_B = processes.whole_batch(features_BTD, labels_B)
+        there = labels_B >= 0
+        if not there.all():
+            features_BTD, labels_B = features_BTD[there], labels_B[there]
+        if not len(labels_B):
+            raise TrainingError("no clip of a batch could be read; is the folder of the videos still there?")
+        return self.head.objective(self.head(features_BTD), labels_B)["total"]
 
 
 def run(job: Job, inputs: VideoInputs) -> Outcome:
@@ -81,33 +82,14 @@ def run(job: Job, inputs: VideoInputs) -> Outcome:
     def repeat(i: int) -> Outcome:
         return _repeat(job, inputs, models[i], i, readable)
 
-    alone = world_size == 1  # processes that train together must not run repeats in different orders
-    done = side_by_side(repeat, range(len(models)), inputs.threads, job.where, split=alone)
-    return join(done * (len(job.seeds) // len(done)), (device.type, world_size))
-
-
-def accelerator(tuned: Tuning) -> Accelerator:
-    """Accelerate's view of this process. A batch is split over the processes, so that its size is the
-    recipe's.
-
-    Raises:
-        ConfigError: fp16 without a GPU.
-    """
-    precision = tuned.precision_on("cuda" if torch.cuda.is_available() else "cpu").replace("fp32", "no")
-    return Accelerator(mixed_precision=precision, dataloader_config=DataLoaderConfiguration(split_batches=True))
+    # processes that train together must not run repeats in different orders, and one repeat alone has all cores
+    split = world_size == 1 and len(models) > 1
+    done = side_by_side(repeat, range(len(models)), inputs.threads, job.where, split=split)
+    return join(done * (len(job.seeds) // len(done)), device.type)
 
 
 def _check_shared(job: Job, world_size: int) -> None:
-    """Processes average their gradients: right for an objective that is a mean over samples, in equal parts."""
-    if world_size == 1 or not job.recipe.updates:
-        return
-    terms = methods.batch_terms(job.method, job.options)
-    if terms:
-        raise TrainingError(
-            f"{job.where}: {job.method} looks at the batch as a whole ({', '.join(terms)}), and {world_size} processes "
-            "would each look at a part of it; start one process"
-        )
-    if job.batch_size % world_size:
+    if job.recipe.updates and job.batch_size % world_size:
         raise TrainingError(
             f"{job.where}: {world_size} processes cannot evenly share a batch of {job.batch_size} clips; start a "
             "number of processes that divides it"
@@ -117,89 +99,28 @@ def _check_shared(job: Job, world_size: int) -> None:
 def _repeat(job: Job, inputs: VideoInputs, model: EndToEnd, i: int, readable: np.ndarray) -> Outcome:
     """Train and score repeat `i` alone."""
     at, seed, recipe = job.training[i].positions, job.seeds[i], job.recipe
-    losses, weights, n_parameters = np.empty(0), {}, 0
+    fitted, weights, n_parameters = Fitted(np.empty(0), 0), {}, 0
     start = time.perf_counter()
     if recipe.updates:
         clips = Clips(inputs, at, recipe.tuned.sampling, seed)
-        losses = fit(model, clips, recipe, job.batch_size, seed, job.where, inputs.workers)
+        keeper = Keeper(job.states / f"repeat-{seed}.pt", inputs.save_every) if job.states else None
+        fitted = fit(model, clips, recipe, job.batch_size, seed, job.where, inputs.reading, keeper)
         trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
         n_parameters = sum(p.numel() for p in trained.values())
         weights = {name: p.detach().cpu()[None] for name, p in trained.items() if _kept(name, recipe.tuned)}
-    fitted = time.perf_counter()
+    trained_at = time.perf_counter()
     logits, experts = predict(model, inputs, job.split, readable)
-    took = (len(losses) * job.batch_size, fitted - start, len(readable), time.perf_counter() - fitted)
+    scored_at = time.perf_counter()
+    took = (fitted.updates_done * job.batch_size, trained_at - start, len(readable), scored_at - trained_at)
     if experts is not None:
         experts = experts[None]
     # a search asks for dev scores alone
     used = None if experts is None or job.split != "test" else usage(model, inputs, at)[None]
     measured = speed.Speed(*took, speed.peak_mib())
-    return Outcome(losses[None], logits[None], experts, used, weights, n_parameters, speed=measured)
+    shared = {"speed": measured, "skipped": [fitted.skipped], "failed": [fitted.failed]}
+    return Outcome(fitted.losses[None], logits[None], experts, used, weights, n_parameters, **shared)
 
 
 def _kept(name: str, tuned: Tuning) -> bool:
     """Whether a trained parameter of `EndToEnd` is stored (`train.keep_weights`)."""
     return tuned.keep_weights == "all" or (tuned.keep_weights == "head" and name.startswith("head."))
-
-
-def fit(
-    model: EndToEnd,
-    clips: Dataset,
-    recipe: Recipe,
-    batch_size: int,
-    seed: int,
-    where: str,
-    workers: int = 0,
-) -> np.ndarray:
-    """Train one model in place; with `ema_decay` it ends with the average of its weights.
-
-    Args:
-        clips: n clips with labels; item p * n + i is clip i in pass p over them.
-
-    Returns:
-        The objective before each update, (S,).
-
-    Raises:
-        TrainingError: a loss is not finite.
-    """
-    order = batch_order(len(clips), batch_size, recipe.updates, seed)
-    passes = np.arange(order.size) // len(clips)
-    batches = loader(clips, workers, batch_size, sampler=(passes * len(clips) + order.ravel()).tolist())
-    optimizer = _optimizer(model, recipe)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.lr_factor)
-    engine = accelerator(recipe.tuned)
-    wrapped, prepared, batches = engine.prepare(model.train(), optimizer, batches)
-    model.visual.train(bool(model.visual_groups))  # a frozen backbone keeps its statistics too
-    trained = nn.ParameterList(p for p in model.parameters() if p.requires_grad)
-    decay = recipe.tuned.ema_decay
-    average = AveragedModel(trained, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
-    history: list[Tensor] = []
-    progress = tqdm(batches, desc=f"{where}, repeat {seed}", leave=False, mininterval=1.0)
-    for step, (frames, labels) in enumerate(progress):
-        loss = wrapped(frames, labels)
-        prepared.zero_grad()
-        engine.backward(loss)
-        prepared.step()
-        schedule.step()
-        if average:
-            average.update_parameters(trained)
-        history.append(loss.detach())
-        if (step + 1) % LOG_EVERY == 0 or step + 1 == recipe.updates:
-            first = step // LOG_EVERY * LOG_EVERY
-            # of several processes each has the loss of its part of the batch; all get, and judge, the mean
-            history[first:] = means = engine.reduce(torch.stack(history[first:]), "mean")
-            for back, value in enumerate(means.tolist()):
-                check_finite([value], [seed], first + back, where, recipe.lr)
-    engine.free_memory()
-    if average:
-        trained.load_state_dict(average.module.state_dict())
-    return torch.stack(history).float().cpu().numpy()
-
-
-def _optimizer(model: EndToEnd, recipe: Recipe) -> torch.optim.AdamW:
-    head = parameter_groups(model.head.parameters(), recipe)
-    visual = [
-        group
-        for parameters, share in model.visual_groups
-        for group in parameter_groups(parameters, recipe, lr_scale=recipe.backbone_lr_scale * share)
-    ]
-    return torch.optim.AdamW([*head, *visual])

@@ -1,0 +1,150 @@
+"""Training in two processes against one, what saving and taking up a state costs, and views scored in parts.
+
+On the data of the chosen profile (`make reproduce` or `make smoke` makes it), in a folder of its own. Two processes
+on a machine whose two cores are threads of one share its arithmetic: the ratio says what the machine allows.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vidprism import distributed, interruption, methods, paths, results, rows
+from vidprism.config import Config, ConfigError, load_config
+from vidprism.interruption import Interrupted
+from vidprism.rows import Row
+from vidprism.training import fitting
+from vidprism.training.clips import VideoInputs
+from vidprism.training.jobs import Job
+from vidprism.training.recipe import Recipe
+from vidprism.training.resume import Keeper
+from vidprism.training.scoring import predict
+from vidprism.training.tuning import EndToEnd
+
+LINKED = ("data/features", "data/manifests", "data/backbones", "data/generated", "data/lists", "reports/search")
+
+
+def run() -> dict[str, str]:
+    """Seconds, videos per second and ratios."""
+    real = load_config()
+    plan = rows.rows(real, "few_shot")
+    if "mean_pool-tuned" not in plan or not paths.manifest(real, real.profile.tuned.dataset).is_dir():
+        return {"not measured": "no row on the tuned track, or no data of this profile yet; see `make reproduce`"}
+    with tempfile.TemporaryDirectory(prefix="vidprism-bench-") as folder:
+        config = _elsewhere(real, Path(folder))
+        tuned = replace(plan["mean_pool-tuned"], repeats=plan["mean_pool-tuned"].repeats[:1])
+        return {
+            **_frozen(config, plan["mean_pool"]),
+            **_tuned(config, tuned),
+            **_saving(config, tuned),
+            **_resume(config, tuned),
+            **_views(config, tuned),
+        }
+
+
+def _elsewhere(config: Config, root: Path) -> Config:
+    for name in LINKED:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).symlink_to((config.root_dir / name).resolve())
+    return replace(config, root_dir=root)
+
+
+def _with(config: Config, **train: object) -> Config:
+    return replace(config, profile=replace(config.profile, train=replace(config.profile.train, **train)))
+
+
+def _seconds(config: Config, row: Row) -> float:
+    start = time.perf_counter()
+    distributed.train_row(config, row)
+    return time.perf_counter() - start
+
+
+def _frozen(config: Config, row: Row) -> dict[str, str]:
+    one, two = (_seconds(_with(config, devices=n, threads=n), row) for n in (1, 2))
+    return {
+        f"{len(row.cells)} cells on cached features, 1 process": f"{one:.1f} s",
+        "2 processes, their start included": f"{two:.1f} s, {one / two:.2f} x as fast",
+    }
+
+
+def _tuned(config: Config, row: Row) -> dict[str, str]:
+    rates = {}
+    for n, threads in ((1, 1), (1, 2), (2, 2)):
+        _seconds(_with(config, devices=n, threads=threads, save_every=0), row)
+        rates[n, threads] = results.read_json(paths.speed(config, row.group, row.key))["train_videos_per_sec"]
+    best = max(rates[1, 1], rates[1, 2])
+    return {
+        "tuned, 1 process of 1 and of 2 threads": f"{rates[1, 1]:.1f} and {rates[1, 2]:.1f} videos/s",
+        "tuned, 2 processes of 1 thread": f"{rates[2, 2]:.1f} videos/s, {rates[2, 2] / best:.2f} x the better",
+    }
+
+
+def _saving(config: Config, row: Row) -> dict[str, str]:
+    took: list[float] = []
+    save = Keeper.save
+
+    def timed(self: Keeper, state: dict) -> None:
+        start = time.perf_counter()
+        save(self, state)
+        took.append(time.perf_counter() - start)
+
+    Keeper.save = timed
+    try:
+        _seconds(_with(config, devices=1, threads=1, save_every=10), row)
+    finally:
+        Keeper.save = save
+    return {"stall of a saved state, median": f"{1000 * np.median(took):.1f} ms of {len(took)}"}
+
+
+def _resume(config: Config, row: Row) -> dict[str, str]:
+    alone = _with(config, devices=1, threads=1, save_every=0)
+    whole = _seconds(alone, row)
+    update, half = fitting._Loop._update, row.updates // 2
+
+    def stopping(self: fitting._Loop, *batch: torch.Tensor) -> None:
+        update(self, *batch)
+        if self.step == half:
+            interruption._asked.set()
+
+    fitting._Loop._update = stopping
+    start = time.perf_counter()
+    try:
+        distributed.train_row(alone, row)
+    except Interrupted:
+        interruption.forget()
+    finally:
+        fitting._Loop._update = update
+    distributed.train_row(alone, row)
+    lost = time.perf_counter() - start - whole
+    return {"stopped half way and taken up, in one process": f"{lost:.2f} s more than {whole:.1f} s"}
+
+
+def _views(config: Config, row: Row) -> dict[str, str]:
+    dataset = row.datasets[0]
+    inputs = VideoInputs(config, dataset, row.frames, row.backbone)
+    job = Job(
+        row.method, methods.resolve(row.method, {}, inputs.n_steps), "plain", Recipe(0, 1, 0, 0, 0), [], [0], "test", ""
+    )
+    model = EndToEnd(inputs.load_backbone("cpu"), job.build(inputs, 0))
+    some = np.flatnonzero(inputs.usable("test"))[:48]
+    torch.set_num_threads(1)
+    found = {}
+    for views in (1, inputs.views_per_batch):
+        inputs.views_per_batch = views
+        start = time.perf_counter()
+        predict(model, inputs, "test", some)
+        found[views] = len(some) / (time.perf_counter() - start)
+    one, many = found.values()
+    return {f"scored, views one by one and {max(found)} together": f"{one:.1f} and {many:.1f} videos/s"}
+
+
+if __name__ == "__main__":
+    try:
+        print(run())
+    except ConfigError as error:
+        raise SystemExit(str(error)) from None
