@@ -50,4 +50,4 @@ lab: $(ENV)  ## open the notebooks
 	jupyter lab notebooks
 
 clean:  ## remove generated data and runs of this checkout (results and reports stay)
-	rm -rf data/generated data/backbones data/manifests data/frames data/features data/runs data/text data/work data/rehearsal reports/notebooks reports/timings
+	rm -rf data/generated data/backbones data/manifests data/frames data/features data/runs data/live data/text data/work data/rehearsal reports/notebooks reports/timings

@@ -18,7 +18,7 @@ LAYERS = [
     {"results", "probing", "manifest", "masked", "methods", "complexity", "subset", "shards", "frame_cache"},
     {"pretrain", "pretrain_video"},
     {"encoding", "features", "tables"},
-    {"learned", "report", "compare", "scores"},
+    {"learned", "report", "compare", "scores", "live"},
     {"training"},
     {"search", "evaluation", "rehearsal", "distributed"},
 ]

@@ -35,7 +35,7 @@ def stage_names(folder: Path, profile: str) -> list[str]:
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.split()
 
 
-@pytest.mark.parametrize(("profile", "at_most"), [("smoke", 20), ("mini", 100), ("paper", 200), ("rehearsal", 30)])
+@pytest.mark.parametrize(("profile", "at_most"), [("smoke", 24), ("mini", 100), ("paper", 200), ("rehearsal", 30)])
 def test_it_expands(bare: Path, profile: str, at_most: int) -> None:
     names = stage_names(bare, profile)
     assert 15 <= len(names) <= at_most
@@ -71,7 +71,19 @@ def test_outputs_bear_the_profile(path: Path, name: str, stage: dict) -> None:
     for output in outputs:
         where = output if isinstance(output, str) else next(iter(output))
         assert "${item.profile}" in where or where == "reports/index.html"
-    assert all(m[next(iter(m))] == {"cache": False} for m in stage.get("metrics", []))
+    results = [m for m in stage.get("metrics", []) if not str(m).startswith("data/live/")]
+    assert all(m[next(iter(m))] == {"cache": False} for m in results)
+
+
+@pytest.mark.parametrize(("path", "name", "stage"), STAGES, ids=IDS)
+def test_a_row_that_trains_is_logged_where_dvc_looks(path: Path, name: str, stage: dict) -> None:
+    if not stage["cmd"].startswith("python -m vidprism.execute train "):
+        return
+    (run,) = stage["outs"]
+    log = run.replace("data/runs/", "data/live/")
+    assert stage["metrics"] == [f"{log}/metrics.json"]
+    assert stage["plots"] == [{f"{log}/plots": {"template": "by_series", "x": "step"}}]
+    assert (ROOT / ".dvc" / "plots" / "by_series.json").is_file()
 
 
 def test_names_are_plain() -> None:

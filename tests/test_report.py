@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 from tests.fake_results import REPO, fake_config, fake_record, write_all
-from vidprism import paper, paths, report, results
+from vidprism import live, paper, paths, report, results
 from vidprism.config import Config
 from vidprism.model.readings import differences
 from vidprism.report import index
 from vidprism.report.render import losses, signed, spans
-from vidprism.rows import rows
+from vidprism.rows import GROUPS, rows
 
-PAGES = [f"tables/mini/table{n}.html" for n in paper.TITLES] + ["tables/mini/readings.html", "index.html"]
+RUNS = ["runs/mini/few_shot/vidprism_c.html", "runs/mini/few_shot/clip_zeroshot.html"]
+PAGES = [*(f"tables/mini/table{n}.html" for n in paper.TITLES), "tables/mini/readings.html", "index.html", *RUNS]
 
 
 class Page(html.parser.HTMLParser):
@@ -42,9 +43,14 @@ class Page(html.parser.HTMLParser):
         self.text.append(data)
 
 
+LOG = [(step, {"loss/total": 3.0 / step, "experts/expert_1": 0.5, "lr": 0.01}) for step in (10, 20, 30)]
+
+
 def _write_pages(config: Config) -> None:
     for number in paper.TITLES:
         report.write_table(config, f"table{number}")
+    for group in GROUPS:
+        report.write_runs(config, group)
     report.write_readings(config)
     report.write_index(config)
 
@@ -53,6 +59,7 @@ def _write_pages(config: Config) -> None:
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     config = fake_config(tmp_path_factory.mktemp("mini"))
     write_all(config, {"to_act": 0.9, "rates_2": 0.3})
+    live.write(paths.live(config, "few_shot", "vidprism_c"), {"hmdb51_k2": LOG, "ucf101_k2": LOG[:2]})
     _write_pages(config)
     return config
 
@@ -280,6 +287,29 @@ def test_hostile_names_are_escaped(tmp_path: Path) -> None:
         assert not {"script", "img"} & set(found.tags)
         assert HOSTILE in "".join(found.text) or "alert('x')" in "".join(found.text)
     assert "and 10 more" in (paths.tables(config) / "table2.html").read_text(encoding="utf-8")
+
+
+def test_a_run_shows_its_curves(config: Config) -> None:
+    text = _read(config, "runs/mini/few_shot/vidprism_c.html")
+    assert text.count("<polyline") == 3 * 2 and "Share of expert 1" in text
+    assert 'points="100,0 200,90 300,120"' in text, "3 updates of 30, from the highest value to the lowest"
+    assert "no curves" in _read(config, "runs/mini/few_shot/clip_zeroshot.html")
+
+
+def test_a_run_shows_what_was_left_out(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    record = fake_record(config, rows(config, "few_shot")["mean_pool"])
+    first = record["cells"][0]["repeats"]
+    first[0]["failed_videos"] = [{"path": HOSTILE, "reason": "decoder crashed"}, {"path": "b.avi", "reason": "cut off"}]
+    first[1]["skipped_updates"] = [["c.avi", "d.avi"]]
+    results.write(config, "few_shot", [record])
+    (page,) = report.write_runs(config, "few_shot")
+    found = Page(page.read_text(encoding="utf-8"))
+    text = "".join(found.text)
+    assert "decoder crashed; b.avi: cut off" in text and "repeat 1: c.avi, d.avi" in text
+    assert not {"script", "img"} & set(found.tags)
+    table = report.write_table(config, 2).read_text(encoding="utf-8")
+    assert "Training videos that could not be read</dt><dd>2, over all repeats" in table
 
 
 @pytest.mark.parametrize("profile", ["smoke", "mini", "paper"])

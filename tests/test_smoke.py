@@ -166,6 +166,20 @@ def test_a_notebook_opens_as_it_is(clone: Path, tmp_path: Path, notebook: str) -
     assert would_run(clone) == [], "running a notebook by hand changed what the pipeline made"
 
 
+def test_dvc_shows_how_a_row_trained(clone: Path) -> None:
+    row = "data/live/smoke/few_shot/vidprism_c"
+    shown = json.loads(run(clone, "dvc", "plots", "show", "--json", f"{row}/plots"))
+    (plot,) = shown["data"][f"{row}/plots/metrics/loss/total.tsv"]
+    points = plot["content"]["data"]["values"]
+    assert [(p["series"], p["step"]) for p in points] == [("ucf101_k2", "10"), ("ucf101_k2", "20")]
+    assert plot["content"]["spec"]["encoding"]["y"]["field"] == "total"
+    latest = json.loads(run(clone, "dvc", "metrics", "show", "--json", f"{row}/metrics.json"))
+    assert latest[""]["data"][f"{row}/metrics.json"]["data"]["ucf101_k2"]["step"] == 20
+    page = (clone / "reports/runs/smoke/few_shot/vidprism_c.html").read_text(encoding="utf-8")
+    assert page.count("<polyline") == 12 and "Share of expert 3" in page
+    assert 'href="runs/smoke/few_shot/vidprism_c.html"' in (clone / "reports/index.html").read_text(encoding="utf-8")
+
+
 def test_dvc_shows_metrics(clone: Path) -> None:
     shown = run(clone, "dvc", "metrics", "show", "--md")
     assert "top1" in shown and "correct" not in shown

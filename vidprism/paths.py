@@ -68,6 +68,16 @@ def search(config: Config, method: str, backbone: str) -> Path:
     return config.root_dir / "reports" / "search" / config.profile.name / f"{name}.json"
 
 
+def live(config: Config, group: str, row: str) -> Path:
+    """The log of a row, as it trains and afterwards (`vidprism.live`)."""
+    return config.root_dir / "data" / "live" / config.profile.name / group / row
+
+
+def run_pages(config: Config, group: str) -> Path:
+    """Folder with a page for each run of a group of rows (in git)."""
+    return config.root_dir / "reports" / "runs" / config.profile.name / group
+
+
 def results(config: Config, group: str) -> Path:
     """The results of one group of rows (in git, a DVC metric)."""
     return config.root_dir / "reports" / "results" / config.profile.name / f"{group}.json"

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tests.training.toy import ToyBackbone, changed, make_config, make_row
-from vidprism import backbones, interruption, paths, training
+from vidprism import backbones, interruption, live, paths, training
 from vidprism.config import Config
 from vidprism.interruption import Interrupted
 from vidprism.rows import Row
@@ -27,11 +27,17 @@ FILES = ("weights.safetensors", "scores.npz", "record.json")
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": ToyBackbone())
-    return changed(make_config(tmp_path), save_every=1, ema_decay=0.9, sampling="segment_random")
+    return changed(make_config(tmp_path), save_every=1, log_every=1, ema_decay=0.9, sampling="segment_random")
 
 
 def files(config: Config, row: Row = ROW) -> dict[str, bytes]:
     return {name: (paths.run(config, row.group, row.key) / name).read_bytes() for name in FILES}
+
+
+def log(config: Config, row: Row = ROW) -> dict:
+    """What the log says, without what is the machine's."""
+    found = live.read(paths.live(config, row.group, row.key))
+    return {name: curves for name, curves in found.items() if name not in ("clips_per_sec", "memory_mib")}
 
 
 def states(config: Config, row: Row = ROW) -> list[Path]:
@@ -145,15 +151,17 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, n_saved: int) -> None:
 def test_every_part_of_the_state_is_taken_up(config: Config, monkeypatch: pytest.MonkeyPatch, n_saved: int) -> None:
     """First update, last but one, end of the first repeat, within the second; and no update is done twice."""
     training.train_row(config, ROW)
-    whole, done = files(config), []
+    whole, done, logged_whole = files(config), [], log(config)
     with monkeypatch.context() as broken:
         stop_after(broken, n_saved)
         with pytest.raises(Stopped):
             training.train_row(config, ROW)
     update = fitting._Loop._update
+    logged = log(config)
     monkeypatch.setattr(fitting._Loop, "_update", lambda self, *batch: (done.append(1), update(self, *batch)))
     training.train_row(config, ROW)
     assert files(config) == whole and len(done) == 2 * ROW.updates - n_saved
+    assert 0 < len(logged["loss/total"]) <= 2 and log(config) == logged_whole
 
 
 def test_generators_go_on_where_they_were() -> None:

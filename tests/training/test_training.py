@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from tests.synthetic_store import BROKEN, CLASSES, TEST, small_config, write_choice, write_store
-from vidprism import paths, rows, scores, training
+from tests.training.toy import changed
+from vidprism import live, paths, rows, scores, training
 from vidprism.config import Config, ConfigError
 from vidprism.training import inputs
 from vidprism.training.parallel import side_by_side
@@ -153,6 +154,29 @@ def test_an_untrained_method_sees_no_clip(config: Config) -> None:
     assert [r["clips_seen"] for r in cell["repeats"]] == [0, 0] and cell["repeats"][0]["loss_last"] is None
     stored = scores.load(paths.run(config, "few_shot", "clip_zeroshot") / "scores.npz", "ucf101_k2")
     np.testing.assert_array_equal(stored.logits[0], stored.logits[1])
+
+
+def test_a_row_is_logged_and_the_log_changes_no_number(config: Config) -> None:
+    row, folder = make_row(config, "vidprism_c"), paths.run(config, "few_shot", "vidprism_c")
+    found = []
+    for every in (1, 0, 7):
+        record = training.train_row(changed(config, log_every=every), row)
+        found.append(((folder / "weights.safetensors").read_bytes(), record["cells"]))
+        log = live.read(paths.live(config, "few_shot", "vidprism_c"))
+        if every == 1:  # the curve of the record is the mean of ten updates
+            for cell, series in zip(record["cells"], log["loss/total"].values(), strict=True):
+                losses = np.array([loss for _, loss in series])
+                assert np.allclose(losses.reshape(2, 10).mean(axis=1), cell["curve"]["loss"], atol=2e-5)
+            shares = sum(np.array(log[f"experts/expert_{i}"]["ucf101_k2"])[:, 1] for i in (1, 2, 3))
+            assert np.allclose(shares, 1, atol=1e-5)
+            assert all(0 <= value <= 100 for _, value in log["accuracy"]["ucf101_k4"])
+            rates = [value for _, value in log["lr"]["ucf101_k2"]]
+            assert max(rates) == pytest.approx(0.01) and rates[-1] < 0.001
+            assert {"loss/cls", "loss/rank", "loss/div", "loss/gate", "clips_per_sec", "memory_mib"} <= set(log)
+        if every == 7:
+            assert [step for step, _ in log["accuracy"]["ucf101_k2"]] == [7, 14, 20]
+        assert bool(log) == bool(every)
+    assert found[0] == found[1] == found[2]
 
 
 def test_a_failure_names_the_place_and_leaves_earlier_results(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

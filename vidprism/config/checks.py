@@ -72,6 +72,7 @@ NOT_NEGATIVE = (
         "train.ema_decay",
         "train.workers",
         "train.save_every",
+        "train.log_every",
         "train.bad_share",
         "closed_set.repeats",
         "few_shot.repeats",

@@ -37,3 +37,4 @@ class TrainConfig:
     nodes: int = 1
     timeout_sec: float = 600.0
     save_every: int = 100
+    log_every: int = 10

@@ -11,14 +11,14 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from vidprism import paper, paths, tables
+from vidprism import paper, paths, results, tables
 from vidprism.config import Config
 from vidprism.report import provenance
 from vidprism.report.render import render
 from vidprism.tables.setting import GROUP_OF_TABLE, setting
 
 PACKAGE = Path(__file__).resolve().parents[1]
-CODE = ("complexity", "report", "tables", "templates", "record.py", "results.py", "stats.py")
+CODE = ("complexity", "live.py", "report", "tables", "templates", "record.py", "results.py", "stats.py")
 
 
 def write_table(config: Config, table: str | int) -> Path:
@@ -86,6 +86,30 @@ def write_readings(config: Config) -> Path:
         render("readings", config, version=version, home="../../index.html", here="", title="Readings", **context),
     )
     return target
+
+
+def write_runs(config: Config, group: str) -> list[Path]:
+    """Write ``runs/<profile>/<group>/<row>.html`` of every measured row: its log as curves, and what was left out.
+
+    Returns:
+        The HTML files.
+
+    Raises:
+        ResultsError: a results file that cannot be read.
+    """
+    from vidprism.report import runs  # no other page needs the logs
+
+    folder, targets = paths.run_pages(config, group), []
+    folder.mkdir(parents=True, exist_ok=True)
+    for run in runs.build(config, group, results.load(config, group).values()):
+        log = paths.live(config, group, run.key)
+        version = report_version(config, [paths.results(config, group), *sorted(log.rglob("*.tsv"))])
+        here = f"../../../tables/{config.profile.name}/"
+        context = {"run": run, "log": log.relative_to(config.root_dir).as_posix(), "title": run.key}
+        text = render("run", config, version=version, home="../../../index.html", here=here, **context)
+        targets.append(folder / f"{run.key}.html")
+        _write(targets[-1], text)
+    return targets
 
 
 def write_index(config: Config) -> Path:

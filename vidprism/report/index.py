@@ -22,17 +22,18 @@ TITLES = {"closed_set": "Training lists without the dev pool", "few_shot": "Few 
 
 @dataclass(frozen=True)
 class Group:
-    """One group of rows: its setting, how many of its rows and cells are measured, and the rows that are
-    not.
+    """One group of rows: its setting, how many of its rows and cells are measured, the rows that are and those that are
+    not, and the folder of the pages of its runs.
     """
 
     title: str
     tables: str
     setting: tuple[tuple[str, str], ...]
-    n_measured: int
+    measured: tuple[str, ...]
     n_rows: int
     n_cells: int
     missing: tuple[tuple[str, str], ...]
+    pages: str
 
 
 # What may be odd in the lists and the copy of a dataset (`checks` of a cell), in words.
@@ -129,10 +130,11 @@ def _group(config: Config, group: str, found: dict[str, Record]) -> Group:
         TITLES[group],
         TABLES_OF[group],
         describe(config, chosen),
-        len(done),
+        tuple(record["row"] for record in done),
         len(found),
         sum(len(r["cells"]) for r in done),
         missing,
+        paths.run_pages(config, group).relative_to(config.root_dir / "reports").as_posix(),
     )
 
 

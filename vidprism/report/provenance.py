@@ -39,6 +39,7 @@ class Panel:
     facts: tuple[tuple[str, str], ...]
     cells: tuple[CellPanel, ...]
     timing: str
+    curves: str
 
 
 REPEAT_HEADINGS = (
@@ -73,6 +74,7 @@ def _panel(profile: Profile, line: Line) -> Panel:
         _facts(profile, record),
         cells,
         f"../../timings/{profile.name}/train-{record['group']}-{line.run}.json",
+        f"../../runs/{profile.name}/{record['group']}/{line.run}.html",
     )
 
 
@@ -116,7 +118,7 @@ def _cell(profile: Profile, record: Record, run: str, cell: Cell) -> CellPanel:
         "Expert usage": "expert_usage",
     }
     facts += [(name, _value(cell[key])) for name, key in optional.items() if cell.get(key) is not None]
-    facts += _lists(cell)
+    facts += _left_out(cell) + _lists(cell)
     broken = cell["unreadable"]
     listed = tuple((item["path"], item["reason"]) for item in broken[:UNREADABLE_SHOWN])
     place = anchor(run, cell_key(cell["dataset"], cell["shots"]))
@@ -128,6 +130,15 @@ def _cell(profile: Profile, record: Record, run: str, cell: Cell) -> CellPanel:
         listed,
         len(broken),
     )
+
+
+def _left_out(cell: Cell) -> list[tuple[str, str]]:
+    """What training had to do without, if anything; the page of the run lists it."""
+    counts = {
+        "Training videos that could not be read": sum(len(r.get("failed_videos", [])) for r in cell["repeats"]),
+        "Updates left out, not finite": sum(len(r.get("skipped_updates", [])) for r in cell["repeats"]),
+    }
+    return [(name, f"{count}, over all repeats") for name, count in counts.items() if count]
 
 
 def _lists(cell: Cell) -> list[tuple[str, str]]:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from vidprism import methods, paths, provenance
-from vidprism.config import Config
+from vidprism import live, methods, paths, provenance
+from vidprism.config import RANDOM_WEIGHTS, Config
 from vidprism.record import MEASURED, SCHEMA, cell_key
 from vidprism.rows import Row
 from vidprism.scores import CellScores, spread, whole_folder
@@ -49,6 +49,7 @@ def train_row(config: Config, row: Row) -> dict[str, Any]:
     """
     processes.join(row.key, config.profile.train.timeout_sec)
     choice = read_choice(config, row.method, row.backbone)
+    processes.from_first(lambda: shutil.rmtree(paths.live(config, row.group, row.key), ignore_errors=True))
     cells = _dealt(config, row, choice) if row.track == "frozen" else _cells(config, row, choice, row.cells)
     return processes.from_first(lambda: _write(config, row, choice, cells))
 
@@ -88,7 +89,8 @@ def train_cell(config: Config, row: Row, choice: dict[str, Any], dataset: str, s
     folder = store.place(config, row, choice, key, job, inputs)
     found = processes.from_first(lambda: store.read(folder, key))
     if found is None:
-        outcome = run(dataclasses.replace(job, states=store.states(folder)), inputs)
+        log = _log(config, row, key, inputs)
+        outcome = run(dataclasses.replace(job, states=store.states(folder), log=log), inputs)
         facts = {"cell": _cell(config, row, dataset, shots, job, inputs, outcome), **_shared(row, job, inputs, outcome)}
         scores = _scores(inputs, outcome)
         processes.from_first(lambda: store.write(folder, key, outcome.weights, scores, facts))
@@ -96,12 +98,21 @@ def train_cell(config: Config, row: Row, choice: dict[str, Any], dataset: str, s
     return found
 
 
+def _log(config: Config, row: Row, series: str, inputs: Inputs) -> live.Log:
+    """An empty log; the first process alone writes it while the cell trains. Of random weights no accuracy is shown."""
+    folder = paths.live(config, row.group, row.key) if processes.is_first() else None
+    hidden = ("accuracy",) if inputs.backbone.get("weights") == RANDOM_WEIGHTS else ()
+    return live.Log(series, config.profile.train.log_every, folder, hidden)
+
+
 def _write(config: Config, row: Row, choice: dict[str, Any], cells: list[store.Stored]) -> dict[str, Any]:
-    """The row's folder, and its speed on the tuned track; what the cells left on disk goes."""
+    """The row's folder, its log, and its speed on the tuned track; what the cells left on disk goes."""
     record = _record(config, row, choice, cells)
     with whole_folder(paths.run(config, row.group, row.key)) as folder:
         store.assemble(cells, folder)
         (folder / "record.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    logs = {series: points for cell in cells for series, points in cell.facts["logs"].items()}
+    live.write(paths.live(config, row.group, row.key), logs)
     measured = [Speed(**cell.facts["speed"]) for cell in cells if cell.facts["speed"]]
     if measured:
         path = paths.speed(config, row.group, row.key)
@@ -194,6 +205,7 @@ def _shared(row: Row, job: Job, inputs: Inputs, outcome: Outcome) -> dict[str, A
         "device": outcome.device,
         "threads": torch.get_num_threads(),
         "speed": dataclasses.asdict(outcome.speed) if outcome.speed else None,
+        "logs": outcome.logs,
     }
 
 

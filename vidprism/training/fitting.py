@@ -21,7 +21,8 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from vidprism import interruption
-from vidprism.training import processes, watch
+from vidprism.live import Log
+from vidprism.training import observing, processes, watch
 from vidprism.training.clips import Reading
 from vidprism.training.loading import Failed, read_ahead
 from vidprism.training.recipe import LOG_EVERY, Recipe, TrainingError, Tuning, batch_order, parameter_groups
@@ -56,6 +57,7 @@ def fit(
     where: str,
     reading: Reading = ALONE,
     keeper: Keeper | None = None,
+    log: Log | None = None,
 ) -> Fitted:
     """Train one model in place; with `ema_decay` it ends with the average of its weights.
 
@@ -63,12 +65,14 @@ def fit(
         clips: n clips with labels; item p * n + i is clip i in pass p over them.
         reading: by how many processes clips are read, and what happens with those that cannot be.
         keeper: where the state is saved while this runs; a state that is there is taken up.
+        log: what is filled while this runs.
 
     Raises:
         TrainingError: a loss or gradient is not finite, a clip cannot be read, or the state cannot be written.
         Interrupted: the process was asked to stop; the state is saved.
     """
-    loop = _Loop(model, clips, recipe, batch_size, seed, f"{where}, repeat {seed}", keeper or Keeper())
+    where = f"{where}, repeat {seed}"
+    loop = _Loop(model, clips, recipe, batch_size, seed, where, keeper or Keeper(), log or Log(""))
     loop.run(reading)
     failed = {clips.name(i): failure.reason for i, failure in sorted(loop.failed.items())}
     return Fitted(loop.losses.float().cpu().numpy(), loop.step - loop.first, loop.skipped, failed)
@@ -86,9 +90,17 @@ def accelerator(tuned: Tuning) -> Accelerator:
 
 class _Loop:
     def __init__(
-        self, model: EndToEnd, clips: Dataset, recipe: Recipe, batch_size: int, seed: int, where: str, keeper: Keeper
+        self,
+        model: EndToEnd,
+        clips: Dataset,
+        recipe: Recipe,
+        batch_size: int,
+        seed: int,
+        where: str,
+        keeper: Keeper,
+        log: Log,
     ) -> None:
-        self.clips, self.recipe, self.where, self.keeper = clips, recipe, where, keeper
+        self.clips, self.recipe, self.where, self.keeper, self.log = clips, recipe, where, keeper, log
         order = batch_order(len(clips), batch_size, recipe.updates, seed)
         passes = np.arange(order.size).reshape(order.shape) // len(clips)
         self.numbers_SB = passes * len(clips) + order
@@ -161,6 +173,9 @@ class _Loop:
         self.optimizer.zero_grad()
         self.schedule.step()
         self.step += 1
+        if self.log.due(self.step, self.recipe.updates):
+            found = observing.values(*self.model.seen) | {"lr": self.recipe.lr * self.recipe.lr_factor(self.step - 1)}
+            self.log.add(self.step, found, self.numbers_SB.shape[1])
 
     def _is_finite(self) -> bool:
         return bool(torch.isfinite(self.losses[self.step] + self.norms[self.step]))
@@ -249,6 +264,7 @@ class _Loop:
             "losses": self.losses,
             "skipped": self.skipped,
             "failed": {i: failure.reason for i, failure in self.failed.items()},
+            "log": self.log.points,
             "generators": processes.gather(generators()),
         }
 
@@ -268,6 +284,7 @@ class _Loop:
         set_generators(kept["generators"][processes.rank()])
         self.skipped = kept["skipped"]
         self.failed |= {i: Failed(reason) for i, reason in kept["failed"].items()}
+        self.log.take_up(kept["log"])
         self.first = self.step = self.looked = self.saved = kept["step"]
 
 

@@ -17,6 +17,8 @@ from torch.func import functional_call, stack_module_state, vmap
 from tqdm.auto import tqdm
 
 from vidprism import interruption
+from vidprism.live import Log
+from vidprism.training import observing
 from vidprism.training.inputs import Inputs
 from vidprism.training.jobs import Job, Outcome, class_means
 from vidprism.training.optimizer import AdamW
@@ -34,10 +36,10 @@ def run(job: Job, inputs: Inputs) -> Outcome:
     stack = Stack([job.build(inputs, seed) for seed in job.seeds])
     union = np.unique(np.concatenate([chosen.positions for chosen in job.training]))
     labels_N = inputs.labels("train")[union]
-    losses_RS, usage_RCE = np.empty((stack.size, 0)), None
+    losses_RS, usage_RCE, seeds = np.empty((stack.size, 0)), None, job.seeds
     if job.recipe.updates:
         features_NTD = inputs.read("train", union)[:, 0]
-        losses_RS = fit(stack, features_NTD, labels_N, _orders(job, union), job.recipe, job.seeds, job.where)
+        losses_RS = fit(stack, features_NTD, labels_N, _orders(job, union), job.recipe, seeds, job.where, job.log)
         _, experts_RNE = stack.predict(lambda at: features_NTD[at, None], len(union))
         if experts_RNE is not None:
             used = [np.isin(union, chosen.positions) for chosen in job.training]
@@ -46,7 +48,8 @@ def run(job: Job, inputs: Inputs) -> Outcome:
             )
     readable = np.flatnonzero(inputs.usable(job.split))
     logits_RNVC, experts_RNE = stack.predict(lambda at: inputs.read(job.split, readable[at]), len(readable))
-    return Outcome(losses_RS, logits_RNVC, experts_RNE, usage_RCE, stack.weights(), stack.n_parameters, stack.device)
+    trained = stack.weights(), stack.n_parameters, stack.device
+    return Outcome(losses_RS, logits_RNVC, experts_RNE, usage_RCE, *trained, logs={job.log.series: job.log.points})
 
 
 def _orders(job: Job, union: np.ndarray) -> np.ndarray:
@@ -70,13 +73,13 @@ class Stack:
         self.parameters = {name: p.detach().requires_grad_() for name, p in parameters.items()}
         self.buffers = {name: b.detach() for name, b in buffers.items()}
 
-    def losses(self, features_RBTD: Tensor, labels_RB: Tensor) -> Tensor:
-        """The objective of each repeat on its own batch, (R,)."""
-        return vmap(self._loss)(self.parameters, self.buffers, features_RBTD, labels_RB)
+    def objective(self, features_RBTD: Tensor, labels_RB: Tensor) -> observing.Seen:
+        """The objective of each repeat on its own batch: "loss/total" (R,), and what else there is to see."""
+        return vmap(self._objective)(self.parameters, self.buffers, features_RBTD, labels_RB)
 
-    def _loss(
+    def _objective(
         self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x_BTD: Tensor, labels_B: Tensor
-    ) -> Tensor:
+    ) -> observing.Seen:
         return functional_call(_Objective(self.module), _prefixed(parameters, buffers), (x_BTD, labels_B))
 
     def predict(self, read: Callable[[np.ndarray], np.ndarray], n: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -113,8 +116,9 @@ class _Objective(nn.Module):
         super().__init__()
         self.head = head
 
-    def forward(self, x_BTD: Tensor, labels_B: Tensor) -> Tensor:
-        return self.head.objective(self.head(x_BTD), labels_B)["total"]
+    def forward(self, x_BTD: Tensor, labels_B: Tensor) -> observing.Seen:
+        output = self.head(x_BTD)
+        return observing.see(output, self.head.objective(output, labels_B))
 
 
 def _prefixed(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -129,6 +133,7 @@ def fit(
     recipe: Recipe,
     seeds: list[int],
     where: str,
+    log: Log | None = None,
 ) -> np.ndarray:
     """Train the stacked modules; `orders_RSB` holds the clips of every update.
 
@@ -145,12 +150,18 @@ def fit(
     features = torch.from_numpy(features_NTD).to(stack.device)
     orders = torch.from_numpy(orders_RSB).to(stack.device)
     history: list[Tensor] = []
+    log = log or Log("")
     for step in tqdm(range(recipe.updates), desc=where, leave=False, mininterval=1.0):
         at_RB = orders[:, step]
-        losses_R = stack.losses(features[at_RB], labels[at_RB])
+        labels_RB = labels[at_RB]
+        seen = stack.objective(features[at_RB], labels_RB)
+        losses_R = seen["loss/total"]
         losses_R.sum().backward()
         optimizer.step(recipe.lr_factor(step))
         history.append(losses_R.detach())
+        if log.due(step + 1, recipe.updates):
+            found = observing.values(seen, labels_RB) | {"lr": recipe.lr * recipe.lr_factor(step)}
+            log.add(step + 1, found, at_RB.numel())
         if (
             step + 1
         ) % LOG_EVERY == 0 or step + 1 == recipe.updates:  # one look at the values per group, not per update

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from vidprism import methods
 from vidprism.config import Config
+from vidprism.live import Log, Point
 from vidprism.training.recipe import Recipe, Tuning
 from vidprism.training.speed import Speed
 
@@ -35,7 +37,7 @@ class TrainingSet:
 @dataclass(frozen=True)
 class Job:
     """One cell to train and score: a method with its options, a training set and a seed for each repeat, the split to
-    score, and the folder in which the tuned track keeps the state of a training (None: nowhere).
+    score, the folder in which the tuned track keeps the state of a training (None: nowhere), and a log to be filled.
     """
 
     method: str
@@ -47,6 +49,7 @@ class Job:
     split: str
     where: str
     states: Path | None = None
+    log: Log = field(default_factory=partial(Log, ""))
 
     @property
     def batch_size(self) -> int:
@@ -73,7 +76,7 @@ class Outcome:
     parameters (R, ...) by name that are kept, `n_parameters` the number of trained ones of one repeat; `speed` is
     measured on the tuned track only, and `skipped` holds for each repeat the videos of every update that was left out
     because its loss or gradient was not finite (its loss is NaN), `failed` the training videos that could not be read,
-    with the reason.
+    with the reason; `logs` the points of each series of the log (`vidprism.live`).
     """
 
     losses: np.ndarray
@@ -86,6 +89,7 @@ class Outcome:
     speed: Speed | None = None
     skipped: list[list[list[str]]] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
+    logs: dict[str, list[Point]] = field(default_factory=dict)
 
 
 def join(outcomes: list[Outcome], device: str) -> Outcome:
@@ -99,7 +103,8 @@ def join(outcomes: list[Outcome], device: str) -> Outcome:
     weights = {name: torch.cat([o.weights[name] for o in outcomes]) for name in outcomes[0].weights}
     measured = sum((outcome.speed for outcome in outcomes if outcome.speed), Speed())
     lost = [[of_one for outcome in outcomes for of_one in getattr(outcome, name)] for name in ("skipped", "failed")]
-    return Outcome(*arrays, weights, outcomes[0].n_parameters, device, measured, *lost)
+    logs = {series: points for outcome in outcomes for series, points in outcome.logs.items()}
+    return Outcome(*arrays, weights, outcomes[0].n_parameters, device, measured, *lost, logs)
 
 
 def class_means(values_NE: np.ndarray, labels_N: np.ndarray, n_classes: int) -> np.ndarray:

@@ -95,6 +95,11 @@ def rank() -> int:
     return distributed.get_rank() if distributed.is_initialized() and not _apart else 0
 
 
+def is_first() -> bool:
+    """Whether this is the first of the launcher's processes, also while they work apart."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
 def gather(value: Found) -> list[Found]:
     """The values of all processes, in the order of their ranks."""
     if count() == 1:

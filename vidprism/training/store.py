@@ -52,7 +52,7 @@ def place(config: Config, row: Row, choice: dict[str, Any], key: str, job: Job, 
     train = dataclasses.asdict(profile.train)
     environment = provenance.environment("cuda" if torch.cuda.is_available() else "cpu", 1, processes.count())
     for unimportant in (train.pop, environment.pop):
-        for name in ("threads", "workers", "devices", "nodes", "timeout_sec", "save_every"):
+        for name in ("threads", "workers", "devices", "nodes", "timeout_sec", "save_every", "log_every"):
             unimportant(name, None)
     decisive = {
         "row": dataclasses.asdict(row),

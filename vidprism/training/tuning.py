@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import time
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 from torch import Tensor, nn
 
 from vidprism.backbones import Backbone
-from vidprism.training import blocks, processes, speed
+from vidprism.training import blocks, observing, processes, speed
 from vidprism.training.clips import VideoInputs
 from vidprism.training.fitting import Fitted, accelerator, fit
 from vidprism.training.jobs import Job, Outcome, join
@@ -40,6 +41,7 @@ class EndToEnd(nn.Module):
         self.visual, self.head = backbone.module, head
         self.encode_clips = backbone.encode_clips
         self.visual_groups = blocks.select(backbone, tuned)
+        self.seen: tuple[observing.Seen, Tensor] | None = None  # of the last batch, with its labels, for the log
         if tuned.grad_checkpointing:
             backbone.set_grad_checkpointing()
 
@@ -59,7 +61,10 @@ class EndToEnd(nn.Module):
             features_BTD, labels_B = features_BTD[there], labels_B[there]
         if not len(labels_B):
             raise TrainingError("no clip of a batch could be read; is the folder of the videos still there?")
-        return self.head.objective(self.head(features_BTD), labels_B)["total"]
+        output = self.head(features_BTD)
+        terms = self.head.objective(output, labels_B)
+        self.seen = observing.see(output, terms), labels_B
+        return terms["total"]
 
 
 def run(job: Job, inputs: VideoInputs) -> Outcome:
@@ -100,11 +105,12 @@ def _repeat(job: Job, inputs: VideoInputs, model: EndToEnd, i: int, readable: np
     """Train and score repeat `i` alone."""
     at, seed, recipe = job.training[i].positions, job.seeds[i], job.recipe
     fitted, weights, n_parameters = Fitted(np.empty(0), 0), {}, 0
+    log = replace(job.log, series=f"{job.log.series} repeat {seed}", points=[])
     start = time.perf_counter()
     if recipe.updates:
         clips = Clips(inputs, at, recipe.tuned.sampling, seed)
         keeper = Keeper(job.states / f"repeat-{seed}.pt", inputs.save_every) if job.states else None
-        fitted = fit(model, clips, recipe, job.batch_size, seed, job.where, inputs.reading, keeper)
+        fitted = fit(model, clips, recipe, job.batch_size, seed, job.where, inputs.reading, keeper, log)
         trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
         n_parameters = sum(p.numel() for p in trained.values())
         weights = {name: p.detach().cpu()[None] for name, p in trained.items() if _kept(name, recipe.tuned)}
@@ -117,8 +123,9 @@ def _repeat(job: Job, inputs: VideoInputs, model: EndToEnd, i: int, readable: np
     # a search asks for dev scores alone
     used = None if experts is None or job.split != "test" else usage(model, inputs, at)[None]
     measured = speed.Speed(*took, speed.peak_mib())
-    shared = {"speed": measured, "skipped": [fitted.skipped], "failed": [fitted.failed]}
-    return Outcome(fitted.losses[None], logits[None], experts, used, weights, n_parameters, **shared)
+    lost = {"skipped": [fitted.skipped], "failed": [fitted.failed]}
+    facts = {"speed": measured, "logs": {log.series: log.points}, **lost}
+    return Outcome(fitted.losses[None], logits[None], experts, used, weights, n_parameters, **facts)
 
 
 def _kept(name: str, tuned: Tuning) -> bool:
