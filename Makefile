@@ -3,9 +3,10 @@ PYTHON ?= python3.11
 VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 ENV := $(VENV)/.installed
+PIP_AUDIT := 2.10.1
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce smoke rehearse test test-all bench compare lint lock notebooks lab clean
+.PHONY: help env reproduce smoke rehearse test test-all bench compare lint lock audit notebooks lab clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -45,6 +46,15 @@ lint: $(ENV)  ## check style and notebooks
 
 lock: $(ENV)  ## write requirements.lock from the installed environment
 	python tools/lock.py > requirements.lock
+
+audit: .venv-audit/.installed  ## known vulnerabilities of the pinned packages (asks a service; docs/scaling.md)
+	.venv-audit/bin/pip-audit --strict --requirement requirements.lock --no-deps --disable-pip
+
+# apart, so that what the audit needs is neither in the lock nor beside what it looks at
+.venv-audit/.installed: Makefile
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==$(PIP_AUDIT)
+	@touch $@
 
 lab: $(ENV)  ## open the notebooks
 	jupyter lab notebooks

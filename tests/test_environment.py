@@ -54,6 +54,14 @@ def test_what_is_installed_is_the_lock() -> None:
     assert not wrong
 
 
+def test_the_audit_is_pinned_and_passes_over_nothing() -> None:
+    """Without `--strict` pip-audit ends with 0 when it could look up no package at all."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^PIP_AUDIT := \d+\.\d+\.\d+$", text, re.MULTILINE)
+    assert re.search(r"pip-audit --strict --requirement requirements.lock", text)
+    assert not any(line.startswith("pip-audit") for line in LOCK_LINES)
+
+
 def test_torch_and_torchvision_are_a_pair() -> None:
     from torchvision import ops  # fails to import when the two do not belong together
 

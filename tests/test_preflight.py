@@ -129,3 +129,14 @@ def test_a_split_that_a_dataset_does_not_have(clone: Path, capsys: pytest.Captur
     edit(clone, "shot_lists: {}, splits: {}}\n  train: {updates: 20", "splits: {ucf101: 4}}\n  train: {updates: 20")
     assert preflight.main("smoke") == 1
     assert "UCF-101 has no split 4 (protocol.split, or its own in protocol.splits)" in output(capsys)
+
+
+def test_a_run_that_is_under_way_is_one_line(
+    clone: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(root: Path) -> None:
+        raise preflight.running.Busy(f"`dvc repro` runs in {root}")
+
+    monkeypatch.setattr(preflight.running, "check", busy)
+    assert preflight.main("smoke") == 1
+    assert output(capsys) == f"error: `dvc repro` runs in {clone}\n"

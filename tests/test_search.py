@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.synthetic_store import small_config, write_store
-from vidprism import paths, search
+from tests.training import toy
+from tests.training.toy import ToyBackbone
+from vidprism import backbones, paths, search
 from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError
 from vidprism.report import index
 from vidprism.report.render import render
-from vidprism.training import inputs
-from vidprism.training.recipe import TrainingError
+from vidprism.training import fitting, inputs, lock, resume
+from vidprism.training.recipe import NotWritable, TrainingError
 
 
 @pytest.fixture
@@ -122,3 +124,76 @@ def test_random_weights_have_no_score(config: Config, monkeypatch: pytest.Monkey
 
 def test_scored_searches_have_no_reason(config: Config) -> None:
     assert "reason" not in search.search(config, "mean_pool", "mini_clip")
+
+
+@pytest.fixture
+def tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """A search of three rates on the tuned track."""
+    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": ToyBackbone())
+    config = toy.changed(toy.make_config(tmp_path), save_every=1, batch_size=4)
+    config = changed(changed(config, "protocol", track="tuned"), "search", lr=(0.001, 0.003, 0.01), shots=2, updates=6)
+    return changed(config, "search", frames=8, datasets=("ucf101",))
+
+
+class Killed(BaseException):
+    """The process ends in the middle of an update."""
+
+
+def counting(monkeypatch: pytest.MonkeyPatch, last: int = 10**6) -> list[int]:
+    """Updates from now on; after `last` of them the process is killed."""
+    done, update = [], fitting._Loop._update
+
+    def counted(self: fitting._Loop, *batch: object) -> None:
+        if len(done) == last:
+            raise Killed
+        done.append(1)
+        update(self, *batch)
+
+    monkeypatch.setattr(fitting._Loop, "_update", counted)
+    return done
+
+
+def test_a_search_that_was_killed_goes_on(tuned: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    search.search(tuned, "mean_pool", "mini_clip")
+    path, kept = paths.search(tuned, "mean_pool", "mini_clip"), paths.work(tuned, "search", "mean_pool-mini_clip")
+    whole = path.read_bytes()
+    path.unlink()
+    assert not kept.exists()
+    with monkeypatch.context() as power_cut:
+        counting(power_cut, last=6 + 4)
+        with pytest.raises(Killed):
+            search.search(tuned, "mean_pool", "mini_clip")
+    assert not path.exists() and sorted(f.name.split("-")[0] for f in kept.iterdir()) == ["0.001", "0.003"]
+    done = counting(monkeypatch)
+    search.search(tuned, "mean_pool", "mini_clip")
+    assert path.read_bytes() == whole and len(done) == 3 * 6 - (6 + 4), "four updates of the second trial are kept"
+    assert not kept.exists()
+
+
+def test_what_another_search_kept_is_not_taken(tuned: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    for config in (tuned, changed(tuned, "search", updates=5), toy.changed(tuned, weight_decay=0.3)):
+        with monkeypatch.context() as power_cut:
+            done = counting(power_cut, last=8)
+            with pytest.raises(Killed):
+                search.search(config, "mean_pool", "mini_clip")
+            assert len(done) == 8, "nothing of the others was taken up"
+
+
+def test_a_full_disk_is_no_diverged_trial(tuned: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = paths.search(tuned, "mean_pool", "mini_clip")
+    before = path.read_bytes()
+    monkeypatch.setattr(resume.torch, "save", full)
+    with pytest.raises(NotWritable, match=r"repeat-0.pt cannot be written: .*No space left"):
+        search.search(tuned, "mean_pool", "mini_clip")
+    assert path.read_bytes() == before
+
+
+def test_one_process_runs_a_search(tuned: Config) -> None:
+    with (
+        lock.alone(paths.work(tuned, "search", "mean_pool-mini_clip"), "another"),
+        pytest.raises(TrainingError, match=r"search of mean_pool on mini_clip: process \d+ on .* is at it already"),
+    ):
+        search.search(tuned, "mean_pool", "mini_clip")

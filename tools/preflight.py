@@ -1,4 +1,4 @@
-"""Check params.yaml, and the data that nothing generates, before `dvc repro` touches anything.
+"""Check params.yaml, the data that nothing generates, and that nothing runs here, before `dvc repro` touches anything.
 
     python -m tools.preflight [profile]
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 
+from tools import running
 from vidprism import datasets, methods, paths
 from vidprism.complexity import time_steps
 from vidprism.config import RANDOM_WEIGHTS, BackboneConfig, Config, ConfigError, load_config
@@ -86,7 +87,8 @@ def main(profile: str | None = None) -> int:
         config = load_config(profile)
         n_rows = check_options(config)
         notes = [] if config.profile.generated else check_data(config)
-    except (ValueError, OSError) as error:  # ConfigError and DatasetError are ValueErrors
+        running.check(config.root_dir)
+    except (ValueError, OSError, running.Busy) as error:  # ConfigError and DatasetError are ValueErrors
         print("error:", " ".join(str(error).split()))
         return 1
     print("; ".join([f"{config.profile.name}: {n_rows} rows in {len(GROUPS)} groups: parameters are sound", *notes]))

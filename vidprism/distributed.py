@@ -141,10 +141,12 @@ def _across(config: Config, row: Row, n_devices: int) -> dict[str, Any]:
         ) as steps,
         interruption.forwarded(steps.terminate),
     ):
-        lines = []
+        lines, failing = [], False
         for line in steps.stdout or ():
             print(line, end="", flush=True)
-            lines = [*lines[-200:], line]
+            failing = failing or "Traceback" in line  # the first failure says why; the others follow from it
+            lines = lines if failing else lines[-20:]
+            lines += [line] if len(lines) < 100 else []
     if interruption.asked():
         raise Interrupted(f"{row.key}: asked to stop; {nodes} nodes saved what they had")
     if steps.returncode:

@@ -3,21 +3,25 @@ videos.
 
 A trial of a trained method is a learning rate, one of a method that is not trained a prompt set. The datasets of
 `search.datasets`, or all of the profile, are used (draw 0, seed 0); the mean dev top-1 over them decides, the first of
-equals wins.
+equals wins. On the tuned track a trial keeps its state and its score in `data/work/<profile>/search/`, so that a search
+that was killed goes on; they go when the search's file is written.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
-from vidprism import methods, metrics, paths
+from vidprism import interruption, methods, metrics, paths
 from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError
-from vidprism.training import processes
+from vidprism.training import lock, processes, store
 from vidprism.training.inputs import Inputs, training_sets
 from vidprism.training.jobs import Job, plan
 from vidprism.training.parallel import side_by_side
-from vidprism.training.recipe import TrainingError
+from vidprism.training.recipe import NotWritable, TrainingError
 from vidprism.training.tracks import Run, open_track
 
 Track = tuple[Run, Inputs]
@@ -35,10 +39,32 @@ def search(config: Config, method: str, backbone: str) -> dict[str, Any]:
 
     Raises:
         ConfigError: missing draws or features, or fewer prompt sets than trials.
-        TrainingError: every trial diverged, or a launcher started more than one process.
+        TrainingError: every trial diverged, a launcher started more than one process, another process runs this
+            search, or its folder cannot be written (NotWritable).
+        Interrupted: the process was asked to stop; finished trials and the state of the last one are kept.
     """
-    p = config.profile
+    interruption.watch()
     processes.one_alone(f"search of {method}", "a search")
+    kept = _kept(config, method, backbone)
+    with lock.alone(kept, f"search of {method} on {backbone}"):
+        found = _found(config, method, backbone)
+        path = paths.search(config, method, backbone)
+        with store.writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        if kept.exists():
+            shutil.rmtree(kept)
+    return found
+
+
+def _kept(config: Config, method: str, backbone: str) -> Path:
+    """Where trials of the tuned track keep what they have done."""
+    return paths.work(config, "search", f"{method}-{backbone}")
+
+
+def _found(config: Config, method: str, backbone: str) -> dict[str, Any]:
+    """Run the trials; what the search's file will hold."""
+    p = config.profile
     space, values = trials(config, method)
     outcomes = _try_all(config, method, backbone, values)
     failed = {str(value): outcome for (value, _), outcome in outcomes.items() if isinstance(outcome, str)}
@@ -51,7 +77,7 @@ def search(config: Config, method: str, backbone: str) -> dict[str, Any]:
     }
     means = {value: sum(dev[value].values()) / len(dev[value]) for value in ran if dev[value]}
     unscored = p.backbones[backbone].weights == RANDOM_WEIGHTS
-    found = {
+    return {
         "method": method,
         "space": space,
         "chosen": ran[0] if unscored else max(ran, key=means.__getitem__),
@@ -66,10 +92,6 @@ def search(config: Config, method: str, backbone: str) -> dict[str, Any]:
         "updates": p.search.updates if space == "lr" else 0,
         "track": p.protocol.track,
     }
-    path = paths.search(config, method, backbone)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return found
 
 
 def _try_all(
@@ -123,10 +145,12 @@ def trials(config: Config, method: str) -> tuple[str, list[float | str]]:
 
 def _attempt(config: Config, method: str, track: Track, value: float | str, dataset: str) -> float | str | None:
     """The trial's score, or why training diverged: an unusable learning rate is a finding, not the end of the
-    search.
+    search. A full disk is.
     """
     try:
         return score(config, method, track, value, dataset)
+    except NotWritable:
+        raise
     except TrainingError as error:
         return str(error)
 
@@ -144,7 +168,21 @@ def score(config: Config, method: str, track: Track, value: float | str, dataset
     options = methods.resolve(method, config.methods.get(method, {}), inputs.n_steps)
     training = training_sets(config, dataset, inputs, p.search.shots, (p.protocol.draw_seeds[0],))
     where = f"search of {method} at {value}, {dataset}"
-    outcome = run(Job(method, options, prompt_set, recipe, training, [0], "dev", where), inputs)
+    job = Job(method, options, prompt_set, recipe, training, [0], "dev", where)
+    if p.protocol.track == "frozen":  # done in seconds: there is nothing to keep
+        return _score(run, job, inputs)
+    kept = _kept(config, method, inputs.backbone["name"])
+    folder = store.place_of_trial(kept, config, f"{value}-{dataset}", job, inputs)
+    done = store.read(folder, "")
+    if done:
+        return done.facts["score"]
+    found = _score(run, dataclasses.replace(job, states=store.states(folder)), inputs)
+    store.write_facts(folder, {"score": found})
+    return found
+
+
+def _score(run: Run, job: Job, inputs: Inputs) -> float | None:
+    outcome = run(job, inputs)
     if inputs.backbone.get("weights") == RANDOM_WEIGHTS:
         return None
     # the dev pool has one view a video, so nothing is fused

@@ -21,7 +21,7 @@ from vidprism.config import RANDOM_WEIGHTS, Config
 from vidprism.record import MEASURED, SCHEMA, cell_key
 from vidprism.rows import Row
 from vidprism.scores import CellScores, spread, whole_folder
-from vidprism.training import processes, store
+from vidprism.training import lock, processes, store
 from vidprism.training.inputs import Inputs, oddities, training_sets
 from vidprism.training.jobs import Job, Outcome, TrainingSet, plan
 from vidprism.training.parallel import side_by_side
@@ -43,15 +43,16 @@ def train_row(config: Config, row: Row) -> dict[str, Any]:
 
     Raises:
         ConfigError: unknown option, rates that do not divide the frames, missing search, draws or features.
-        TrainingError: a loss is not finite, a training video cannot be decoded, or the processes cannot evenly share a
-            batch.
+        TrainingError: a loss is not finite, a training video cannot be decoded, the processes cannot evenly share a
+            batch, the row is being trained by another process, or its folders cannot be written (NotWritable).
         Interrupted: the process was asked to stop; finished cells and the states of the others are kept.
     """
     processes.join(row.key, config.profile.train.timeout_sec)
     choice = read_choice(config, row.method, row.backbone)
-    processes.from_first(lambda: shutil.rmtree(paths.live(config, row.group, row.key), ignore_errors=True))
-    cells = _dealt(config, row, choice) if row.track == "frozen" else _cells(config, row, choice, row.cells)
-    return processes.from_first(lambda: _write(config, row, choice, cells))
+    with lock.alone(paths.work(config, row.group, row.key), f"row {row.key}"):
+        processes.from_first(lambda: shutil.rmtree(paths.live(config, row.group, row.key), ignore_errors=True))
+        cells = _dealt(config, row, choice) if row.track == "frozen" else _cells(config, row, choice, row.cells)
+        return processes.from_first(lambda: _write(config, row, choice, cells))
 
 
 def _dealt(config: Config, row: Row, choice: dict[str, Any]) -> list[store.Stored]:
@@ -108,7 +109,8 @@ def _log(config: Config, row: Row, series: str, inputs: Inputs) -> live.Log:
 def _write(config: Config, row: Row, choice: dict[str, Any], cells: list[store.Stored]) -> dict[str, Any]:
     """The row's folder, its log, and its speed on the tuned track; what the cells left on disk goes."""
     record = _record(config, row, choice, cells)
-    with whole_folder(paths.run(config, row.group, row.key)) as folder:
+    target = paths.run(config, row.group, row.key)
+    with store.writing(target), whole_folder(target) as folder:
         store.assemble(cells, folder)
         (folder / "record.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     logs = {series: points for cell in cells for series, points in cell.facts["logs"].items()}

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from vidprism.training import processes
-from vidprism.training.recipe import TrainingError
+from vidprism.training.recipe import NotWritable, TrainingError
 
 State = dict[str, Any]
 
@@ -57,17 +57,13 @@ class Keeper:
         """Write the state in place of an earlier one, whole or not at all.
 
         Raises:
-            TrainingError: the file cannot be written (a full disk, a folder without write permission); the earlier
-                state is as it was.
+            NotWritable: a full disk, a folder without write permission; the earlier state is as it was.
         """
         if self.path is None:
             return
         failed = processes.from_first(lambda: self._write(state))
         if failed:
-            raise TrainingError(
-                f"the state of the training cannot be written to {self.path}: {failed}; the earlier one, if there was "
-                "one, is unharmed. Make room or correct the permissions, and run `dvc repro` again"
-            )
+            raise NotWritable(self.path, failed)
 
     def _write(self, state: State) -> str:
         """Why it failed, or "": an error must reach every process, not the first alone."""

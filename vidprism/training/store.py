@@ -12,11 +12,14 @@ import hashlib
 import json
 import shutil
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -27,6 +30,7 @@ from vidprism.scores import CellScores, load, save, whole_folder
 from vidprism.training import processes
 from vidprism.training.inputs import Inputs
 from vidprism.training.jobs import Job
+from vidprism.training.recipe import NotWritable
 
 WEIGHTS, SCORES, FACTS = "weights.safetensors", "scores.npz", "cell.json"
 
@@ -45,8 +49,19 @@ class Stored:
 
 
 def place(config: Config, row: Row, choice: dict[str, Any], key: str, job: Job, inputs: Inputs) -> Path:
-    """The folder of one cell, named by what decides its result: settings, choice of the search, data, backbone, code of
-    the package, libraries, processor and number of processes.
+    """The folder of one cell, named by what decides its result: the row, the choice of the search, and `_digest`."""
+    digest = _digest(config, job, inputs, row=dataclasses.asdict(row), choice=choice)
+    return paths.work(config, row.group, row.key) / f"{key}-{digest}"
+
+
+def place_of_trial(folder: Path, config: Config, key: str, job: Job, inputs: Inputs) -> Path:
+    """The folder of one trial of a search below `folder`, named by what decides its score."""
+    return folder / f"{key}-{_digest(config, job, inputs, search=[job.method, job.seeds, job.split])}"
+
+
+def _digest(config: Config, job: Job, inputs: Inputs, **more: Any) -> str:
+    """A hash of `more` and of what else decides a result: settings, data, backbone, code of the package, libraries,
+    processor and number of processes.
     """
     profile = config.profile
     train = dataclasses.asdict(profile.train)
@@ -55,8 +70,7 @@ def place(config: Config, row: Row, choice: dict[str, Any], key: str, job: Job, 
         for name in ("threads", "workers", "devices", "nodes", "timeout_sec", "save_every", "log_every"):
             unimportant(name, None)
     decisive = {
-        "row": dataclasses.asdict(row),
-        "choice": choice,
+        **more,
         "job": [job.options, dataclasses.asdict(job.recipe), job.prompt_set],
         "clips": [hashlib.sha256(chosen.positions.tobytes()).hexdigest() for chosen in job.training],
         "protocol": dataclasses.asdict(profile.protocol),
@@ -66,8 +80,7 @@ def place(config: Config, row: Row, choice: dict[str, Any], key: str, job: Job, 
         "code": provenance.package_version(),
         "environment": environment,
     }
-    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
-    return paths.work(config, row.group, row.key) / f"{key}-{digest[:16]}"
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def states(folder: Path) -> Path:
@@ -78,12 +91,40 @@ def states(folder: Path) -> Path:
 def write(folder: Path, key: str, weights: dict[str, Tensor], scores: CellScores, facts: dict[str, Any]) -> None:
     """Put a finished cell into its folder; its arrays are named after its key, as in the row's own files. The states of
     its training go.
+
+    Raises:
+        NotWritable: a full disk, a folder without write permission.
     """
-    with whole_folder(folder) as partial:
+    with _finished(folder, facts) as partial:
         save_file({f"{key}.{name}": weight for name, weight in weights.items()}, partial / WEIGHTS)
         save(partial / SCORES, {key: scores})
+
+
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """The same with nothing but facts: a finished trial of a search."""
+    with _finished(folder, facts):
+        pass
+
+
+@contextmanager
+def _finished(folder: Path, facts: dict[str, Any]) -> Iterator[Path]:
+    with writing(folder), whole_folder(folder) as partial:
+        yield partial
         (partial / FACTS).write_text(json.dumps(facts, allow_nan=False), encoding="utf-8")
     shutil.rmtree(states(folder), ignore_errors=True)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """What goes wrong in here is an error that names `folder` and says what to do.
+
+    Raises:
+        NotWritable: a full disk, a folder without write permission.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:  # the latter is what safetensors makes of a full disk
+        raise NotWritable(folder, error) from error
 
 
 def read(folder: Path, key: str) -> Stored | None:
