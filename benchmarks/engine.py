@@ -1,4 +1,5 @@
-"""Training in two processes against one, what saving and taking up a state costs, and views scored in parts.
+"""Training in two processes against one, what saving and taking up a state costs, views scored in parts, what
+micro-batches change and what determinism costs.
 
 On the data of the chosen profile (`make reproduce` or `make smoke` makes it), in a folder of its own. Two processes
 on a machine whose two cores are threads of one share its arithmetic: the ratio says what the machine allows.
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from vidprism import distributed, interruption, methods, paths, results, rows
 from vidprism.config import Config, ConfigError, load_config
@@ -44,6 +46,8 @@ def run() -> dict[str, str]:
             **_saving(config, tuned),
             **_resume(config, tuned),
             **_views(config, tuned),
+            **_accumulated(config, tuned),
+            **_deterministic(config, tuned),
         }
 
 
@@ -141,6 +145,39 @@ def _views(config: Config, row: Row) -> dict[str, str]:
         found[views] = len(some) / (time.perf_counter() - start)
     one, many = found.values()
     return {f"scored, views one by one and {max(found)} together": f"{one:.1f} and {many:.1f} videos/s"}
+
+
+def _accumulated(config: Config, row: Row) -> dict[str, str]:
+    """How far micro-batches lead from whole batches: of the loss curve the largest deviation in parts of the loss, of
+    all final weights the norm of the difference in parts of their norm. The first two are uncoupled: their rounding is
+    what the other two are to be held against.
+    """
+    found = {}
+    uncoupled = [("mean_pool", {}), ("vidprism_c", {"lambda_gate": 0})]
+    for method, options in (*uncoupled, ("vidprism_c", {}), ("vidprism_c", {"reading": "released"})):
+        one = replace(row, method=method, key=f"{method}-accumulated", options=options)
+        (curve, weights), (cut_curve, cut_weights) = (_trained(config, one, n) for n in (1, 2))
+        loss = np.abs(cut_curve / curve - 1).max()
+        weight = torch.linalg.vector_norm(cut_weights - weights) / torch.linalg.vector_norm(weights)
+        name = " ".join([method, *(f"{key} {value}" for key, value in options.items())])
+        found[f"accumulate 2 against 1, {name}"] = f"loss curve {loss:.1e}, final weights {weight:.1e}"
+    return found
+
+
+def _trained(config: Config, row: Row, accumulate: int) -> tuple[np.ndarray, torch.Tensor]:
+    record = distributed.train_row(_with(config, devices=1, threads=1, save_every=0, accumulate=accumulate), row)
+    weights = load_file(paths.run(config, row.group, row.key) / "weights.safetensors")
+    curve = np.array(record["cells"][0]["curve"]["loss"])
+    return curve, torch.cat([weights[name].flatten() for name in sorted(weights)])
+
+
+def _deterministic(config: Config, row: Row) -> dict[str, str]:
+    rates = {}
+    for asked in (False, True, False, True):  # by turns, so that a machine that slows down slows both
+        _seconds(_with(config, devices=1, threads=1, save_every=0, deterministic=asked), row)
+        rate = results.read_json(paths.speed(config, row.group, row.key))["train_videos_per_sec"]
+        rates[asked] = max(rate, rates.get(asked, 0.0))
+    return {"tuned, deterministic false and true": f"{rates[False]:.1f} and {rates[True]:.1f} videos/s"}
 
 
 if __name__ == "__main__":

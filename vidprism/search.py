@@ -9,9 +9,9 @@ that was killed goes on; they go when the search's file is written.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,7 @@ def score(config: Config, method: str, track: Track, value: float | str, dataset
     p = config.profile
     run, inputs = track
     recipe, prompt_set = plan(config, method, value, p.search.updates, p.train.batch_size)
+    recipe = replace(recipe, tuned=replace(recipe.tuned, strategy="ddp"))  # one process holds no shards
     options = methods.resolve(method, config.methods.get(method, {}), inputs.n_steps)
     training = training_sets(config, dataset, inputs, p.search.shots, (p.protocol.draw_seeds[0],))
     where = f"search of {method} at {value}, {dataset}"
@@ -176,7 +177,7 @@ def score(config: Config, method: str, track: Track, value: float | str, dataset
     done = store.read(folder, "")
     if done:
         return done.facts["score"]
-    found = _score(run, dataclasses.replace(job, states=store.states(folder)), inputs)
+    found = _score(run, replace(job, states=store.states(folder)), inputs)
     store.write_facts(folder, {"score": found})
     return found
 

@@ -8,6 +8,7 @@ import torch
 
 from vidprism.backbones.clip import ClipBackbone, create
 from vidprism.config import ConfigError
+from vidprism.methods import Output
 from vidprism.training import blocks, tuning
 from vidprism.training.fitting import fit
 from vidprism.training.recipe import Recipe, Tuning
@@ -24,11 +25,12 @@ class Head(torch.nn.Module):
         torch.manual_seed(0)
         self.linear = torch.nn.Linear(dim, 3)
 
-    def forward(self, x_BTD: torch.Tensor) -> torch.Tensor:
-        return self.linear(x_BTD.mean(1))
+    def forward(self, x_BTD: torch.Tensor) -> Output:
+        fused = x_BTD.mean(1)
+        return Output(self.linear(fused), fused)
 
-    def objective(self, logits: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"total": torch.nn.functional.cross_entropy(logits, labels)}
+    def objective(self, output: Output, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"total": torch.nn.functional.cross_entropy(output.logits, labels)}
 
 
 class Pictures(torch.utils.data.Dataset):

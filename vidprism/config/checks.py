@@ -26,6 +26,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "train.sampling": ("protocol", "segment_random", "dense"),
     "train.keep_weights": ("all", "head", "none"),
     "train.non_finite": ("stop", "skip"),
+    "train.strategy": ("ddp", "fsdp"),
 }
 NORMALISATIONS = ("checkpoint", "clip", "imagenet")
 # Numbers, or lists of numbers that must not be empty, above zero.
@@ -46,6 +47,7 @@ POSITIVE = (
             "threads",
             "layer_decay",
             "views_per_batch",
+            "accumulate",
             "nodes",
             "timeout_sec",
         )
@@ -175,6 +177,11 @@ def _check_tuning(config: Config) -> None:
         )
     if p.train.bad_share >= 1:
         raise ConfigError(f"params.yaml: {p.name}.train.bad_share must be below 1, not {p.train.bad_share}")
+    if p.train.strategy == "fsdp" and p.train.precision == "fp16":
+        raise ConfigError(
+            f"params.yaml: {p.name}.train.precision fp16 does not go with strategy fsdp, each of whose processes would "
+            "scale its shards by itself; choose auto, bf16 or fp32"
+        )
     devices = p.train.devices
     if devices != "auto" and (type(devices) is not int or devices < 1):
         raise ConfigError(

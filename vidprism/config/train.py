@@ -31,6 +31,9 @@ class TrainConfig:
     sampling: str = "protocol"
     keep_weights: str = "all"
     non_finite: str = "stop"
+    accumulate: int = 1
+    deterministic: bool = False
+    strategy: str = "ddp"
     bad_share: float = 0.01
     workers: int = 0
     devices: Any = "auto"

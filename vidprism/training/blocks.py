@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import fnmatch
 
+import torch
 from torch import nn
 
 from vidprism.backbones import Backbone
 from vidprism.config import ConfigError, nearest
-from vidprism.training.recipe import Tuning
+from vidprism.training.recipe import Recipe, Tuning, parameter_groups
+
+Groups = list[tuple[list[nn.Parameter], float]]
 
 
-def select(backbone: Backbone, tuned: Tuning) -> list[tuple[list[nn.Parameter], float]]:
+def select(backbone: Backbone, tuned: Tuning) -> Groups:
     """Switch off the gradients of what stays as it is, and list what is trained.
 
     With layer decay d the n-th of N blocks (from 1) has the share d ** (N - n), so that the last one, which ends in
@@ -58,3 +61,13 @@ def matching(entries: tuple[str, ...], names: list[str]) -> set[str]:
             raise ConfigError(f"params.yaml: train.blocks names the unknown block '{entry}'; {nearest(entry, names)}")
         chosen |= set(found)
     return chosen
+
+
+def optimizer(head: nn.Module, visual_groups: Groups, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW over a head and what `select` chose of a backbone, whose rates are shares of the head's."""
+    visual = [
+        group
+        for parameters, share in visual_groups
+        for group in parameter_groups(parameters, recipe, lr_scale=recipe.backbone_lr_scale * share)
+    ]
+    return torch.optim.AdamW([*parameter_groups(head.parameters(), recipe), *visual])

@@ -22,10 +22,10 @@ from tqdm.auto import tqdm
 
 from vidprism import interruption
 from vidprism.live import Log
-from vidprism.training import observing, processes, watch
+from vidprism.training import blocks, microbatches, observing, processes, sharding, watch
 from vidprism.training.clips import Reading
 from vidprism.training.loading import Failed, read_ahead
-from vidprism.training.recipe import LOG_EVERY, Recipe, TrainingError, Tuning, batch_order, parameter_groups
+from vidprism.training.recipe import LOG_EVERY, Recipe, TrainingError, Tuning, batch_order
 from vidprism.training.resume import Keeper, State, generators, set_generators
 
 if TYPE_CHECKING:
@@ -71,9 +71,12 @@ def fit(
         TrainingError: a loss or gradient is not finite, a clip cannot be read, or the state cannot be written.
         Interrupted: the process was asked to stop; the state is saved.
     """
-    where = f"{where}, repeat {seed}"
-    loop = _Loop(model, clips, recipe, batch_size, seed, where, keeper or Keeper(), log or Log(""))
+    where, keeper, log = f"{where}, repeat {seed}", keeper or Keeper(), log or Log("")
+    trained = sharding.sharded(model) if recipe.tuned.strategy == "fsdp" else model
+    loop = _Loop(trained, clips, recipe, batch_size, seed, where, keeper, log)
     loop.run(reading)
+    if trained is not model:
+        sharding.unshard(trained, model)
     failed = {clips.name(i): failure.reason for i, failure in sorted(loop.failed.items())}
     return Fitted(loop.losses.float().cpu().numpy(), loop.step - loop.first, loop.skipped, failed)
 
@@ -105,9 +108,11 @@ class _Loop:
         passes = np.arange(order.size).reshape(order.shape) // len(clips)
         self.numbers_SB = passes * len(clips) + order
         self.engine = accelerator(recipe.tuned)
-        optimizer = _optimizer(model, recipe)
+        optimizer = blocks.optimizer(model.head, model.visual_groups, recipe)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.lr_factor)
-        self.wrapped, self.optimizer = self.engine.prepare(model.train(), optimizer)
+        # what is in shards averages its gradients itself: it is placed and its precision set, and that is all
+        self.wrapped = self.engine.prepare_model(model.train(), evaluation_mode=recipe.tuned.strategy == "fsdp")
+        self.optimizer = self.engine.prepare_optimizer(optimizer)
         model.visual.train(bool(model.visual_groups))  # a frozen backbone keeps its statistics too
         self.model = model
         self.trained = nn.ParameterList(p for p in model.parameters() if p.requires_grad)
@@ -122,6 +127,7 @@ class _Loop:
 
     def run(self, reading: Reading) -> None:
         """All updates that are left."""
+        self.bad_share = reading.bad_share
         kept = self.keeper.load()
         if kept is not None:
             self._restore(kept)
@@ -132,7 +138,7 @@ class _Loop:
         with closing(read_ahead(self.clips, numbers.ravel().tolist(), *settings)) as items:
             for of_update in self._bar(numbers):
                 self._update(*self._batch(of_update, items))
-                self._look_and_save(reading.bad_share)
+                self._look_and_save()
         self.engine.free_memory()
         if self.average:
             self.trained.load_state_dict(self.average.module.state_dict())
@@ -159,11 +165,15 @@ class _Loop:
 
     def _update(self, frames: Tensor, labels: Tensor) -> None:
         watch.alive(f"{self.where}, update {self.step + 1}")
-        loss = self.wrapped(frames, labels)
-        self.engine.backward(loss)
-        self.losses[self.step] = loss.detach()
+        try:
+            loss = microbatches.backward(self.engine, self.wrapped, frames, labels, self.recipe.tuned.accumulate)
+        except microbatches.NothingRead:
+            self._check_failed(0.0)
+            raise
+        self.losses[self.step] = loss
         if self.engine.scaler is None:  # a scaler looks at its gradients itself, and passes over those that overflow
-            self.norms[self.step] = nn.utils.get_total_norm([p.grad for p in self.trained if p.grad is not None])
+            norm = nn.utils.get_total_norm([p.grad for p in self.trained if p.grad is not None])
+            self.norms[self.step] = sharding.whole(norm)
         if self.recipe.tuned.non_finite == "skip" and not self._is_finite():
             self._skip()
         else:
@@ -196,7 +206,7 @@ class _Loop:
             )
         self.losses[self.step], self.norms[self.step] = torch.nan, 0.0
 
-    def _look_and_save(self, bad_share: float) -> None:
+    def _look_and_save(self) -> None:
         """At intervals: stop at a number that is not finite, save, and stop if that was asked for."""
         last = self.recipe.updates
         look = self.step % LOG_EVERY == 0 or self.step == last
@@ -206,7 +216,7 @@ class _Loop:
             stop = any(processes.gather(interruption.asked()))
         if look or due or stop:
             self._check()
-            self._check_failed(bad_share)
+            self._check_failed(self.bad_share)
         if due or stop:
             self.keeper.save(self._state())
             self.saved = self.step
@@ -229,19 +239,19 @@ class _Loop:
             )
         self.looked = self.step
 
-    def _check_failed(self, bad_share: float) -> None:
+    def _check_failed(self, share: float) -> None:
         """Raises:
-        TrainingError: more videos failed than may; lists them.
+        TrainingError: more than a share of the videos failed; lists them.
         """
         for of_process in processes.gather(self.failed):
             self.failed.update(of_process)
-        if len(self.failed) > bad_share * len(self.clips):
+        if len(self.failed) > share * len(self.clips):
             listed = [f"{self.clips.name(i)}: {failure.reason}" for i, failure in sorted(self.failed.items())]
             raise TrainingError(
                 f"{self.where}: {len(listed)} of {len(self.clips)} training videos could not be read by update "
                 f"{self.step}, though the check of the videos called them readable; train.bad_share allows a share of "
-                f"{bad_share:g}. Put whole files in their place, or delete them so that they are listed as unreadable, "
-                "and run `dvc repro`:\n" + "\n".join(listed)
+                f"{self.bad_share:g}, and no whole batch. Put whole files in their place, or delete them so that they "
+                "are listed as unreadable, and run `dvc repro`:\n" + "\n".join(listed)
             )
 
     def _videos(self, step: int) -> list[str]:
@@ -255,12 +265,12 @@ class _Loop:
         scaler = self.engine.scaler
         return {
             "step": self.step,
-            "parameters": [p.detach() for p in self.trained],
+            "parameters": [sharding.whole(p.detach()) for p in self.trained],
             "buffers": dict(self.model.named_buffers()),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": sharding.whole(self.optimizer.state_dict()),
             "schedule": self.schedule.state_dict(),
             "scaler": scaler.state_dict() if scaler else None,
-            "average": self.average.state_dict() if self.average else None,
+            "average": sharding.whole(self.average.state_dict()) if self.average else None,
             "losses": self.losses,
             "skipped": self.skipped,
             "failed": {i: failure.reason for i, failure in self.failed.items()},
@@ -271,28 +281,18 @@ class _Loop:
     def _restore(self, kept: State) -> None:
         with torch.no_grad():
             for parameter, value in zip(self.trained, kept["parameters"], strict=True):
-                parameter.copy_(value)
+                parameter.copy_(sharding.like(value, parameter))
             for name, buffer in self.model.named_buffers():
                 buffer.copy_(kept["buffers"][name])
-        self.optimizer.load_state_dict(kept["optimizer"])
+        self.optimizer.load_state_dict(sharding.moments_like(kept["optimizer"], self.optimizer))
         self.schedule.load_state_dict(kept["schedule"])
         if self.engine.scaler:
             self.engine.scaler.load_state_dict(kept["scaler"])
         if self.average:
-            self.average.load_state_dict(kept["average"])
+            self.average.load_state_dict(sharding.all_like(kept["average"], self.average.state_dict()))
         self.losses.copy_(kept["losses"])
         set_generators(kept["generators"][processes.rank()])
         self.skipped = kept["skipped"]
         self.failed |= {i: Failed(reason) for i, reason in kept["failed"].items()}
         self.log.take_up(kept["log"])
         self.first = self.step = self.looked = self.saved = kept["step"]
-
-
-def _optimizer(model: EndToEnd, recipe: Recipe) -> torch.optim.AdamW:
-    head = parameter_groups(model.head.parameters(), recipe)
-    visual = [
-        group
-        for parameters, share in model.visual_groups
-        for group in parameter_groups(parameters, recipe, lr_scale=recipe.backbone_lr_scale * share)
-    ]
-    return torch.optim.AdamW([*head, *visual])

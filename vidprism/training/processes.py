@@ -1,8 +1,9 @@
 """Several processes as one: what a launcher such as torchrun asked for, and how processes that train one row exchange
 what they found.
 
-Every process calls `gather`, `from_first` and `whole_batch` at the same places, in the same order. One alone needs no
-launcher. A process that has not come to the next place in time ends, and says where it stands (`training/watch.py`).
+Every process calls `gather`, `from_first`, `whole_batch` and `total` at the same places, in the same order. One alone
+needs no launcher. A process that has not come to the next place in time ends, and says where it stands
+(`training/watch.py`).
 """
 
 from __future__ import annotations
@@ -120,6 +121,15 @@ def whole_batch(features_BTD: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]
     return _Gathered.apply(features_BTD), _gathered(labels_B)
 
 
+def total(values: Tensor) -> Tensor:
+    """The sum over processes, element by element."""
+    if count() == 1:
+        return values
+    found = values.clone()
+    distributed.all_reduce(found)
+    return found
+
+
 def _gathered(part: Tensor) -> Tensor:
     parts = [torch.empty_like(part) for _ in range(count())]
     distributed.all_gather(parts, part.contiguous())
@@ -135,9 +145,7 @@ class _Gathered(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        whole = gradient.contiguous().clone()
-        distributed.all_reduce(whole)
-        return whole.chunk(count())[rank()]
+        return total(gradient.contiguous()).chunk(count())[rank()]
 
 
 def from_first(make: Callable[[], Found]) -> Found:

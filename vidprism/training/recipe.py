@@ -48,6 +48,9 @@ class Tuning:
     sampling: str = "protocol"
     keep_weights: str = "all"
     non_finite: str = "stop"
+    accumulate: int = 1
+    deterministic: bool = False
+    strategy: str = "ddp"
 
     def precision_on(self, device: str) -> str:
         """fp32, bf16 or fp16: the precision itself, or what `auto` means on a kind of device ("cuda", "cpu").

@@ -21,11 +21,13 @@ import numpy as np
 from torch import Tensor, nn
 
 from vidprism.backbones import Backbone
-from vidprism.training import blocks, observing, processes, speed
+from vidprism.training import blocks, observing, processes, sharding, speed
 from vidprism.training.clips import VideoInputs
+from vidprism.training.determinism import deterministic
 from vidprism.training.fitting import Fitted, accelerator, fit
 from vidprism.training.jobs import Job, Outcome, join
 from vidprism.training.loading import Clips
+from vidprism.training.microbatches import NothingRead
 from vidprism.training.parallel import side_by_side
 from vidprism.training.recipe import TrainingError, Tuning
 from vidprism.training.resume import Keeper
@@ -41,7 +43,8 @@ class EndToEnd(nn.Module):
         self.visual, self.head = backbone.module, head
         self.encode_clips = backbone.encode_clips
         self.visual_groups = blocks.select(backbone, tuned)
-        self.seen: tuple[observing.Seen, Tensor] | None = None  # of the last batch, with its labels, for the log
+        self.visual_units = sharding.units(backbone) if tuned.strategy == "fsdp" else []
+        self.seen: tuple[observing.Seen, Tensor] | None = None  # of the last forward pass, with its labels, for the log
         if tuned.grad_checkpointing:
             backbone.set_grad_checkpointing()
 
@@ -60,7 +63,7 @@ class EndToEnd(nn.Module):
         if not there.all():
             features_BTD, labels_B = features_BTD[there], labels_B[there]
         if not len(labels_B):
-            raise TrainingError("no clip of a batch could be read; is the folder of the videos still there?")
+            raise NothingRead
         output = self.head(features_BTD)
         terms = self.head.objective(output, labels_B)
         self.seen = observing.see(output, terms), labels_B
@@ -71,8 +74,14 @@ def run(job: Job, inputs: VideoInputs) -> Outcome:
     """Train the repeats of a cell and score a split; a method that is not trained is scored once, for all.
 
     Raises:
-        TrainingError: a loss is not finite, a video cannot be decoded, or several processes cannot share the training.
+        TrainingError: a loss is not finite, a video cannot be decoded, the processes and micro-batches cannot share a
+            batch, or one process alone was asked for shards.
     """
+    with deterministic(job.recipe.tuned.deterministic):
+        return _run(job, inputs)
+
+
+def _run(job: Job, inputs: VideoInputs) -> Outcome:
     engine = accelerator(job.recipe.tuned)
     device, world_size = engine.device, engine.num_processes
     _check_shared(job, world_size)
@@ -94,10 +103,22 @@ def run(job: Job, inputs: VideoInputs) -> Outcome:
 
 
 def _check_shared(job: Job, world_size: int) -> None:
+    tuned = job.recipe.tuned
     if job.recipe.updates and job.batch_size % world_size:
         raise TrainingError(
             f"{job.where}: {world_size} processes cannot evenly share a batch of {job.batch_size} clips; start a "
             "number of processes that divides it"
+        )
+    part = job.batch_size // world_size
+    if job.recipe.updates and part % tuned.accumulate:
+        raise TrainingError(
+            f"{job.where}: train.accumulate {tuned.accumulate} cannot evenly cut the {part} clips of a batch that each "
+            f"process has; choose a number that divides {part}"
+        )
+    if tuned.strategy == "fsdp" and world_size == 1:
+        raise TrainingError(
+            f"{job.where}: train.strategy fsdp needs several processes to hold the shards, and there is one; set "
+            "train.devices to 2 or more, or strategy to ddp"
         )
 
 
