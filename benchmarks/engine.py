@@ -43,6 +43,7 @@ def run() -> dict[str, str]:
         return {
             **_frozen(config, plan["mean_pool"]),
             **_tuned(config, tuned),
+            **_logging(config, plan["vidprism_c"], tuned),
             **_saving(config, tuned),
             **_resume(config, tuned),
             **_views(config, tuned),
@@ -86,6 +87,21 @@ def _tuned(config: Config, row: Row) -> dict[str, str]:
         "tuned, 1 process of 1 and of 2 threads": f"{rates[1, 1]:.1f} and {rates[1, 2]:.1f} videos/s",
         "tuned, 2 processes of 1 thread": f"{rates[2, 2]:.1f} videos/s, {rates[2, 2] / best:.2f} x the better",
     }
+
+
+def _logging(config: Config, frozen: Row, tuned: Row) -> dict[str, str]:
+    """The log of a run (`train.log_every` 10) against none: the best of three rows each, in turn."""
+    one_cell = replace(frozen, datasets=frozen.datasets[:1], shots=frozen.shots[-1:])
+    found = {}
+    for name, row in (("on cached features", one_cell), ("tuned", tuned)):
+        best = {0: float("inf"), 10: float("inf")}
+        for every in (0, 10) * 3:
+            settings = {"devices": 1, "threads": 1, "save_every": 0, "log_every": every}
+            best[every] = min(best[every], _seconds(_with(config, **settings), row))
+        found[f"a row {name} without a log, with one"] = (
+            f"{best[0]:.2f} and {best[10]:.2f} s, {100 * (best[10] / best[0] - 1):+.1f} %"
+        )
+    return found
 
 
 def _saving(config: Config, row: Row) -> dict[str, str]:

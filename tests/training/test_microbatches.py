@@ -93,6 +93,13 @@ def test_a_training_is_that_of_whole_batches(config: Config, method: str, option
         torch.testing.assert_close(found[n][1], found[1][1], rtol=1e-3, atol=1e-4)
 
 
+def test_the_record_names_what_saw_micro_batches_alone(config: Config) -> None:
+    row = make_row("vidprism_c", updates=1, repeats=(0,), batch_size=4)
+    record = training.train_row(changed(config, accumulate=2), row)
+    assert record["config"]["train"]["seen_by_micro_batches"] == ["lambda_gate"]
+    assert "seen_by_micro_batches" not in training.train_row(config, row)["config"]["train"]
+
+
 def test_an_update_of_failures_stops(config: Config) -> None:
     model, _ = model_of(config, "mean_pool", {})
     for n in (1, 2, 4):

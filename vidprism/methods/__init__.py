@@ -4,7 +4,7 @@ A method module holds `LABEL` (its name in the tables), `TRAINED`, `DEFAULTS` (t
 `build(task, **options)`, which returns a module with ``forward(features_BTD) -> Output`` and
 ``objective(output, labels_B) -> dict`` whose entry "total" is minimised. A method may add ``resolve(options,
 n_steps)`` when its defaults depend on the clip, and ``batch_terms(options)``, the names of what in its objective is no
-mean over samples: where there is none, several processes may share its training on the tuned track. Modules must run
+mean over samples and so changes under micro-batches (`train.accumulate`): the record then names it. Modules must run
 under ``torch.func.vmap`` over stacked parameters, because the repeats of a cell are trained side by side. Method files
 are imported when they are asked for, so that a stage loads its own only.
 """

@@ -200,6 +200,8 @@ def _shared(row: Row, job: Job, inputs: Inputs, outcome: Outcome) -> dict[str, A
         tuned = job.recipe.tuned
         train |= {"backbone_lr_scale": job.recipe.backbone_lr_scale, **dataclasses.asdict(tuned)}
         train |= {"blocks": list(tuned.blocks), "precision": tuned.precision_on(outcome.device)}
+        if tuned.accumulate > 1:
+            train["seen_by_micro_batches"] = methods.batch_terms(row.method, job.options)
     return {
         "options": job.options,
         "train": train,
