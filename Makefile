@@ -1,6 +1,7 @@
 # Every target makes the environment first if it is missing. `make help` lists them.
 PYTHON ?= python3.11
 VENV ?= .venv
+SHELL := bash
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 ENV := $(VENV)/.installed
 PIP_AUDIT := 2.10.1
@@ -33,7 +34,7 @@ test: $(ENV)  ## all tests, the smoke pipeline in a temporary clone among them
 	OMP_NUM_THREADS=1 python -m pytest
 
 test-all: $(ENV)  ## the same and tests that try random things many times; writes reports/test-all.txt and faults.md
-	OMP_NUM_THREADS=1 VIDPRISM_REPORTS=reports python -m pytest -m "long or not long" | tee reports/test-all.txt
+	set -o pipefail; OMP_NUM_THREADS=1 VIDPRISM_REPORTS=reports python -m pytest -m "long or not long" | tee reports/test-all.txt
 
 bench: $(ENV)  ## speed and size, printed side by side
 	python -m benchmarks

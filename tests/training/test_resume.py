@@ -117,9 +117,10 @@ def test_killed_at_a_random_moment_it_ends_in_the_same_bits(config: Config) -> N
 
 
 @pytest.mark.long
-def test_killed_at_many_random_moments_it_ends_in_the_same_bits(config: Config) -> None:
+def test_killed_at_many_random_moments_it_ends_in_the_same_bits(config: Config, capsys: pytest.CaptureFixture) -> None:
     n_killed, n_resumed = killed(config, 40)
-    print(f"killed at {n_killed} of 40 random moments, {n_resumed} times with a state saved: same bits every time")
+    with capsys.disabled():
+        print(f"killed at {n_killed} of 40 random moments, {n_resumed} times with a state saved: same bits every time")
     assert n_killed >= 20 and n_resumed >= 20
 
 
