@@ -22,6 +22,8 @@ from vidprism.training.recipe import Recipe, TrainingError
 from vidprism.training.tuning import EndToEnd
 
 N = 8  # faults of each kind
+EVERY = 4  # updates between states
+SAVES = ROW.updates // EVERY * len(ROW.repeats)
 pytestmark = pytest.mark.long
 
 
@@ -48,7 +50,7 @@ def table() -> list[tuple[str, int, int, str]]:
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": ToyBackbone())
-    return changed(make_config(tmp_path), save_every=4)
+    return changed(make_config(tmp_path), save_every=EVERY)
 
 
 def files(config: Config) -> dict[str, bytes]:
@@ -89,7 +91,7 @@ def strikes(
 
 def test_a_full_disk(config: Config, monkeypatch: pytest.MonkeyPatch, table: list) -> None:
     def full(broken: pytest.MonkeyPatch, rng: random.Random) -> None:
-        save, at, count = torch.save, rng.randrange(8), iter(range(10**6))
+        save, at, count = torch.save, rng.randrange(SAVES), iter(range(10**6))
 
         def saving(state: object, file: object) -> None:
             if next(count) == at:
