@@ -102,20 +102,20 @@ def test_cells_of_the_frozen_track_are_dealt_out(config: Config, monkeypatch: py
     [
         ("raise", ["process 1 of 2", "the second process found a snake", "Traceback", "in faulty"]),
         ("kill", ["process 1 of 2", "Signal 9 (SIGKILL)"]),
-        ("hang", ["of 2 (from 0) has stood still for 15 s", "update 3", "time.sleep(600)"]),
+        ("hang", ["of 2 (from 0) has stood still for 30 s", "update 3", "time.sleep(600)"]),
     ],
 )
 def test_a_failure_ends_all_with_its_cause(
     config: Config, children: set[int], monkeypatch: pytest.MonkeyPatch, capfd: object, fault: str, words: list[str]
 ) -> None:
     monkeypatch.setenv(FAULT, fault)
-    timeout_sec = 15.0 if fault == "hang" else 600.0
+    timeout_sec = 30.0 if fault == "hang" else 600.0
     config, begin = changed(config, devices=2, timeout_sec=timeout_sec, save_every=1), time.monotonic()
     with pytest.raises(TrainingError) as error:
         distributed.train_row(config, make_row("mean_pool"))
     seen = f"{error.value}{''.join(capfd.readouterr())}"
     assert all(word in seen for word in words), seen
-    assert str(error.value).startswith("process ") and time.monotonic() - begin < 60 + 15
+    assert str(error.value).startswith("process ") and time.monotonic() - begin < 60 + 30
     assert no_process_left(children)
     assert list(paths.work(config, "few_shot", "mean_pool-tuned").glob("*.states/repeat-0.pt")), "what was done is kept"
 
