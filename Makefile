@@ -27,7 +27,7 @@ reproduce: $(ENV)  ## run the pipeline of the profile that params.yaml chooses: 
 smoke: $(ENV)  ## run the smoke profile in this checkout (data for opening the notebooks)
 	python -m tools.with_profile smoke dvc repro
 
-rehearse: $(ENV)  ## the paper profile's chain at full model size, random weights, miniature data (half an hour on two cores)
+rehearse: $(ENV)  ## the paper profile's chain at full model size, random weights, miniature data (a quarter of an hour on two cores)
 	python -m tools.rehearse
 
 test: $(ENV)  ## all tests, the smoke pipeline in a temporary clone among them
