@@ -34,7 +34,8 @@ test: $(ENV)  ## all tests, the smoke pipeline in a temporary clone among them
 	OMP_NUM_THREADS=1 python -m pytest
 
 test-all: $(ENV)  ## the same and tests that try random things many times; writes reports/test-all.txt and faults.md
-	set -o pipefail; OMP_NUM_THREADS=1 VIDPRISM_REPORTS=reports python -m pytest -m "long or not long" | tee reports/test-all.txt
+	echo "of commit $$(git describe --always --dirty --exclude '*' --abbrev=12)" > reports/test-all.txt
+	set -o pipefail; OMP_NUM_THREADS=1 VIDPRISM_REPORTS=reports python -m pytest -m "long or not long" | tee -a reports/test-all.txt
 
 bench: $(ENV)  ## speed and size, printed side by side
 	python -m benchmarks

@@ -36,10 +36,11 @@ def table() -> list[tuple[str, int, int, str]]:
         "# Faults",
         "",
         "`make test-all`, one core, toy backbone, seeded. Lost: runs whose weights, scores or record differ",
+        "from those of the run without faults (bad videos: clips left out beyond the bad ones).",
         "",
+        "| fault | struck | lost | cost |",
+        "|---|---|---|---|",
     ]
-    lines += ["from those of the run without faults (bad videos: clips left out beyond the bad ones).", ""]
-    lines += ["| fault | struck | lost | cost |", "|---|---|---|---|"]
     lines += [f"| {kind} | {struck} | {lost} | {cost} |" for kind, struck, lost, cost in sorted(rows)]
     text = "\n".join(lines) + "\n"
     print(text)

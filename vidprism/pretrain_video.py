@@ -82,8 +82,7 @@ def read_videos(config: Config, dataset: str, size_px: int) -> dict[str, Videos]
     listed, root = manifest.load(config, dataset), paths.dataset_root(config, dataset) / "videos"
     resize = config.profile.protocol.resize
 
-    def read(path: str) -> np.ndarray:
-        n_frames = video.probe(root / path).n_frames
+    def read(path: str, n_frames: int) -> np.ndarray:
         frames = video.read_clip(root / path, range(n_frames))
         return video.spatial_views(frames, size_px, 1, resize)[0]
 
@@ -91,7 +90,7 @@ def read_videos(config: Config, dataset: str, size_px: int) -> dict[str, Videos]
     for split in ("train", "dev"):
         part = listed[(listed["split"] == split) & listed["readable"]]
         with ThreadPoolExecutor(config.profile.video_pretraining.threads) as pool:
-            found[split] = Videos(list(pool.map(read, part["path"])), part["label"].to_numpy(int))
+            found[split] = Videos(list(pool.map(read, part["path"], part["n_frames"])), part["label"].to_numpy(int))
     return found
 
 
