@@ -2,6 +2,8 @@
 
 import math
 import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.miniature import write_video
-from vidprism import video
+from vidprism import decoding, video
 
 
 def centre_of_segments(n: int, t: int, clip: int, n_clips: int) -> list[int]:
@@ -212,6 +214,24 @@ def test_frame_that_does_not_decode_is_found_when_read(tmp_path: Path) -> None:
     path.write_bytes(bytes(content))
     with pytest.raises(video.Unreadable, match="of 60 cannot all be decoded"):
         video.read_clip(path, range(60))
+
+
+def test_threads_open_one_file_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, inside, most = write_video(tmp_path / "a.avi", 8), 0, 0
+
+    class Slow(decoding.DecordReader):
+        def __init__(self, *args: object, **choices: object) -> None:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.02)
+            super().__init__(*args, **choices)
+            inside -= 1
+
+    monkeypatch.setattr(decoding, "DecordReader", Slow)
+    with ThreadPoolExecutor(4) as pool:
+        clips = list(pool.map(lambda _: video.read_clip(path, [0, 7]), range(8)))
+    assert most == 1 and all(np.array_equal(clip, clips[0]) for clip in clips)
 
 
 def test_one_frame_is_a_video(tmp_path: Path) -> None:

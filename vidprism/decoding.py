@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 import av
@@ -20,6 +21,9 @@ from vidprism import selective
 # Everything the decoders raise on a bad file; DECORDError and FFmpegError are no RuntimeError.
 DECODE_ERRORS = (RuntimeError, decord.DECORDError, av.FFmpegError, IndexError, AssertionError)
 FRAMES_AT_ONCE = 32  # of a video that is read as a whole
+# The FFmpeg within decord makes tables of MPEG-4 when the first such file is opened. Threads that open one at the same
+# time abort the process in a few of a thousand cases: "Assertion ret >= 0 failed at libavcodec/bitstream.c".
+_opening = Lock()
 
 
 class Unreadable(Exception):
@@ -57,7 +61,8 @@ def open_decord(path: Path) -> DecordReader:
     """
     _check_file(path)
     try:
-        reader = DecordReader(str(path), num_threads=1)
+        with _opening:
+            reader = DecordReader(str(path), num_threads=1)
     except DECODE_ERRORS as error:
         raise Unreadable(f"not a video that decord can open ({type(error).__name__})") from error
     if len(reader) == 0:
