@@ -31,6 +31,7 @@ def test_the_profile_line_chooses(tmp_path: Path) -> None:
     assert load_config(root=edited(tmp_path, "profile: *mini", "profile: *smoke")).profile.name == "smoke"
 
 
+VIDEO = "video_pretraining: {steps: 30,"
 TRAIN = "  train: {updates: 20, batch_size: 16}"
 FEW_SHOT = "backbone: mini_clip, frames: 8, shots: [2]"
 PROTOCOL = "protocol: {split: 1, dev_per_class: 3, shots: [2, 4], draw_seeds: [0, 1], frames: [8, 32], n_clips: 1"
@@ -85,6 +86,9 @@ def protocol(old: str, new: str) -> tuple[str, str]:
         (TRAIN, TRAIN.replace("}", ", layer_decay: 1.1}"), ["smoke.train.layer_decay must be at most 1"]),
         (TRAIN, TRAIN.replace("}", ", ema_decay: 1}"), ["smoke.train.ema_decay must be below 1"]),
         (TRAIN, TRAIN.replace("}", ", bad_share: 1}"), ["smoke.train.bad_share must be below 1"]),
+        (VIDEO, VIDEO + " muon_momentum: 1,", ["smoke.video_pretraining.muon_momentum must be below 1"]),
+        (VIDEO, VIDEO + " mask_ratio: 1.5,", ["smoke.video_pretraining.mask_ratio must be below 1"]),
+        (VIDEO, VIDEO + " muon_lr: 0,", ["smoke.video_pretraining.muon_lr must be above 0"]),
         (TRAIN, TRAIN.replace("}", ", devices: all}"), ["smoke.train.devices must be `auto` or a number", "'all'"]),
         (TRAIN, TRAIN.replace("}", ", devices: 0}"), ["smoke.train.devices must be `auto` or a number", "not 0"]),
         (TRAIN, TRAIN.replace("}", ", nodes: 0}"), ["smoke.train.nodes must be above 0"]),

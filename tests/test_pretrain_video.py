@@ -151,6 +151,21 @@ def test_the_fused_optimiser_steps_as_the_plain_one() -> None:
         torch.testing.assert_close(one, other)
 
 
+def test_matrices_of_the_layers_go_to_muon_and_all_else_to_adamw() -> None:
+    autoencoder = masked.MaskedAutoencoder(create(NAME, norm_tokens=True), SHORT)
+    with cores.side_by_side(1) as run:
+        muon, adamw = pretrain_video._optimizers(autoencoder, SHORT, run)
+    names = {id(p): name for name, p in autoencoder.named_parameters()}
+    hidden, decayed, plain = (
+        {names[id(p)] for p in group["params"]} for group in (*muon.param_groups, *adamw.param_groups)
+    )
+    assert hidden | decayed | plain == set(names.values()) and len(hidden) + len(decayed) + len(plain) == len(names)
+    assert len(hidden) == 6 * (4 + 1) and all("layer" in name and name.endswith("weight") for name in hidden)
+    assert {"to_decoder.weight", "head.weight"} < decayed and not any("layer." in name for name in decayed)
+    assert "mask_token" in plain and all(p.ndim == 1 for p in adamw.param_groups[1]["params"])
+    assert adamw.param_groups[1]["weight_decay"] == 0 < muon.param_groups[0]["weight_decay"]
+
+
 def test_attention_begins_on_tokens_that_are_alike() -> None:
     encoder = create(NAME, norm_tokens=True)
     autoencoder = masked.MaskedAutoencoder(encoder, SHORT)

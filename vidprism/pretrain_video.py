@@ -23,8 +23,9 @@ from vidprism import manifest, paths, stats, video
 from vidprism.backbones._checkpoints import WEIGHTS_FILE
 from vidprism.backbones.videomae import ClipEncoder, VideoMAEBackbone, create
 from vidprism.config import Config, VideoPretrainConfig
-from vidprism.cores import mean_gradients, side_by_side
+from vidprism.cores import Run, mean_gradients, side_by_side
 from vidprism.masked import MaskedAutoencoder, initialise, masks
+from vidprism.muon import Muon
 
 PROBE_C = 0.1  # inverse strength of the probe's penalty
 CLIPS_AT_ONCE = 8  # encoded by one core
@@ -103,32 +104,41 @@ def train(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainConf
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)
         autoencoder = MaskedAutoencoder(encoder, cfg).train()
-    optimizer = torch.optim.AdamW(_groups(autoencoder, cfg.weight_decay), lr=cfg.lr, betas=(0.9, 0.95), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, cfg.lr, total_steps=cfg.steps, pct_start=0.1)
     losses = []
     with side_by_side(cfg.threads) as run:
+        muon, adamw = _optimizers(autoencoder, cfg, run)
+        schedules = [
+            torch.optim.lr_scheduler.OneCycleLR(muon, cfg.muon_lr, cfg.steps, pct_start=0.1, cycle_momentum=False),
+            torch.optim.lr_scheduler.OneCycleLR(adamw, cfg.lr, cfg.steps, pct_start=0.1),
+        ]
+        others = [p for group in adamw.param_groups for p in group["params"]]
         for step, batch in enumerate(tqdm(_batches(encoder, videos, cfg), total=cfg.steps, mininterval=1.0)):
             loss, gradients = mean_gradients(autoencoder, batch, run, cfg.threads)
             if not math.isfinite(loss):
                 reason = f"video pre-training loss is {loss} at step {step}"
-                raise FloatingPointError(f"{reason}; lower video_pretraining.lr in params.yaml")
+                raise FloatingPointError(f"{reason}; lower video_pretraining.lr or muon_lr in params.yaml")
             for parameter, gradient in zip(autoencoder.parameters(), gradients, strict=True):
                 parameter.grad = gradient
-            nn.utils.clip_grad_norm_(autoencoder.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
+            nn.utils.clip_grad_norm_(others, 1.0)  # Muon's step does not depend on the length of a gradient
+            for moving in (muon, adamw, *schedules):
+                moving.step()
             losses.append(loss)
     encoder.eval()
     return losses
 
 
-def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay on matrices only."""
-    parameters = list(module.parameters())
-    return [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+def _optimizers(module: MaskedAutoencoder, cfg: VideoPretrainConfig, run: Run) -> tuple[Muon, torch.optim.AdamW]:
+    """Muon for the matrices of the transformer layers, AdamW for all else; there weight decay on matrices only."""
+    layers = nn.ModuleList([module.encoder.model.encoder.layer, module.layers])
+    hidden = [p for p in layers.parameters() if p.ndim == 2]
+    taken = {id(p) for p in hidden}
+    others = [p for p in module.parameters() if id(p) not in taken]
+    groups = [
+        {"params": [p for p in others if p.ndim >= 2], "weight_decay": cfg.weight_decay},
+        {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0},
     ]
+    adamw = torch.optim.AdamW(groups, lr=cfg.lr, betas=(0.9, 0.95), fused=True)
+    return Muon(hidden, cfg.muon_lr, cfg.muon_weight_decay, cfg.muon_momentum, run, cfg.threads), adamw
 
 
 def _batches(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainConfig) -> Iterator[tuple[Tensor, ...]]:

@@ -34,7 +34,7 @@ POSITIVE = (
     "check.seconds_per_video",
     *(f"world.{key}" for key in ("train_per_class", "test_per_dataset", "frames_min", "frames_max", "processes")),
     *(f"pretraining.{key}" for key in ("steps", "batch_size", "lr", "pool", "threads")),
-    *(f"video_pretraining.{key}" for key in ("steps", "batch_size", "lr", "mask_ratio", "threads")),
+    *(f"video_pretraining.{key}" for key in ("steps", "batch_size", "muon_lr", "lr", "mask_ratio", "threads")),
     *(f"video_pretraining.{key}" for key in ("painted_share", "motion_weight", "decoder_width", "decoder_layers")),
     *(f"protocol.{key}" for key in ("split", "dev_per_class", "shots", "frames", "n_clips")),
     *(
@@ -68,6 +68,7 @@ NOT_NEGATIVE = (
         "pretraining.weight_decay",
         "protocol.draw_seeds",
     ),
+    *(f"video_pretraining.{key}" for key in ("muon_weight_decay", "muon_momentum", "weight_decay", "seed")),
     *(
         "train.weight_decay",
         "train.warmup",
@@ -81,6 +82,8 @@ NOT_NEGATIVE = (
         "ablations.repeats",
     ),
 )
+
+BELOW_ONE = ("train.ema_decay", "train.bad_share", "video_pretraining.mask_ratio", "video_pretraining.muon_momentum")
 
 
 def check(config: Config) -> None:
@@ -161,6 +164,9 @@ def _check_values(config: Config) -> None:
             for number in numbers:
                 if not least <= number < float("inf"):  # nan fails too
                     raise ConfigError(f"params.yaml: {p.name}.{key} must be {words}, not {number!r}")
+    for key in BELOW_ONE:
+        if attrgetter(key)(p) >= 1:
+            raise ConfigError(f"params.yaml: {p.name}.{key} must be below 1, not {attrgetter(key)(p)}")
 
 
 def _check_tuning(config: Config) -> None:
@@ -175,8 +181,6 @@ def _check_tuning(config: Config) -> None:
             f"params.yaml: {p.name}.train.blocks names what `tuning: partial` trains, for example ['last 3']; "
             f"tuning is {p.train.tuning} and blocks is {list(p.train.blocks)}"
         )
-    if p.train.bad_share >= 1:
-        raise ConfigError(f"params.yaml: {p.name}.train.bad_share must be below 1, not {p.train.bad_share}")
     if p.train.strategy == "fsdp" and p.train.precision == "fp16":
         raise ConfigError(
             f"params.yaml: {p.name}.train.precision fp16 does not go with strategy fsdp, each of whose processes would "
@@ -189,8 +193,6 @@ def _check_tuning(config: Config) -> None:
         )
     if p.train.layer_decay > 1:
         raise ConfigError(f"params.yaml: {p.name}.train.layer_decay must be at most 1, not {p.train.layer_decay}")
-    if p.train.ema_decay >= 1:
-        raise ConfigError(f"params.yaml: {p.name}.train.ema_decay must be below 1, not {p.train.ema_decay}")
 
 
 def _check_prepared(config: Config) -> None:

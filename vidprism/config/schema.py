@@ -45,12 +45,16 @@ class VideoPretrainConfig:
     """Masked autoencoding of the small VideoMAE on unlabelled training videos: a budget of steps, never of seconds.
 
     `mask_ratio` of the tokens are hidden, `painted_share` of those are painted by the decoder; in what it paints the
-    deviation of a frame from the clip's mean frame counts `motion_weight` times.
+    deviation of a frame from the clip's mean frame counts `motion_weight` times. What begins with `muon` is for
+    the matrices of the transformer layers, `lr` and `weight_decay` for all else.
     """
 
-    steps: int = 3400
+    steps: int = 1200
     batch_size: int = 16
-    lr: float = 4e-3
+    muon_lr: float = 0.02
+    muon_weight_decay: float = 0.3
+    muon_momentum: float = 0.8
+    lr: float = 1e-3
     weight_decay: float = 0.05
     mask_ratio: float = 0.9
     painted_share: float = 0.25
