@@ -7,7 +7,7 @@ ENV := $(VENV)/.installed
 PIP_AUDIT := 2.10.1
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce smoke rehearse test test-all bench compare lint lock audit notebooks lab clean
+.PHONY: help env reproduce smoke rehearse test test-all bench gpu-check compare lint lock audit notebooks lab clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -39,6 +39,9 @@ test-all: $(ENV)  ## the same and tests that try random things many times; write
 
 bench: $(ENV)  ## speed and size, printed side by side
 	python -m benchmarks
+
+gpu-check: $(ENV)  ## check the suite on this machine's GPU, at most 8 minutes; writes reports/gpu and docs/gpu.md
+	python -m tools.gpu_check --out reports/gpu; status=$$?; python -m tools.gpu_check.page; exit $$status
 
 compare: $(ENV)  ## which cells changed since a revision: make compare REV=HEAD~1
 	python -m vidprism.compare $(REV)

@@ -7,19 +7,17 @@ A reader is opened where it is used (one opened in a parent process kills a fork
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
 import av
-import decord
 import numpy as np
 
 from vidprism import selective
 
-# Everything the decoders raise on a bad file; DECORDError and FFmpegError are no RuntimeError.
-DECODE_ERRORS = (RuntimeError, decord.DECORDError, av.FFmpegError, IndexError, AssertionError)
 FRAMES_AT_ONCE = 32  # of a video that is read as a whole
 # The FFmpeg within decord makes tables of MPEG-4 when the first such file is opened. Threads that open one at the same
 # time abort the process in a few of a thousand cases: "Assertion ret >= 0 failed at libavcodec/bitstream.c".
@@ -45,12 +43,31 @@ class Frames(Protocol):
         """Frames (T, H, W, 3) uint8, RGB, at `indices` (T,), which are distinct and rising."""
 
 
-class DecordReader(decord.VideoReader):
+class DecordReader:
     """`Frames` of any file, by decord."""
+
+    def __init__(self, path: Path) -> None:
+        import decord  # only here: files that `vidprism.selective` reads need no decord
+
+        self._reader = decord.VideoReader(str(path), num_threads=1)
+
+    def __len__(self) -> int:
+        return len(self._reader)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         """See `Frames`."""
-        return self.get_batch(indices).asnumpy()
+        return self._reader.get_batch(indices).asnumpy()
+
+    def get_avg_fps(self) -> float:
+        """Frames a second."""
+        return float(self._reader.get_avg_fps())
+
+
+def decode_errors() -> tuple[type[Exception], ...]:
+    """Everything the decoders raise on a bad file; DECORDError and FFmpegError are no RuntimeError."""
+    found = (RuntimeError, av.FFmpegError, IndexError, AssertionError)
+    decord = sys.modules.get("decord")
+    return (*found, decord.DECORDError) if decord else found
 
 
 def open_decord(path: Path) -> DecordReader:
@@ -62,8 +79,8 @@ def open_decord(path: Path) -> DecordReader:
     _check_file(path)
     try:
         with _opening:
-            reader = DecordReader(str(path), num_threads=1)
-    except DECODE_ERRORS as error:
+            reader = DecordReader(path)
+    except decode_errors() as error:
         raise Unreadable(f"not a video that decord can open ({type(error).__name__})") from error
     if len(reader) == 0:
         raise Unreadable("no frames")
@@ -98,7 +115,7 @@ def read(frames: Frames, indices: np.ndarray) -> np.ndarray:
     used, inverse = np.unique(indices, return_inverse=True)
     try:
         pixels = frames.read(used)
-    except DECODE_ERRORS as error:
+    except decode_errors() as error:
         raise Unreadable(
             f"frames {used[0]} to {used[-1]} of {len(frames)} cannot all be decoded ({type(error).__name__})"
         ) from error

@@ -18,6 +18,7 @@ from typing import Any
 from vidprism import interruption, methods, metrics, paths
 from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError
 from vidprism.training import lock, processes, store
+from vidprism.training.determinism import workspace
 from vidprism.training.inputs import Inputs, training_sets
 from vidprism.training.jobs import Job, plan
 from vidprism.training.parallel import side_by_side
@@ -66,7 +67,8 @@ def _found(config: Config, method: str, backbone: str) -> dict[str, Any]:
     """Run the trials; what the search's file will hold."""
     p = config.profile
     space, values = trials(config, method)
-    outcomes = _try_all(config, method, backbone, values)
+    with workspace(p.train.deterministic):
+        outcomes = _try_all(config, method, backbone, values)
     failed = {str(value): outcome for (value, _), outcome in outcomes.items() if isinstance(outcome, str)}
     ran = [value for value in values if str(value) not in failed]
     if not ran:

@@ -45,7 +45,7 @@ def probe(path: Path) -> Probe:
     if n_frames < COMPLETE * declared:
         raise Unreadable(f"damaged or cut off: {n_frames} of {declared} frames")
     height, width = read(reader, np.unique([0, n_frames // 2, n_frames - 1])).shape[1:3]
-    return Probe(n_frames, round(float(reader.get_avg_fps()), 3), width, height)
+    return Probe(n_frames, round(reader.get_avg_fps(), 3), width, height)
 
 
 def frame_indices(

@@ -232,5 +232,5 @@ def test_vidprism_m_works_at_16_and_32_frames(frames: int, rates: list[int]) -> 
 def test_rates_beyond_the_time_steps_and_text_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"rates \[16\] do not divide clips of 8 time steps \(frames, or"):
         methods.resolve("vidprism_m", {"rates": [2, 16]}, 8)
-    with pytest.raises(ConfigError, match="lambda_text needs class texts, which VideoMAE does not have"):
+    with pytest.raises(ConfigError, match="lambda_text needs class texts, which this backbone does not have"):
         methods.build("vidprism_m", Task(D, 5, 8), {"lambda_text": 0.01}, seed=0)

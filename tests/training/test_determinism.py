@@ -56,6 +56,17 @@ def test_it_holds_in_training_and_scoring_only(config: Config, monkeypatch: pyte
     assert seen == [before] * 11
 
 
+def test_cublas_is_told_before_the_row_reads_anything(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch reads the variable at the first product on the GPU: class texts are encoded when inputs are opened."""
+    seen, opened = [], training.open_track
+    monkeypatch.setattr(
+        training, "open_track", lambda *args: (seen.append(os.environ.get(determinism.CUBLAS)), opened(*args))[1]
+    )
+    for asked in (True, False):
+        training.train_row(changed(config, deterministic=asked), make_row("mean_pool", repeats=(0,)))
+    assert seen == [":4096:8", None] and determinism.CUBLAS not in os.environ
+
+
 @pytest.mark.parametrize("variable", [None, ":16:8"])
 def test_settings_come_back_after_an_error(monkeypatch: pytest.MonkeyPatch, variable: str | None) -> None:
     monkeypatch.delenv(determinism.CUBLAS, raising=False)

@@ -103,8 +103,13 @@ def build(task: Task, reading: str, rates: list[int], **switches: Any) -> VidPri
     """The head for the task; `switches` are those of `VidPrismHead`.
 
     Raises:
-        ConfigError: a switch has a value that the head does not know.
+        ConfigError: a switch has a value that the head does not know; or the text loss is on and the encoder knows no
+            text.
     """
+    if task.text_features_CD is None and switches.get("lambda_text", 0) > 0:
+        raise ConfigError(
+            "params.yaml: VidPrism: lambda_text needs class texts, which this backbone does not have; set it to 0"
+        )
     try:
         head = VidPrismHead(task.dim, task.n_classes, rates, reading=reading, **switches)
     except ValueError as error:

@@ -22,6 +22,7 @@ from vidprism.record import MEASURED, SCHEMA, cell_key
 from vidprism.rows import Row
 from vidprism.scores import CellScores, spread, whole_folder
 from vidprism.training import lock, processes, store
+from vidprism.training.determinism import workspace
 from vidprism.training.inputs import Inputs, oddities, training_sets
 from vidprism.training.jobs import Job, Outcome, TrainingSet, plan
 from vidprism.training.parallel import side_by_side
@@ -49,7 +50,8 @@ def train_row(config: Config, row: Row) -> dict[str, Any]:
     """
     processes.join(row.key, config.profile.train.timeout_sec)
     choice = read_choice(config, row.method, row.backbone)
-    with lock.alone(paths.work(config, row.group, row.key), f"row {row.key}"):
+    alone = lock.alone(paths.work(config, row.group, row.key), f"row {row.key}")
+    with alone, workspace(config.profile.train.deterministic):
         processes.from_first(lambda: shutil.rmtree(paths.live(config, row.group, row.key), ignore_errors=True))
         cells = _dealt(config, row, choice) if row.track == "frozen" else _cells(config, row, choice, row.cells)
         return processes.from_first(lambda: _write(config, row, choice, cells))

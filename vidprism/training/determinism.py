@@ -8,7 +8,24 @@ from contextlib import contextmanager
 
 import torch
 
-CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # a fixed workspace, which cuBLAS takes when it is first used
+CUBLAS, WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"  # a fixed workspace for cuBLAS
+
+
+@contextmanager
+def workspace(asked: bool) -> Iterator[None]:
+    """In here, if `asked`, PyTorch finds the variable without which cuBLAS is not deterministic. It reads the variable
+    once, at the first product on the GPU: that may be one of the class texts, before the training begins.
+    """
+    variable = os.environ.get(CUBLAS)
+    if asked:
+        os.environ[CUBLAS] = WORKSPACE
+    try:
+        yield
+    finally:
+        if asked:
+            os.environ.pop(CUBLAS)
+        if variable is not None:
+            os.environ[CUBLAS] = variable
 
 
 @contextmanager
@@ -21,17 +38,14 @@ def deterministic(asked: bool) -> Iterator[None]:
     if not asked:
         yield
         return
-    cudnn, variable = torch.backends.cudnn, os.environ.get(CUBLAS)
+    cudnn = torch.backends.cudnn
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     flags = cudnn.deterministic, cudnn.benchmark
-    os.environ[CUBLAS] = ":4096:8"
     torch.use_deterministic_algorithms(True)
     cudnn.deterministic, cudnn.benchmark = True, False
     try:
-        yield
+        with workspace(asked):
+            yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
         cudnn.deterministic, cudnn.benchmark = flags
-        os.environ.pop(CUBLAS)
-        if variable is not None:
-            os.environ[CUBLAS] = variable

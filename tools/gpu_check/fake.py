@@ -1,0 +1,45 @@
+"""Tensors with a shape, a type and a device, and no values (PyTorch's fake tensors): faults and memory without a GPU.
+
+A model is built as always, inside of `fake_values`; on the device "cuda" no driver is needed for a forward pass. What
+brings a number to the host gets 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+
+class _Ones(FakeTensorMode):
+    """Fake tensors, each of which is 1 where the host looks at its value."""
+
+    def dispatch(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default:
+            return {torch.bool: True}.get(args[0].dtype, 1.0 if args[0].dtype.is_floating_point else 1)
+        return super().dispatch(func, types, args, kwargs)
+
+
+@contextmanager
+def fake_values() -> Iterator[None]:
+    """In here tensors have no values, and modules can be moved to any device."""
+    with _Ones(), mock.patch.object(nn.Module, "_apply", _apply):
+        yield
+
+
+def _apply(module: nn.Module, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+    """``nn.Module._apply`` with new parameters in place of the old ones, whose data cannot change device when fake."""
+    for child in module.children():
+        child._apply(fn)
+    for name, parameter in module._parameters.items():
+        if parameter is not None:
+            module._parameters[name] = nn.Parameter(fn(parameter.detach()), parameter.requires_grad)
+    for name, buffer in module._buffers.items():
+        if buffer is not None:
+            module._buffers[name] = fn(buffer)
+    return module
