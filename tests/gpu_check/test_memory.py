@@ -1,11 +1,18 @@
-"""The predicted memory: what the paper profile needs fits its card, and the prediction moves as it should."""
+"""The predicted memory: what the paper profile needs fits its card, and a real update needs what was predicted."""
+
+import json
+from pathlib import Path
 
 import pytest
+import torch
+from torch.profiler import ProfilerActivity, profile
 
 from tools.gpu_check import memory, models
 from tools.gpu_check.models import Tower
 from vidprism import complexity
 from vidprism.config import load_config
+from vidprism.training import blocks
+from vidprism.training.recipe import Tuning
 
 TOWER = Tower("clip", "mini_clip", 8)
 
@@ -47,3 +54,31 @@ def test_the_models_of_other_repeats_are_counted(digits: None) -> None:
     one, five = (memory.predict(TOWER, 4, True, repeats=n).others_gb for n in (1, 5))
     whole = sum(p.numel() for p in models.load(TOWER, "cpu").model.parameters())
     assert one == 0 and five > 4 * 4 * whole
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_real_update_allocates_what_was_predicted(digits: None, tmp_path: Path, checkpointing: bool) -> None:
+    n, tuned = 32, Tuning(grad_checkpointing=checkpointing)
+    model = models.build(TOWER, memory.METHOD, memory.CLASSES, tuned, "cpu").train()
+    optimizer = blocks.optimizer(model.head, model.visual_groups, models.recipe(n, 10, tuned))
+    clips, labels = models.noise(TOWER, n, memory.CLASSES).clips_BTSS3, torch.arange(n)
+
+    def update() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = model(clips, labels)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    with memory._cuda_autocast():
+        update()  # weights and moments are there from now on
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+            update()
+    seen.export_chrome_trace(str(tmp_path / "trace.json"))
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    held = [event["args"]["Total Allocated"] for event in events if event.get("name") == "[memory]"]
+    trained = sum(p.numel() for p in model.parameters())
+    whole = sum(p.numel() for p in models.load(TOWER, "cpu").model.parameters())
+    lasting = 4 * (3 * trained + whole - sum(p.numel() for p in model.visual.parameters())) + clips.numel()
+    predicted = bytes_of(n, checkpointing) - lasting
+    assert 1.0 <= predicted / (max(held) - held[0]) < 1.25
