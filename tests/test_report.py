@@ -110,7 +110,7 @@ def test_provenance_of_every_measured_cell(config: Config) -> None:
     """
     text = _read(config, "tables/mini/table2.html")
     cells = re.findall(r'<td class="m [^>]*><a href="#([^"]+)">', text)
-    assert len(cells) == 5 * 12 + 3 * 12 + 3  # rows of twelve cells, and the tuned track
+    assert len(cells) == 5 * 12 + 4 * 12 + 3  # rows of twelve cells, and the tuned track
     panel = text[text.index('id="p.vidprism_c"') : text.index('id="p.vidprism_c-tuned"')]
     for fact in (
         "reading=paper",
@@ -159,7 +159,7 @@ def test_readings_page(config: Config) -> None:
 
 def test_index_page(config: Config) -> None:
     text = _read(config, "index.html")
-    assert "38 of 38 rows" in text and "119" in text
+    assert "43 of 43 rows" in text and "119" in text
     assert "c/&lt;b&gt;&amp;&#39;bad&#34;.avi: truncated &lt;file&gt;" in text
     assert "0.001: <b>63.0</b>" in text
     assert "every row that the profile asks for is measured" in text

@@ -315,7 +315,9 @@ def test_an_encoder_whose_pretraining_did_not_help_is_marked(tmp_path: Path, bet
     main, clips, _ = tables.build(config, 2).blocks
     prism = next(line for line in main.lines if line.labels == ("VidPrism-M",))
     assert prism.run == "vidprism_m-mini_videomae" and prism.published[0].value == 53.4
-    assert [line.run for line in clips.lines] == [f"{m}-mini_videomae" for m in ("mean_pool", "temporal_transformer")]
+    assert [line.run for line in clips.lines] == [
+        f"{m}-mini_videomae" for m in ("mean_pool", "temporal_transformer", "vidprism_m_released")
+    ]
     assert {line.mark for line in (prism, *clips.lines)} == {"" if better else "†"}
     assert {line.mark for line in main.lines if line is not prism} == {""}
     assert "mini-UCF 28.4 against 19.4 (difference +9.0 [+3.0, +15.0])" in main.note

@@ -79,3 +79,14 @@ def test_class_texts_enter_the_released_objective_only() -> None:
         for head in [methods.build(key, task, {}, 0)]
     }
     assert terms["vidprism_c_released"] - terms["vidprism_c"] == {"text"}
+
+
+def test_the_released_reading_of_videomae_has_no_text_loss() -> None:
+    options = methods.resolve("vidprism_m_released", {}, 8)
+    assert (options["reading"], options["lambda_text"], options["act"]) == ("released", 0.0, "quickgelu")
+    assert methods.resolve("vidprism_m", {"reading": "released"}, 8) == options
+    head = methods.build("vidprism_m_released", methods.Task(16, 3, 8), {}, seed=0)
+    output = head(torch.randn(4, 8, 16))
+    assert torch.isfinite(head.objective(output, torch.arange(4) % 3)["total"])
+    with pytest.raises(ConfigError, match="lambda_text needs class texts"):
+        methods.build("vidprism_m", methods.Task(16, 3, 8), {"lambda_text": 0.01}, seed=0)

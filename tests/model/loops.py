@@ -122,11 +122,18 @@ def interact(head: VidPrismHead, streams: list[Tensor], scores: dict, batch_scor
         ]
         source = streams[i].T.unsqueeze(0)
         if head.rates[i] > head.rates[j]:
-            upsampled = F.interpolate(source, size=len(streams[j]), mode="linear", align_corners=False)
+            corners = s["interpolation"] == "corners"
+            upsampled = F.interpolate(source, size=len(streams[j]), mode="linear", align_corners=corners)
             message = F.conv1d(upsampled, module.weight.unsqueeze(-1), module.bias)  # Eq. 10
         else:
             stride = head.rates[j] // head.rates[i]
-            message = F.conv1d(source, module.weight_DKD.transpose(1, 2), stride=stride, padding=2)  # Eq. 11
+            weight = module.weight_DKD.transpose(1, 2)
+            pad = (2, 2)
+            if s["conv_kernel"] == "covering":
+                pad = {2: (1, 2), 4: (0, 1), 8: (0, 0)}[stride]
+            assert weight.shape[2] == sum(pad) + (1 if pad == (2, 2) else stride)
+            padded = F.pad(source, pad, mode="constant" if s["conv_padding"] == "zeros" else "replicate")
+            message = F.conv1d(padded, weight, stride=stride)  # Eq. 11
         base = out[j] if s["accumulate"] == "sum" else streams[j]
         out[j] = base + scores[i, j] * message[0].T
     return out

@@ -5,18 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vidprism.model.interaction import DBI, find_links
+from vidprism.model.interaction import DBI, find_links, taps
 from vidprism.model.readings import resolve
 
 B, T, D = 3, 16, 8
 RATES = (2, 4, 8, 16)
 NAMES = ("interaction", "slow_rule", "gate_scope", "gate_pairs", "accumulate", "shared_conv", "threshold")
+CONVOLUTIONS = ("conv_kernel", "conv_padding", "interpolation")
 
 
 def build(rates: tuple[int, ...] = RATES, **switches) -> DBI:
     torch.manual_seed(0)
     values = resolve("paper", switches)
-    return DBI(D, rates, **{name: values[name] for name in NAMES}).double()
+    return DBI(D, rates, **{name: values[name] for name in NAMES + CONVOLUTIONS}).double()
 
 
 def streams(rates: tuple[int, ...] = RATES) -> list[torch.Tensor]:
@@ -127,3 +128,33 @@ def test_constant_slow_stream_is_interpolated_to_itself():
         out,
         torch.nn.functional.linear(slow[:, :1], dbi.messages["1to0"].weight, dbi.messages["1to0"].bias).expand(B, 8, D),
     )
+
+
+def test_five_taps_with_a_large_stride_miss_tokens_and_covering_taps_do_not():
+    def heard(**switches) -> list[int]:
+        message = build((2, 16), threshold=0, **switches).messages["0to1"]
+        fast = torch.randn(1, 16, D).double().requires_grad_()
+        message(fast, 2).sum().backward()
+        return torch.nonzero(fast.grad.abs().sum(2)[0]).flatten().tolist()
+
+    assert heard() == [0, 1, 2, 6, 7, 8, 9, 10]
+    assert heard(conv_kernel="covering") == list(range(16))
+    assert [taps("covering", stride)[0] for stride in (2, 4, 8, 16)] == [5, 5, 8, 16]
+    assert taps(5, 8) == (5, (2, 2))
+
+
+def test_ends_that_are_replicated_pass_a_constant_stream_unchanged():
+    x = torch.randn(B, 1, D).double().expand(B, 8, D)
+    padded = build((2, 8), conv_padding="replicate").messages["0to1"](x, 2)
+    torch.testing.assert_close(padded[:, 0], padded[:, 1])
+    zeros = build((2, 8)).messages["0to1"](x, 2)
+    assert (zeros[:, 0] - zeros[:, 1]).abs().max() > 1e-3
+
+
+def test_corners_put_the_ends_upon_the_ends():
+    slow = torch.randn(B, 2, D).double()
+    message = build((2, 8), interpolation="corners").messages["1to0"]
+    out = message(slow, 8)
+    exact = torch.nn.functional.linear(slow, message.weight, message.bias)
+    torch.testing.assert_close(out[:, [0, -1]], exact)
+    torch.testing.assert_close(out[:, 1], (6 * exact[:, 0] + exact[:, 1]) / 7)

@@ -12,10 +12,9 @@ from itertools import permutations
 from typing import Any
 
 from vidprism.complexity.cost import Cost, linear, norm, products, table, total, transformer_layer
-from vidprism.model.readings import resolve
+from vidprism.model.readings import COVERING, resolve
 
-TAPS = 5  # of the temporal convolution, GATE_REDUCTION, LEARNED_POSITIONS and SLOW_RATE: see vidprism.model
-GATE_REDUCTION = 4
+GATE_REDUCTION = 4  # as LEARNED_POSITIONS and SLOW_RATE: see vidprism.model
 LEARNED_POSITIONS = 64
 SLOW_RATE = 8
 
@@ -65,7 +64,8 @@ def interaction(dim: int, tokens: Sequence[int], rates: Sequence[int], switches:
     cost, seen = gate.times(directed // 2 if switches["gate_pairs"] == "pair" else directed), False
     for i, j in links:
         if rates[i] < rates[j]:
-            cost += linear(tokens[j], TAPS * dim, dim, bias=False)
+            taps = max(5, rates[j] // rates[i]) if switches["conv_kernel"] == COVERING else switches["conv_kernel"]
+            cost += linear(tokens[j], taps * dim, dim, bias=False)
             continue
         message = linear(tokens[j], dim, dim)
         cost += Cost(message.macs) if switches["shared_conv"] and seen else message

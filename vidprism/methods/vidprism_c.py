@@ -38,14 +38,16 @@ def default_rates(n_steps: int) -> list[int]:
     return rates
 
 
-def resolve(options: dict[str, Any], n_steps: int, reading: str = "paper") -> dict[str, Any]:
-    """Every switch with its value: the reading's preset, overridden by `options`; checked rates.
+def resolve(options: dict[str, Any], n_steps: int, reading: str = "paper", has_text: bool = True) -> dict[str, Any]:
+    """Every switch with its value: the reading's preset, overridden by `options`; checked rates. With an encoder that
+    knows no text the preset has no text loss.
 
     Raises:
         ConfigError: unknown reading or alternative, a number out of range, or rates that are no list of whole
             numbers that divide the time steps.
     """
-    chosen = {name: value for name, value in options.items() if value is not None}
+    chosen = {} if has_text else {"lambda_text": 0.0}
+    chosen |= {name: value for name, value in options.items() if value is not None}
     reading, rates = str(chosen.pop("reading", reading)), chosen.pop("rates", None)
     rates = default_rates(n_steps) if rates is None else _checked_rates(rates, n_steps)
     try:

@@ -18,5 +18,5 @@ batch_terms, build = vidprism_c.batch_terms, vidprism_c.build
 
 
 def resolve(options: dict[str, Any], n_steps: int) -> dict[str, Any]:
-    """The paper's preset, overridden by `options`; see `vidprism_c.resolve`."""
-    return vidprism_c.resolve(options, n_steps)
+    """The reading's preset, overridden by `options`; see `vidprism_c.resolve`. VideoMAE knows no text."""
+    return vidprism_c.resolve(options, n_steps, has_text=False)

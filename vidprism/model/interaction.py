@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-KERNEL = 5  # taps of T-Conv: Sec. 3.2 gives none, the released code has 5
+from vidprism.model.readings import COVERING
+
 GATE_REDUCTION = 4  # hidden width D / 4 of the filter network: as released
 SHARED = "slow2fast"  # name of the 1x1 convolution that serves all slow-to-fast links
 SLOW_RATE = 8  # what the released code calls slow, whatever the other rate is
@@ -43,33 +44,46 @@ class Gates(nn.Module):
 
 
 class SlowToFast(nn.Linear):
-    """The message of Eq. 10: 1x1 convolution and linear interpolation (half-pixel centres, as released).
+    """The message of Eq. 10: 1x1 convolution and linear interpolation (`half_pixel` centres, or first token on first
+    and last on last: `corners`).
 
     They act on different axes and the interpolation's weights sum to one, so the order does not matter; the
     convolution comes first because the slow stream is shorter.
     """
 
+    def __init__(self, dim: int, interpolation: str) -> None:
+        super().__init__(dim, dim)
+        self.align_corners = interpolation == "corners"
+
     def forward(self, slow_BTD: Tensor, n_tokens: int) -> Tensor:
         """(B, T_slow, D) -> (B, n_tokens, D)."""
         eye_1SS = torch.eye(slow_BTD.shape[1], dtype=slow_BTD.dtype, device=slow_BTD.device).unsqueeze(0)
-        weight_1ST = F.interpolate(eye_1SS, size=n_tokens, mode="linear", align_corners=False)
+        weight_1ST = F.interpolate(eye_1SS, size=n_tokens, mode="linear", align_corners=self.align_corners)
         return weight_1ST.transpose(1, 2) @ super().forward(slow_BTD)
 
 
 class FastToSlow(nn.Module):
-    """The message of Eq. 11: temporal convolution with stride R_slow / R_fast, zero padding, no bias."""
+    """The message of Eq. 11: temporal convolution with stride R_slow / R_fast and no bias (letter K: taps). The ends
+    are padded with `zeros`, or by repeating the first and last token (`replicate`).
+    """
 
-    def __init__(self, dim: int, stride: int) -> None:
+    def __init__(self, dim: int, stride: int, kernel: int | str, padding: str) -> None:
         super().__init__()
-        self.stride = stride
-        self.weight_DKD = _uniform(KERNEL * dim, dim, KERNEL, dim)  # (out, tap, in)
+        self.stride, self.padding = stride, padding
+        self.kernel, self.ends = taps(kernel, stride)
+        self.weight_DKD = _uniform(self.kernel * dim, dim, self.kernel, dim)  # (out, tap, in)
 
     def forward(self, fast_BTD: Tensor, n_tokens: int) -> Tensor:
         """(B, T_fast, D) -> (B, n_tokens, D)."""
-        padded_BTD = F.pad(fast_BTD, (0, 0, KERNEL // 2, KERNEL // 2))
-        taps_BTDK = padded_BTD.unfold(1, KERNEL, self.stride)
+        if self.padding == "zeros":
+            padded_BTD = F.pad(fast_BTD, (0, 0, *self.ends))
+        else:
+            before, after = self.ends
+            first_BTD, last_BTD = fast_BTD[:, :1].expand(-1, before, -1), fast_BTD[:, -1:].expand(-1, after, -1)
+            padded_BTD = torch.cat([first_BTD, fast_BTD, last_BTD], dim=1)
+        taps_BTDK = padded_BTD.unfold(1, self.kernel, self.stride)
         # one row per token, else vmap repeats the weight for each sample
-        rows = taps_BTDK.transpose(2, 3).reshape(-1, KERNEL * fast_BTD.shape[-1])
+        rows = taps_BTDK.transpose(2, 3).reshape(-1, self.kernel * fast_BTD.shape[-1])
         return F.linear(rows, self.weight_DKD.flatten(1)).unflatten(0, (-1, n_tokens))
 
 
@@ -86,6 +100,9 @@ class DBI(nn.Module):
         gate_pairs: one score for a `pair`, used both ways, or one for each `directed` link (released).
         accumulate: `sum` of all messages, or the `last` open source alone (released: later ones overwrite).
         shared_conv: one 1x1 convolution for all slow-to-fast links (released) instead of one each.
+        conv_kernel: taps of the temporal convolution, or `covering` (see `taps`).
+        conv_padding: of its ends, `zeros` or `replicate`.
+        interpolation: `half_pixel` or `corners`.
         threshold: a score below it closes the link.
     """
 
@@ -100,6 +117,9 @@ class DBI(nn.Module):
         gate_pairs: str,
         accumulate: str,
         shared_conv: bool,
+        conv_kernel: int | str,
+        conv_padding: str,
+        interpolation: str,
         threshold: float,
     ) -> None:
         super().__init__()
@@ -120,7 +140,11 @@ class DBI(nn.Module):
             key = SHARED if slow2fast and shared_conv else f"{i}to{j}"
             self.message_of[i, j] = key
             if key not in self.messages:
-                self.messages[key] = SlowToFast(dim, dim) if slow2fast else FastToSlow(dim, rates[j] // rates[i])
+                self.messages[key] = (
+                    SlowToFast(dim, interpolation)
+                    if slow2fast
+                    else FastToSlow(dim, rates[j] // rates[i], conv_kernel, conv_padding)
+                )
 
     def forward(self, streams_BTD: Sequence[Tensor]) -> tuple[list[Tensor], Tensor | None]:
         """Streams (B, T_i, D) -> streams after the exchange, scores (B, P) before the threshold or None."""
@@ -148,6 +172,19 @@ class DBI(nn.Module):
             [torch.stack([zero_B if i == j else score_BP[:, self.gate_of[i, j]] for j in N], -1) for i in N],
             1,
         )
+
+
+def taps(kernel: int | str, stride: int) -> tuple[int, tuple[int, int]]:
+    """Taps of the temporal convolution, and the tokens that pad each end.
+
+    A number of taps is centred on the first fast token of each slow one (the released code). `covering` has as many
+    taps as the stride, at least 5, centred on all fast tokens of the slow one, so that every token is read.
+    """
+    if kernel != COVERING:
+        return int(kernel), (int(kernel) // 2, int(kernel) // 2)
+    n = max(5, stride)
+    before = (n - stride) // 2
+    return n, (before, n - stride - before)
 
 
 def find_links(rates: Sequence[int], interaction: str, slow_rule: str) -> list[tuple[int, int]]:

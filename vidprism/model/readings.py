@@ -26,6 +26,7 @@ class Setting:
     source: str
 
 
+COVERING = "covering"  # of `conv_kernel`: as many taps as the stride, so that every token is read
 PER_WINDOW = "1/(r-1)"  # the one value of `delta` that is not a number: the rest is averaged, not summed
 
 CHOICES: dict[str, tuple[Value, ...]] = {
@@ -40,6 +41,9 @@ CHOICES: dict[str, tuple[Value, ...]] = {
     "gate_pairs": ("pair", "directed"),
     "accumulate": ("sum", "last"),
     "shared_conv": (False, True),
+    "conv_kernel": (5, COVERING),
+    "conv_padding": ("zeros", "replicate"),
+    "interpolation": ("half_pixel", "corners"),
     "pos_emb": ("none", "learned", "sin"),
     "act": ("gelu", "quickgelu"),
     "combination": ("global_attn", "local_attn", "mlp", "linear", "avg"),
@@ -84,7 +88,8 @@ _PAPER: dict[str, Setting] = {
     "aggregation": _stated("rgsta", 'Table 5a, default row; Sec. 3.1: "merging rather than discarding information"'),
     "softmax_axis": _inferred(
         "rest",
-        "Eq. 6 names no axis; over the single kept frame a softmax is constantly 1, over the rest it weighs",
+        'Eq. 6 names no axis, and the text swaps the shapes of the two sets. "Distributed to the kept set" speaks for '
+        "the kept set, but over its single frame a softmax is constantly 1; over the rest it weighs",
     ),
     "delta": _release(0.5, f'Eq. 7: "delta is a scaling factor", no value; {_RGSTA}'),
     "alpha": _release(0.7, f'Eq. 2: "alpha in [0, 1] is a hyperparameter", no value; {_RGSTA}'),
@@ -103,6 +108,9 @@ _PAPER: dict[str, Setting] = {
     "gate_pairs": _inferred("pair", "Eq. 9 has one score s_{i<->j}, with one MLP_{i<->j}, for a pair"),
     "accumulate": _stated("sum", 'Sec. 3.2: "accumulate the aggregated information into the target path"'),
     "shared_conv": _inferred(False, "Eq. 10 is written for a pair (i, j), as is the filter network of Eq. 9"),
+    "conv_kernel": _release(5, f'Eq. 11: "T-Conv", no kernel; {_DBI}. With stride 8 it reads 8 of 16 tokens'),
+    "conv_padding": _release("zeros", f"Eq. 11 says nothing of the ends; {_DBI}"),
+    "interpolation": _release("half_pixel", f'Sec. 3.2: "linear interpolation", no convention for the ends; {_DBI}'),
     "threshold": _release(0.3, f'Sec. 3.2: "we set a threshold", no value; {_DBI}'),
     "pos_emb": _inferred("none", "Eq. 12-13 contain none"),
     "act": _stated("gelu", 'Sec. 3.3: "two linear layers and a GELU activation function"'),
@@ -110,10 +118,7 @@ _PAPER: dict[str, Setting] = {
     "ffn_ratio": _release(2, f"Eq. 13: no width of the hidden layer; {_EXPERT}"),
     "combination": _stated("global_attn", "Table 5c, default row; Eq. 14"),
     "readout_norm": _inferred(False, "Eq. 14-15 pass the attention's output to the classifier, without a LayerNorm"),
-    "div": _inferred(
-        "expert_cos2",
-        'Eq. 19 minimises D to "maximise the distance" and does not give D; a squared cosine is least at 0',
-    ),
+    "div": _stated("expert_cos", 'the sentence before Eq. 19: "it computes the cosine similarity" of each pair'),
     "lambda_rank": _release(0.1, f"Eq. 22: no value; {_TRAIN}"),
     "lambda_div": _release(0.005, f"Eq. 22: no value; {_TRAIN}"),
     "lambda_gate": _release(0.01, f"Eq. 22: no value; {_TRAIN}"),
@@ -124,7 +129,7 @@ _RELEASED: dict[str, Setting] = {
     name: _release(setting.value, source)
     for source, names in {
         _RGSTA: "aggregation delta alpha tau score_norm straight_through rank_target score_temperature",
-        _DBI: "interaction threshold",
+        _DBI: "interaction conv_kernel conv_padding interpolation threshold",
         _EXPERT: "pos_emb heads ffn_ratio combination",
         _TRAIN: "lambda_rank lambda_div lambda_gate",
     }.items()

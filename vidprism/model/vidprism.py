@@ -75,6 +75,7 @@ class VidPrismHead(nn.Module):
             for rate in self.rates
         )
         dbi = _pick(s, "interaction slow_rule gate_scope gate_pairs accumulate shared_conv threshold")
+        dbi |= _pick(s, "conv_kernel conv_padding interpolation")
         self.interaction = DBI(dim, self.rates, **dbi)
         expert = _pick(s, "heads ffn_ratio act pos_emb")
         self.experts = nn.ModuleList(Expert(dim, rate, **expert) for rate in self.rates)

@@ -118,8 +118,8 @@ def _between_methods(config: Config) -> tuple[tuple[str, Change], ...]:
     for group, page in (("closed_set", "table1.html"), ("few_shot", "table2.html")):
         records, expected = results.load(config, group), rows(config, group)
         for key, row in expected.items():
-            twin = key.replace("vidprism_c_released", "vidprism_c")
-            if row.method == "vidprism_c_released" and twin in expected:
+            twin = key.replace("_released", "")
+            if row.method.endswith("_released") and twin in expected:
                 for dataset, shots in row.cells:
                     column = Column(dataset, shots, "top1", heading(config.profile, dataset), "", "")
                     name = f"{column.group}, {training_videos(shots)}, {row.frames} frames"

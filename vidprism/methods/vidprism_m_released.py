@@ -1,0 +1,22 @@
+"""VidPrism-M in the released reading: `vidprism_m` with the other preset. There is no text loss: VideoMAE knows none.
+
+A row of its own, as `vidprism_c_released` is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vidprism.methods import vidprism_c
+from vidprism.methods.vidprism_c import batch_terms, build
+
+LABEL = "VidPrism-M (released reading)"
+TRAINED = True
+DEFAULTS: dict[str, Any] = {**vidprism_c.DEFAULTS, "reading": "released"}
+
+__all__ = ["DEFAULTS", "LABEL", "TRAINED", "batch_terms", "build", "resolve"]
+
+
+def resolve(options: dict[str, Any], n_steps: int) -> dict[str, Any]:
+    """As `vidprism_m.resolve`, from the released reading's preset."""
+    return vidprism_c.resolve(options, n_steps, reading="released", has_text=False)
