@@ -63,7 +63,8 @@ def run_all(chosen: list[Part], toy: bool, path: Path, deadline: float) -> None:
     cores = os.cpu_count() or 1
     together = [part for part in chosen if part.beside]
     at_once = min(BESIDE, cores)
-    _run(together, toy, path, deadline, at_once, max(1, cores // at_once))
+    # the references of the largest model need the cores longest, when the other parts are done
+    _run(together, toy, path, deadline, at_once, max(1, cores // 2))
     _run([part for part in chosen if not part.beside], toy, path, deadline, 1, cores)
 
 
