@@ -18,10 +18,10 @@ from vidprism.probing import Facts
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = CheckConfig(processes=2, seconds_per_video=2.0)
-FINE = Facts(7, 25.0, 64, 48, "")
+FINE = Facts(7, 25.0, 64, 48, "start to end", "container avi", "")
 
 
-def awkward(path: Path) -> Facts:
+def awkward(path: Path, decoding: str = "quick") -> Facts:
     """Stands in for the decoder in the workers: what a file does is its name. Counts its calls in a file."""
     with (path.parent / "calls.log").open("a") as log:
         log.write(f"{path.name}\n")
@@ -90,12 +90,12 @@ def test_a_file_is_checked_again_only_when_it_changed(tmp_path: Path, folder: Ca
     "damage",
     [
         lambda table: table.write_bytes(table.read_bytes()[:-9]),
-        lambda table: table.write_bytes(table.read_bytes() + b"1,x.avi,0,"),
+        lambda table: table.write_bytes(table.read_bytes() + b"2 quick,x.avi,0,"),
         lambda table: table.write_bytes(b"\0\xff no table\n" + table.read_bytes()),
         lambda table: table.write_text(table.read_text().replace("7,25.0", "seven,25.0", 1)),
-        lambda table: table.write_text(table.read_text().replace("\n1,", "\n0,")),
+        lambda table: table.write_text(table.read_text().replace("\n2 ", "\n0 ")),
         lambda table: table.write_bytes(b""),
-        lambda table: table.write_text(table.read_text() + '1,"x.avi,0,' + "y" * 200_000 + "\n"),
+        lambda table: table.write_text(table.read_text() + '2 quick,"x.avi,0,' + "y" * 200_000 + "\n"),
     ],
     ids=["cut off", "half a line more", "rubbish", "a damaged number", "another version", "empty", "an open quote"],
 )
@@ -173,7 +173,7 @@ def test_real_files(tmp_path: Path) -> None:
     cut.write_bytes(cut.read_bytes()[:700])
     names = ["good.avi", "zero.avi", "page.avi", "folder.avi", "cut.mp4", "missing.avi"]
     found = probing.probe_all(tmp_path, names, tmp_path / "table.csv", CheckConfig(), "checking")
-    assert found[0] == Facts(12, 25.0, 64, 48, "")
+    assert found[0] == Facts(12, 25.0, 64, 48, "start to end", "container avi", "")
     assert all(facts.reason and facts[:4] == (0, 0.0, 0, 0) for facts in found[1:])
     assert "missing" in found[5].reason and str(tmp_path) not in "".join(facts.reason for facts in found)
     assert found == [probing.facts(tmp_path / name) for name in names]
