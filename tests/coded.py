@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -30,7 +31,7 @@ def number(pixels: np.ndarray) -> int:
     edges, margin = np.arange(BITS + 1) * width // BITS, width // (4 * BITS)
     bars = [
         pixels[height // 16 : height * 3 // 16, left + margin : right - margin].mean() > 127
-        for left, right in zip(edges[:-1], edges[1:], strict=True)
+        for left, right in pairwise(edges)
     ]
     return sum(1 << bit for bit, is_on in enumerate(bars) if is_on)
 
@@ -73,9 +74,7 @@ KINDS = {
     "hevc open groups": x265("open-gop=1:bframes=4"),
     "vp8": Kind("libvpx", options=FAST_VPX),
     "vp9": Kind("libvpx-vp9", options=FAST_VPX),
-    "vp9 hidden frames": Kind(
-        "libvpx-vp9", options={"cpu-used": "5", "auto-alt-ref": "1", "lag-in-frames": "16"}
-    ),
+    "vp9 hidden frames": Kind("libvpx-vp9", options={"cpu-used": "5", "auto-alt-ref": "1", "lag-in-frames": "16"}),
     "av1": Kind("libsvtav1", options={"preset": "12"}),
     "mpeg2": Kind("mpeg2video", b_frames=0),
     "mpeg2 B-frames": Kind("mpeg2video", b_frames=2),

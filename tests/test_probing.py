@@ -1,6 +1,7 @@
 """The check of every video in worker processes: crashes, hangs, reuse, resuming after a kill."""
 
 import csv
+import dataclasses
 import os
 import signal
 import subprocess
@@ -9,12 +10,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.coded import KINDS, write
 from tests.miniature import write_video
 from vidprism import probing
 from vidprism.config import CheckConfig
 from vidprism.probing import Facts
+from vidprism.selective import PacketReader
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = CheckConfig(processes=2, seconds_per_video=2.0)
@@ -177,6 +181,34 @@ def test_real_files(tmp_path: Path) -> None:
     assert all(facts.reason and facts[:4] == (0, 0.0, 0, 0) for facts in found[1:])
     assert "missing" in found[5].reason and str(tmp_path) not in "".join(facts.reason for facts in found)
     assert found == [probing.facts(tmp_path / name) for name in names]
+
+
+def test_a_full_check_compares_every_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One way of reading is made to go wrong in its 34th frame: quick does not see it, full reads from start to end."""
+    path, right = write(tmp_path / "a.mp4", KINDS["h264"]), PacketReader.read
+
+    def wrong(self: PacketReader, indices: np.ndarray) -> np.ndarray:
+        frames = right(self, indices)
+        frames[indices == 33, 0, 0, 0] ^= 1
+        return frames
+
+    monkeypatch.setattr(PacketReader, "read", wrong)
+    why = "h264 in mp4, groups of pictures stand alone"
+    assert probing.facts(path) == Facts(40, 25.0, 112, 80, "packets", why, "")
+    assert probing.facts(path, "full") == Facts(40, 25.0, 112, 80, "start to end", "packets gives another frame 33", "")
+    monkeypatch.setattr(PacketReader, "read", right)
+    monkeypatch.setattr(PacketReader, "__len__", lambda self: 41)
+    assert probing.facts(path, "full").why == "packets gives 41 frames instead of 40"
+    monkeypatch.undo()
+    assert probing.facts(path, "full") == probing.facts(path)
+
+
+def test_what_a_quick_check_found_does_not_stand_for_a_full_one(tmp_path: Path) -> None:
+    write(tmp_path / "a.mp4", KINDS["h264"])
+    table, full = tmp_path / "table.csv", dataclasses.replace(QUICK, decoding="full")
+    for settings in (QUICK, full, QUICK):
+        probing.probe_all(tmp_path, ["a.mp4"], table, settings, "checking")
+        assert [len(probing.read(table, kind)) for kind in ("quick", "full")] == [settings == QUICK, settings == full]
 
 
 def test_an_open_quote_costs_its_own_line(tmp_path: Path, folder: Callable[..., list[Facts]]) -> None:

@@ -354,7 +354,12 @@ def test_what_is_odd_in_lists_and_copy_is_shown_and_nothing_else(tmp_path: Path,
     write_all(config)
     records = [fake_record(config, row) for row in rows(config, "closed_set").values()]
     for record in records:
-        record["cells"][0]["checks"] = {"copy": "CVDF", "unlisted_files": 3, "conflicting_labels": 2, "readers": READERS}
+        record["cells"][0]["checks"] = {
+            "copy": "CVDF",
+            "unlisted_files": 3,
+            "conflicting_labels": 2,
+            "readers": READERS,
+        }
     results.write(config, "closed_set", records)
     report.write_index(config)
     text = " ".join(Page(_read(config, "index.html")).text)

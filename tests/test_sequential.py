@@ -57,7 +57,7 @@ def test_what_comes_before_the_first_key_frame_is_not_counted(tmp_path: Path, ki
 def test_pictures_that_begin_grey_are_refused(tmp_path: Path, kind: str, name: str) -> None:
     whole = write(tmp_path / f"whole{Path(name).suffix}", KINDS[kind])
     path = copied(whole, tmp_path / name, skip=5)
-    with pytest.raises(video.Unreadable, match="does not begin with a key frame, without which m.*peg4 shows only"):
+    with pytest.raises(video.Unreadable, match="does not begin with a key frame, without which"):
         video.probe(path)
 
 
@@ -94,8 +94,8 @@ def packet_places(path: Path, content: bytes) -> list[int]:
 def test_files_that_do_not_need_decord_are_read_without_it(tmp_path: Path) -> None:
     paths = [write(tmp_path / "a.avi", KINDS["mpeg4"]), write(tmp_path / "b.mp4", KINDS["h264"])]
     program = (
-        "import sys; sys.modules['decord'] = None; from pathlib import Path; from vidprism import video\n"
-        "for name in sys.argv[1:]: assert video.probe(Path(name)).n_frames == len(video.read_clip(Path(name), range(40)))"
+        "import sys; sys.modules['decord'] = None; from pathlib import Path; from vidprism.video import *\n"
+        "for path in map(Path, sys.argv[1:]): assert probe(path).n_frames == len(read_clip(path, range(40)))"
     )
     root = Path(video.__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", program, *map(str, paths)], cwd=root).returncode == 0

@@ -5,6 +5,7 @@ codecs and containers; and gives it every time.
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -43,7 +44,9 @@ def test_every_way_shows_what_a_decoder_shows(tmp_path: Path, kind: str, contain
     assert [number(pixels) for pixels in right] == list(range(40)), "the test reads its own files right"
     found = video.probe(path)
     assert found.n_frames == 40 and found.why
-    assert found.reader == (FAST.get(kind, START_TO_END) if container in ("mp4", "mov", "mkv", "webm") else START_TO_END)
+    assert found.reader == (
+        FAST.get(kind, START_TO_END) if container in ("mp4", "mov", "mkv", "webm") else START_TO_END
+    )
     for indices in requests(40):
         np.testing.assert_array_equal(video.read_clip(path, indices), right[indices])
     np.testing.assert_array_equal(np.concatenate(list(decoding.all_frames(path))), right)
@@ -76,6 +79,12 @@ def test_turned_and_large_files_are_read_from_start_to_end(tmp_path: Path, monke
     assert decoding.way_of(path).why == "more than 0 MiB"
     monkeypatch.undo()
     assert decoding.way_of(rotated(path)).why == "turned or mirrored by its header"
+
+
+def test_a_decoder_must_wait_long_enough_for_late_packets() -> None:
+    """In the order I P B b b of a pyramid the third picture to show is the last packet: two others are held back."""
+    packets = [SimpleNamespace(pts=time, is_keyframe=not time) for time in (0, 4, 2, 1, 3)]
+    assert ways._of_order(packets, 2) == "" and ways._of_order(packets, 1) == "reordered more than its header says"
 
 
 READ = {

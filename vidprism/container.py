@@ -108,7 +108,9 @@ def check_whole(file: InputContainer, stream: VideoStream) -> None:
         raise Unreadable("no frames")
     if stream.frames:
         # avi counts frames that were dropped when it was recorded, which have a time and no packet
-        n_there = max(n_packets, round(last_dts * stream.time_base * rate) + 1) if file.format.name == "avi" else n_packets
+        n_there = (
+            max(n_packets, round(last_dts * stream.time_base * rate) + 1) if file.format.name == "avi" else n_packets
+        )
         if n_there < COMPLETE * stream.frames:
             raise Unreadable(f"damaged or cut off: {n_there} of {stream.frames} frames")
     elif file.duration and file.format.name == MATROSKA:  # whose duration counts from 0 and not from the first packet

@@ -156,9 +156,10 @@ def difference(path: Path) -> str:
         except Unreadable as error:
             return error.reason
         if found.shape != wanted.shape:
-            return f"pictures of {found.shape[2]}x{found.shape[1]} instead of {wanted.shape[2]}x{wanted.shape[1]} pixels"
+            return (
+                f"pictures of {found.shape[2]}x{found.shape[1]} instead of {wanted.shape[2]}x{wanted.shape[1]} pixels"
+            )
         unequal = (found != wanted).any(axis=(1, 2, 3))
         if unequal.any():
             return f"another frame {indices[unequal][0]}"
     return ""
-

@@ -157,11 +157,12 @@ def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
         df: the manifest that `build` made from the same dataset, root and split.
 
     Returns:
-        `videos`, `unreadable` (counts a split), `readers` (readable videos by the way they are read), `n_listed` (lines of the lists), `copy` (the known copy of the dataset
-        with these counts of readable videos, or None), `unlisted_files` (videos that no list of any split names: their
-        number and the first 20), `class_counts`, `path_class_differs`, `repeated_lines`,
-        `conflicting_labels`, `train_test_overlap`, `group_leakage` (groups on both sides of any two splits),
-        `classes_absent` (split: classes), `flip_sensitive` (pairs of classes that a horizontal flip swaps),
+        `videos`, `unreadable` (counts a split), `readers` (readable videos by the way they are read), `n_listed` (lines
+        of the lists), `copy` (the known copy of the dataset with these counts of readable videos, or None),
+        `unlisted_files` (videos that no list of any split names: their number and the first 20), `class_counts`,
+        `path_class_differs`, `repeated_lines`, `conflicting_labels`, `train_test_overlap`, `group_leakage` (groups on
+        both sides of any two splits), `classes_absent` (split: classes), `flip_sensitive` (pairs of classes that a
+        horizontal flip swaps),
         `horizontal_flip` (whether flipping is allowed). Only where there are some: `dev_shares_groups`, the
         classes of which training and dev videos share groups (see `draws.hold_out`).
     """

@@ -12,6 +12,7 @@ at a time of its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import av
@@ -52,7 +53,7 @@ def choose(file: InputContainer, stream: VideoStream) -> Way:
     decoder, is_reference = stream.codec_context, ()
     try:
         packets = tuple(packet for packet in file.demux(stream) if packet.size)
-        obstacle = _of_packets(packets, stream.frames) or _of_order(packets)
+        obstacle = _of_packets(packets, stream.frames) or _of_order(packets, decoder.reorder_depth)
         if not obstacle and decoder.name == "h264":
             slices = [_first_slice(packet, decoder.extradata or b"") for packet in packets]
             is_reference = tuple(priority > 0 for priority, _ in slices)
@@ -81,13 +82,13 @@ def _of_file(file: InputContainer, stream: VideoStream) -> str:
         return f"more than {MOST_BYTES // 2**20} MiB"
     if decoder.field_order not in PROGRESSIVE:
         return "interlaced"
-    if CODECS[decoder.name] == DECORD:
-        if decoder.pix_fmt not in DECORD_PIXELS or decoder.height % 2 or decoder.width < DECORD_LEAST_WIDTH_PX:
-            return f"{decoder.name} of {decoder.width}x{decoder.height} pixels {decoder.pix_fmt}"
+    odd = decoder.pix_fmt not in DECORD_PIXELS or decoder.height % 2 or decoder.width < DECORD_LEAST_WIDTH_PX
+    if odd and CODECS[decoder.name] == DECORD:
+        return f"{decoder.name} of {decoder.width}x{decoder.height} pixels {decoder.pix_fmt}"
     return ""
 
 
-def _of_packets(packets: tuple[av.Packet, ...], declared: int) -> str:
+def _of_packets(packets: Sequence[av.Packet], declared: int) -> str:
     """Whether a packet is not one shown frame with a time of its own, or some that the header declares (0: it does not)
     are not there.
     """
@@ -103,16 +104,21 @@ def _of_packets(packets: tuple[av.Packet, ...], declared: int) -> str:
     return ""
 
 
-def _of_order(packets: tuple[av.Packet, ...]) -> str:
-    """Whether a group of pictures has one to show before its key frame, or after the next one."""
+def _of_order(packets: Sequence[av.Packet], reorder_depth: int) -> str:
+    """Whether a group of pictures has one to show before its key frame, or after the next one, or packets come later
+    than a decoder that holds `reorder_depth` pictures back can wait for: it would show them out of turn.
+    """
     times, is_key = np.array([packet.pts for packet in packets]), np.array([p.is_keyframe for p in packets])
     if not is_key[0]:
         return "does not begin with a key frame"
     earliest_from = np.minimum.accumulate(times[::-1])[::-1]
-    return "groups of pictures need their neighbours" if (is_key & (earliest_from != times)).any() else ""
+    if (is_key & (earliest_from != times)).any():
+        return "groups of pictures need their neighbours"
+    late = (np.argsort(times) - np.arange(len(times))).max()
+    return "reordered more than its header says" if late > reorder_depth else ""
 
 
-def _of_slices(packets: tuple[av.Packet, ...], kinds: list[int]) -> str:
+def _of_slices(packets: Sequence[av.Packet], kinds: list[int]) -> str:
     if not all(kinds):
         return "h264 packets whose slices cannot be told"
     if any(kind != IDR for packet, kind in zip(packets, kinds, strict=True) if packet.is_keyframe):
