@@ -131,12 +131,14 @@ def oddities(config: Config, dataset: str) -> dict[str, Any]:
     the dev pool there are, and readable videos by the way they are read. What is none is left out.
 
     Raises:
-        ConfigError: the dataset has not been prepared.
+        ConfigError: the dataset has not been prepared, or by an earlier version.
     """
     path = paths.manifest(config, dataset) / "checks.json"
     if not path.is_file():
         raise ConfigError(f"'{path}' does not exist; run the prepare stage of {dataset} first")
     checks = json.loads(path.read_text(encoding="utf-8"))
+    if "readers" not in checks:
+        raise ConfigError(f"'{path}' is of an earlier version; run the prepare stage of {dataset} again")
     named = ("repeated_lines", "conflicting_labels", "path_class_differs", "dev_shares_groups")
     found = {"copy": checks["copy"], "unlisted_files": checks["unlisted_files"]["count"]}
     found |= {name: len(checks.get(name, ())) for name in named} | {"readers": checks["readers"]}
