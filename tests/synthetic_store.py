@@ -16,6 +16,7 @@ DIM, CLASSES, TRAIN, DEV, TEST = 16, 6, 8, 3, 4  # the last three per class
 BROKEN = 1  # the test video that cannot be read
 CHECKS = {
     "copy": None,
+    "readers": {"packets": 7},
     "unlisted_files": {"count": 3, "first": ["a.avi"]},
     "repeated_lines": ["b"],
     "conflicting_labels": [],

@@ -149,6 +149,32 @@ def test_fingerprint_follows_data_choices_and_weights(
     assert first != changed_fingerprint(tmp_path / "a")
 
 
+def test_a_store_has_a_hash_of_its_values(
+    tmp_path: Path, backbone: FakeBackbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = [features.extract(prepared(tmp_path / name), "ucf101", "mini_clip") for name in "ab"]
+    assert len({store.meta["values_sha256"] for store in stores}) == 1, "the same videos give the same values"
+    store, path = stores[0], stores[0].folder / "test_8f.npy"
+    store.check_values()
+    values = np.load(path, mmap_mode="r+")
+    values[0, 0, 0, 0] += 1
+    values.flush()
+    with pytest.raises(ConfigError, match=r"are not those that were written there; delete the folder and run the feat"):
+        features.open_store(store.folder)
+    monkeypatch.setattr(features, "CHEAP_BYTES", 0)
+    with pytest.raises(ConfigError, match="are not those that were written there"):
+        features.open_store(store.folder).check_values()
+
+
+def test_a_store_of_an_earlier_version_has_no_hash_and_says_so(tmp_path: Path, backbone: FakeBackbone) -> None:
+    store = features.extract(prepared(tmp_path), "ucf101", "mini_clip")
+    del store.meta["values_sha256"]
+    (store.folder / "meta.json").write_text(json.dumps(store.meta), encoding="utf-8")
+    assert len(features.open_store(store.folder).load("test", 8)) == 12
+    with pytest.raises(ConfigError, match="without a hash of its values; run the features stage again"):
+        features.open_store(store.folder).check_values()
+
+
 def test_failure_leaves_the_earlier_store(
     tmp_path: Path, backbone: FakeBackbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

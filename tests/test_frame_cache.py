@@ -10,9 +10,10 @@ import pytest
 
 from tests.miniature import small_config, write_video
 from tests.test_features import FakeBackbone
-from vidprism import backbones, decoding, features, frame_cache, manifest, paths, shards, video
+from vidprism import backbones, container, features, frame_cache, manifest, paths, shards, video
 from vidprism.config import Config, ConfigError
 from vidprism.datasets import DatasetError
+from vidprism.sequential import StartToEnd
 from vidprism.training import clips
 
 DATASET = "ucf101"
@@ -67,7 +68,7 @@ def test_both_tracks_read_the_cache(config: Config, monkeypatch: pytest.MonkeyPa
     wanted, decoded = features.extract(plain, DATASET, "mini_clip"), clips.VideoInputs(plain, DATASET, 8, "mini_clip")
     wanted_clips, wanted_features = decoded.read("dev", np.arange(3)), np.array(wanted.load("test", 8))
     frame_cache.build(config, DATASET)
-    monkeypatch.setattr(decoding, "_check_file", None)  # no video can be opened from here on
+    monkeypatch.setattr(container, "check_file", None)  # no video can be opened from here on
     store, inputs = features.extract(config, DATASET, "mini_clip"), clips.VideoInputs(config, DATASET, 8, "mini_clip")
     assert np.abs(inputs.read("dev", np.arange(3)).astype(int) - wanted_clips).mean() < 2
     np.testing.assert_allclose(store.load("test", 8), wanted_features, atol=0.2)
@@ -163,6 +164,15 @@ def test_a_damaged_shard_is_no_unreadable_video(config: Config, damage: str) -> 
         video.load_views(frames, 8, 1, 1, 24)
 
 
-def test_off_means_the_files(config: Config) -> None:
+def test_off_means_the_files_read_as_the_manifest_says(config: Config) -> None:
+    df, videos = manifest.load(config, DATASET), paths.dataset_root(config, DATASET) / "videos"
+    file = paths.manifest(config, DATASET) / "manifest.csv"
+    assert set(df["reader"]) == {"start to end"}
+    df.loc[0, "reader"] = "packets"
+    df.to_csv(file, index=False)
     source = frame_cache.source(without_cache(config), DATASET, 336)
-    assert source("x/y.avi") == paths.dataset_root(config, DATASET) / "videos" / "x" / "y.avi"
+    assert source(df["path"][0]) == videos / df["path"][0]
+    assert isinstance(source(df["path"][1]), StartToEnd) and len(source(df["path"][1])) == 12
+    df.drop(columns="reader").to_csv(file, index=False)
+    with pytest.raises(DatasetError, match="lacks the columns reader; run the prepare stage of ucf101 again"):
+        frame_cache.source(without_cache(config), DATASET, 336)

@@ -35,6 +35,8 @@ def test_every_dataset_gets_a_manifest(tmp_path: Path, dataset: str) -> None:
         "group_leakage",
     )
     assert all(checks[key] == [] for key in oddities)
+    assert checks["readers"] == df["reader"].value_counts().to_dict() and df["why"].str.len().gt(0).all()
+    assert set(checks["readers"]) == ({"start to end"} if listed[0].path.endswith(".avi") else {"packets"})
     draws = json.loads((paths.manifest(config, dataset) / "draws.json").read_text())
     train = set(df.loc[df["split"] == "train", "video_id"])
     assert all(set(v) <= train for drawn in draws["draws"].values() for v in drawn.values())

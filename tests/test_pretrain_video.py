@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from tests.miniature import small_config
-from vidprism import backbones, cores, features, manifest, masked, paths, pretrain_video, video
+from vidprism import backbones, cores, decoding, features, manifest, masked, paths, pretrain_video
 from vidprism.backbones.videomae import create, normalised
 from vidprism.config import BackboneConfig, Config, VideoPretrainConfig
 
@@ -48,17 +49,17 @@ def test_same_seed_same_weights_and_the_suite_reads_them(tmp_path: Path) -> None
 def test_dev_and_test_videos_and_labels_train_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = prepared(tmp_path)
     opened, trained = [], []
-    read, train = video.read_clip, pretrain_video.train
+    read, train = decoding.all_frames, pretrain_video.train
 
-    def noted_read(path: Path, *rest: object, **choices: object) -> np.ndarray:
+    def noted_read(path: Path) -> Iterator[np.ndarray]:
         opened.append(path.name)
-        return read(path, *rest, **choices)
+        return read(path)
 
     def noted_train(encoder: object, videos: list[np.ndarray], cfg: VideoPretrainConfig) -> list[float]:
         trained.append(len(videos))
         return train(encoder, videos, cfg)
 
-    monkeypatch.setattr(video, "read_clip", noted_read)
+    monkeypatch.setattr(decoding, "all_frames", noted_read)
     monkeypatch.setattr(pretrain_video, "train", noted_train)
     pretrain_video.pretrain(config, NAME)
     listed = manifest.load(config, "ucf101")

@@ -1,6 +1,7 @@
 """The check of every video in worker processes: crashes, hangs, reuse, resuming after a kill."""
 
 import csv
+import dataclasses
 import os
 import signal
 import subprocess
@@ -9,19 +10,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.coded import KINDS, write
 from tests.miniature import write_video
 from vidprism import probing
 from vidprism.config import CheckConfig
 from vidprism.probing import Facts
+from vidprism.selective import PacketReader
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = CheckConfig(processes=2, seconds_per_video=2.0)
-FINE = Facts(7, 25.0, 64, 48, "")
+FINE = Facts(7, 25.0, 64, 48, "start to end", "container avi", "")
 
 
-def awkward(path: Path) -> Facts:
+def awkward(path: Path, decoding: str = "quick") -> Facts:
     """Stands in for the decoder in the workers: what a file does is its name. Counts its calls in a file."""
     with (path.parent / "calls.log").open("a") as log:
         log.write(f"{path.name}\n")
@@ -90,12 +94,12 @@ def test_a_file_is_checked_again_only_when_it_changed(tmp_path: Path, folder: Ca
     "damage",
     [
         lambda table: table.write_bytes(table.read_bytes()[:-9]),
-        lambda table: table.write_bytes(table.read_bytes() + b"1,x.avi,0,"),
+        lambda table: table.write_bytes(table.read_bytes() + b"2 quick,x.avi,0,"),
         lambda table: table.write_bytes(b"\0\xff no table\n" + table.read_bytes()),
         lambda table: table.write_text(table.read_text().replace("7,25.0", "seven,25.0", 1)),
-        lambda table: table.write_text(table.read_text().replace("\n1,", "\n0,")),
+        lambda table: table.write_text(table.read_text().replace("\n2 ", "\n0 ")),
         lambda table: table.write_bytes(b""),
-        lambda table: table.write_text(table.read_text() + '1,"x.avi,0,' + "y" * 200_000 + "\n"),
+        lambda table: table.write_text(table.read_text() + '2 quick,"x.avi,0,' + "y" * 200_000 + "\n"),
     ],
     ids=["cut off", "half a line more", "rubbish", "a damaged number", "another version", "empty", "an open quote"],
 )
@@ -173,10 +177,38 @@ def test_real_files(tmp_path: Path) -> None:
     cut.write_bytes(cut.read_bytes()[:700])
     names = ["good.avi", "zero.avi", "page.avi", "folder.avi", "cut.mp4", "missing.avi"]
     found = probing.probe_all(tmp_path, names, tmp_path / "table.csv", CheckConfig(), "checking")
-    assert found[0] == Facts(12, 25.0, 64, 48, "")
+    assert found[0] == Facts(12, 25.0, 64, 48, "start to end", "container avi", "")
     assert all(facts.reason and facts[:4] == (0, 0.0, 0, 0) for facts in found[1:])
     assert "missing" in found[5].reason and str(tmp_path) not in "".join(facts.reason for facts in found)
     assert found == [probing.facts(tmp_path / name) for name in names]
+
+
+def test_a_full_check_compares_every_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One way of reading is made to go wrong in its 34th frame: quick does not see it, full reads from start to end."""
+    path, right = write(tmp_path / "a.mp4", KINDS["h264"]), PacketReader.read
+
+    def wrong(self: PacketReader, indices: np.ndarray) -> np.ndarray:
+        frames = right(self, indices)
+        frames[indices == 33, 0, 0, 0] ^= 1
+        return frames
+
+    monkeypatch.setattr(PacketReader, "read", wrong)
+    why = "h264 in mp4, groups of pictures stand alone"
+    assert probing.facts(path) == Facts(40, 25.0, 112, 80, "packets", why, "")
+    assert probing.facts(path, "full") == Facts(40, 25.0, 112, 80, "start to end", "packets gives another frame 33", "")
+    monkeypatch.setattr(PacketReader, "read", right)
+    monkeypatch.setattr(PacketReader, "__len__", lambda self: 41)
+    assert probing.facts(path, "full").why == "packets gives 41 frames instead of 40"
+    monkeypatch.undo()
+    assert probing.facts(path, "full") == probing.facts(path)
+
+
+def test_what_a_quick_check_found_does_not_stand_for_a_full_one(tmp_path: Path) -> None:
+    write(tmp_path / "a.mp4", KINDS["h264"])
+    table, full = tmp_path / "table.csv", dataclasses.replace(QUICK, decoding="full")
+    for settings in (QUICK, full, QUICK):
+        probing.probe_all(tmp_path, ["a.mp4"], table, settings, "checking")
+        assert [len(probing.read(table, kind)) for kind in ("quick", "full")] == [settings == QUICK, settings == full]
 
 
 def test_an_open_quote_costs_its_own_line(tmp_path: Path, folder: Callable[..., list[Facts]]) -> None:

@@ -345,16 +345,24 @@ def test_all_pages_without_torch(config: Config, tmp_path: Path) -> None:
     ).read_bytes()
 
 
+READERS = {"packets": 3, "start to end": 21}
+
+
 def test_what_is_odd_in_lists_and_copy_is_shown_and_nothing_else(tmp_path: Path, config: Config) -> None:
     assert not any(account.oddities for account in index.build(config).accounts)
     config = fake_config(tmp_path)
     write_all(config)
     records = [fake_record(config, row) for row in rows(config, "closed_set").values()]
     for record in records:
-        record["cells"][0]["checks"] = {"copy": "CVDF", "unlisted_files": 3, "conflicting_labels": 2}
+        record["cells"][0]["checks"] = {
+            "copy": "CVDF",
+            "unlisted_files": 3,
+            "conflicting_labels": 2,
+            "readers": READERS,
+        }
     results.write(config, "closed_set", records)
     report.write_index(config)
     text = " ".join(Page(_read(config, "index.html")).text)
     found = "mini-K400: a known copy by its counts: CVDF; video files that no list names: 3; videos with two labels: 2"
-    assert found in text
+    assert f"{found}; videos by the way they are read: packets 3, start to end 21" in text
     assert "listed more than once" not in text and "mini-UCF: " not in text

@@ -1,14 +1,16 @@
-"""Which decoder opens a video file, and what its failures mean: decord, or `vidprism.selective`, which gives the same
-frames from less work where a file allows it.
+"""How the frames of a video file are read: from start to end, or by one of the two ways that `vidprism.ways` finds to
+give the same frames from less work. What a decoder's failures mean.
 
-A reader is opened where it is used (one opened in a parent process kills a forked worker) with one thread.
+A reader is opened where it is used (one of decord opened in a parent process kills a forked worker) with one thread.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
@@ -16,22 +18,17 @@ from typing import Protocol
 import av
 import numpy as np
 
-from vidprism import selective
+from vidprism import ways
+from vidprism.container import Rgb, Unreadable, check_file, open_video
+from vidprism.selective import PacketReader
+from vidprism.sequential import StartToEnd, decoded
+from vidprism.ways import Way
 
 FRAMES_AT_ONCE = 32  # of a video that is read as a whole
-# The FFmpeg within decord makes tables of MPEG-4 when the first such file is opened. Threads that open one at the same
+STRIDE = 16  # between frames that are compared in one reading, so that a reader has to seek
+# The FFmpeg within decord makes tables when the first file of a codec is opened. Threads that open one at the same
 # time abort the process in a few of a thousand cases: "Assertion ret >= 0 failed at libavcodec/bitstream.c".
 _opening = Lock()
-
-
-class Unreadable(Exception):
-    """A video file that cannot be decoded; `reason` is short and free of paths, so that it can go into a
-    report.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Frames(Protocol):
@@ -44,10 +41,10 @@ class Frames(Protocol):
 
 
 class DecordReader:
-    """`Frames` of any file, by decord."""
+    """`Frames` of a file by decord, which is imported here alone: files that are read otherwise do not need it."""
 
     def __init__(self, path: Path) -> None:
-        import decord  # only here: files that `vidprism.selective` reads need no decord
+        import decord
 
         self._reader = decord.VideoReader(str(path), num_threads=1)
 
@@ -57,10 +54,6 @@ class DecordReader:
     def read(self, indices: np.ndarray) -> np.ndarray:
         """See `Frames`."""
         return self._reader.get_batch(indices).asnumpy()
-
-    def get_avg_fps(self) -> float:
-        """Frames a second."""
-        return float(self._reader.get_avg_fps())
 
 
 def decode_errors() -> tuple[type[Exception], ...]:
@@ -76,7 +69,7 @@ def open_decord(path: Path) -> DecordReader:
     Raises:
         Unreadable: the file is missing, empty, or nothing that decord opens.
     """
-    _check_file(path)
+    check_file(path)
     try:
         with _opening:
             reader = DecordReader(path)
@@ -87,9 +80,19 @@ def open_decord(path: Path) -> DecordReader:
     return reader
 
 
+def way_of(path: Path) -> Way:
+    """How a file is read, and why. It follows from the file, never from an error while reading.
+
+    Raises:
+        Unreadable: see `vidprism.container.open_video`.
+    """
+    with open_video(path) as (file, stream):
+        return ways.choose(file, stream)
+
+
 @contextlib.contextmanager
 def opened(source: Path | Frames) -> Iterator[Frames]:
-    """Frames to read clips from: which decoder gives a file's follows from the file, never from an error.
+    """Frames to read clips from: a file's, read its way, or those that are already open.
 
     Raises:
         Unreadable: the file is missing, empty, or nothing that its decoder opens.
@@ -97,13 +100,12 @@ def opened(source: Path | Frames) -> Iterator[Frames]:
     if not isinstance(source, Path):
         yield source
         return
-    _check_file(source)
-    with contextlib.ExitStack() as stack:
-        try:
-            reader = stack.enter_context(selective.open_file(source))
-        except av.FFmpegError as error:
-            raise Unreadable(f"not a video that FFmpeg can open and begin ({type(error).__name__})") from error
-        yield open_decord(source) if reader is None else reader
+    with open_video(source) as (file, stream):
+        way = ways.choose(file, stream)
+        if way.reader == ways.PACKETS:
+            yield PacketReader(stream.codec_context, way.packets, way.is_reference)
+            return
+    yield open_decord(source) if way.reader == ways.DECORD else StartToEnd(source)
 
 
 def read(frames: Frames, indices: np.ndarray) -> np.ndarray:
@@ -123,35 +125,40 @@ def read(frames: Frames, indices: np.ndarray) -> np.ndarray:
 
 
 def all_frames(path: Path) -> Iterator[np.ndarray]:
-    """Every frame of a file in order, `FRAMES_AT_ONCE` at a time, (T, H, W, 3) uint8, RGB.
+    """Every frame of a file from start to end, `FRAMES_AT_ONCE` at a time, (T, H, W, 3) uint8, RGB.
 
     Raises:
-        Unreadable: the file or one of the frames cannot be decoded.
+        Unreadable: the file cannot be opened, or does not decode to its end.
     """
-    reader = open_decord(path)  # which goes on where it stopped
-    for start in range(0, len(reader), FRAMES_AT_ONCE):
-        yield read(reader, np.arange(start, min(start + FRAMES_AT_ONCE, len(reader))))
+    frames, to_rgb = decoded(path), None
+    while part := list(islice(frames, FRAMES_AT_ONCE)):
+        to_rgb = to_rgb or Rgb(part[0].width, part[0].height)
+        yield np.stack([to_rgb(frame) for frame in part])
 
 
-def declared_frames(path: Path) -> int:
-    """Frames by the container's header (count, else duration times rate), 0 where it has neither. decord
-    cannot tell.
+def difference(path: Path) -> str:
+    """What a file's way of reading gives that decoding from start to end does not, in words; "" where all is equal:
+    the number of frames, and each frame, read in order and read far from the one before it.
 
     Raises:
-        Unreadable: there is no header.
+        Unreadable: it does not decode from start to end.
     """
+    right = [_digest(pixels) for frames in all_frames(path) for pixels in frames]
+    numbers = np.arange(len(right))
+    in_order = np.split(numbers, numbers[FRAMES_AT_ONCE::FRAMES_AT_ONCE])
+    apart = [numbers[first::STRIDE] for first in range(min(STRIDE, len(right)))]
     try:
-        with av.open(str(path), metadata_errors="replace") as file:
-            stream = file.streams.video[0]
-            if stream.frames or not file.duration or not stream.average_rate:
-                return stream.frames
-            return int(file.duration / av.time_base * stream.average_rate)
-    except (av.FFmpegError, IndexError) as error:
-        raise Unreadable(f"header cannot be read ({type(error).__name__})") from error
+        with opened(path) as frames:
+            if len(frames) != len(right):
+                return f"{len(frames)} frames instead of {len(right)}"
+            for indices in (*in_order, *apart):
+                for i, pixels in zip(indices.tolist(), read(frames, indices), strict=True):
+                    if _digest(pixels) != right[i]:
+                        return f"another frame {i}"
+    except Unreadable as error:
+        return error.reason
+    return ""
 
 
-def _check_file(path: Path) -> None:
-    if not path.is_file():
-        raise Unreadable("missing file")
-    if path.stat().st_size == 0:
-        raise Unreadable("empty file (0 bytes)")
+def _digest(pixels: np.ndarray) -> tuple[tuple[int, ...], bytes]:
+    return pixels.shape, hashlib.sha256(np.ascontiguousarray(pixels)).digest()

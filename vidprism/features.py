@@ -26,6 +26,8 @@ INDEX_COLUMNS = ("split", "row", "video_id", "label", "class_name", "readable", 
 # The choices of the protocol that decide what the arrays hold.
 CHOICES = ("split", "frames", "n_clips", "n_crops", "sampling", "resize", "prompt_sets")
 
+CHEAP_BYTES = 64 * 2**20  # of arrays that are hashed whenever a store is opened: about 0.05 s
+
 
 class FeatureStore:
     """Cached frame features of one dataset, read from disk on demand.
@@ -33,7 +35,8 @@ class FeatureStore:
     `meta` holds dataset, generated, backbone (name, key, model, size, weights, weights_sha256), dim,
     image_size_px, logit_scale, class_names, split, frames, n_clips and n_crops (of the test split; train and
     dev have one view), sampling, resize, prompt_sets, frame_cache (where one was read), counts (split ->
-    listed, readable), videos_sha256 and fingerprint.
+    listed, readable), videos_sha256, fingerprint (of all that the features are made from) and values_sha256 (of the
+    features themselves).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -78,16 +81,45 @@ class FeatureStore:
             raise ConfigError(f"'{self.folder}' has no prompt set '{prompt_set}' (it has {', '.join(sets)})")
         return np.load(self.folder / "text.npy")[sets.index(prompt_set)]
 
+    def check_values(self) -> None:
+        """Hold the arrays against the hash that was written with them.
+
+        Raises:
+            ConfigError: they have changed, or the store was written without a hash.
+        """
+        written = self.meta.get("values_sha256")
+        if written is None:
+            raise ConfigError(f"'{self.folder}' was written without a hash of its values; run the features stage again")
+        if values_sha256(self.folder) != written:
+            raise ConfigError(
+                f"features in '{self.folder}' are not those that were written there; delete the folder and run the "
+                "features stage again"
+            )
+
 
 def open_store(folder: Path) -> FeatureStore:
-    """The store that `extract` wrote into `folder`.
+    """The store that `extract` wrote into `folder`. Up to `CHEAP_BYTES` its arrays are held against their hash, if it
+    has one; beyond, `FeatureStore.check_values` does it.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or its arrays are not those that were written.
     """
-    if not (Path(folder) / "meta.json").is_file():
+    folder = Path(folder)
+    if not (folder / "meta.json").is_file():
         raise ConfigError(f"'{folder}' holds no features; run the features stage of that dataset first")
-    return FeatureStore(Path(folder))
+    store = FeatureStore(folder)
+    if "values_sha256" in store.meta and sum(path.stat().st_size for path in folder.glob("*.npy")) <= CHEAP_BYTES:
+        store.check_values()
+    return store
+
+
+def values_sha256(folder: Path) -> str:
+    """sha256 over the names and the bytes of all arrays in a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.npy")):
+        with path.open("rb") as file:
+            digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return "sha256:" + digest.hexdigest()
 
 
 def extract(config: Config, dataset: str, name: str) -> FeatureStore:
@@ -141,6 +173,7 @@ def extract(config: Config, dataset: str, name: str) -> FeatureStore:
     if protocol.frame_cache:
         meta["frame_cache"] = protocol.frame_cache
     meta["fingerprint"] = fingerprint(df, meta)
+    meta["values_sha256"] = values_sha256(partial)
     content = json.dumps(meta, indent=1, ensure_ascii=False) + "\n"
     (partial / "meta.json").write_text(content, encoding="utf-8")
     _replace(folder, partial)

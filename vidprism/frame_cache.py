@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import operator
 import os
 import sys
 from collections.abc import Callable
@@ -20,6 +19,8 @@ from tqdm.auto import tqdm
 from vidprism import manifest, paths, shards, video
 from vidprism.config import Config, ConfigError, load_config
 from vidprism.datasets import DatasetError
+from vidprism.sequential import StartToEnd
+from vidprism.ways import START_TO_END
 
 VIDEOS_PER_SHARD = 64
 
@@ -56,13 +57,16 @@ def source(config: Config, dataset: str, size_px: int) -> Source:
         size_px: of the views that will be made of them.
 
     Raises:
+        DatasetError: the dataset has not been prepared.
         ConfigError: there is no cache, or its frames are smaller than the views. The function that is returned raises
             it for a video that the cache lacks, or holds in another state than the file's, and `Unreadable` for one
             that is missing or could not be decoded.
     """
     videos, folder = paths.dataset_root(config, dataset) / "videos", paths.frames(config, dataset)
     if not config.profile.protocol.frame_cache:
-        return functools.partial(operator.truediv, videos)  # unlike a lambda it can go to a loader's process
+        df = manifest.load(config, dataset)
+        slow = frozenset(df.loc[df["reader"] == START_TO_END, "path"])
+        return functools.partial(_file, videos, slow)  # unlike a lambda it can go to a loader's process
     if size_px > shards.SHORT_SIDE_PX:
         raise ConfigError(
             f"params.yaml: protocol.frame_cache holds frames of {shards.SHORT_SIDE_PX} px, but the backbone takes "
@@ -73,6 +77,10 @@ def source(config: Config, dataset: str, size_px: int) -> Source:
     if not found:
         raise ConfigError(f"'{folder}' holds no frames, which protocol.frame_cache asks for; run `{command}`")
     return functools.partial(_cached, found, videos, f"'{folder}' lacks '{{}}' as it is now; run `{command}`")
+
+
+def _file(videos: Path, slow: frozenset[str], path: str) -> Path | StartToEnd:
+    return StartToEnd(videos / path) if path in slow else videos / path
 
 
 def _cached(found: dict[str, tuple[Path, shards.Entry]], videos: Path, stale: str, path: str) -> shards.CachedFrames:

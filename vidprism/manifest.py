@@ -21,7 +21,7 @@ from vidprism import datasets, draws, paths, probing, shot_lists
 from vidprism.config import CheckConfig, Config
 from vidprism.datasets import DatasetError, MissingError, Video
 
-TEXT_COLUMNS = ("video_id", "path", "class_name", "split", "group", "reason")
+TEXT_COLUMNS = ("video_id", "path", "class_name", "split", "group", "reader", "why", "reason")
 COLUMNS = (
     "video_id",
     "path",
@@ -33,6 +33,8 @@ COLUMNS = (
     "fps",
     "width",
     "height",
+    "reader",
+    "why",
     "readable",
     "reason",
 )
@@ -89,12 +91,16 @@ def load(config: Config, dataset: str) -> pd.DataFrame:
     """Read manifest.csv: ids and names as text (an empty group or reason is ""), the rest as numbers.
 
     Raises:
-        DatasetError: the dataset has not been prepared.
+        DatasetError: the dataset has not been prepared, or by an earlier version.
     """
     path = paths.manifest(config, dataset) / "manifest.csv"
     if not path.is_file():
         raise DatasetError(f"'{path}' does not exist; run the prepare stage of {dataset} first")
-    return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False)
+    df = pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False)
+    if not set(COLUMNS) <= set(df.columns):
+        lacking = ", ".join(sorted(set(COLUMNS) - set(df.columns)))
+        raise DatasetError(f"'{path}' lacks the columns {lacking}; run the prepare stage of {dataset} again")
+    return df
 
 
 def build(
@@ -121,8 +127,8 @@ def build(
         reserved: ids of training videos that the dev pool must not take (external lists of shots name them).
 
     Returns:
-        One row per video with the columns `COLUMNS`; width and height in pixels, fps in Hz, all 0 where
-        readable is False.
+        One row per video with the columns `COLUMNS`; width and height in pixels, fps in Hz, how the video is read and
+        why (see `vidprism.ways`), all 0 or "" where readable is False.
 
     Raises:
         DatasetError: see the dataset's reader, `datasets.check_placed` and `draws.hold_out`.
@@ -151,11 +157,12 @@ def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
         df: the manifest that `build` made from the same dataset, root and split.
 
     Returns:
-        `videos`, `unreadable` (counts a split), `n_listed` (lines of the lists), `copy` (the known copy of the dataset
-        with these counts of readable videos, or None), `unlisted_files` (videos that no list of any split names: their
-        number and the first 20), `class_counts`, `path_class_differs`, `repeated_lines`,
-        `conflicting_labels`, `train_test_overlap`, `group_leakage` (groups on both sides of any two splits),
-        `classes_absent` (split: classes), `flip_sensitive` (pairs of classes that a horizontal flip swaps),
+        `videos`, `unreadable` (counts a split), `readers` (readable videos by the way they are read), `n_listed` (lines
+        of the lists), `copy` (the known copy of the dataset with these counts of readable videos, or None),
+        `unlisted_files` (videos that no list of any split names: their number and the first 20), `class_counts`,
+        `path_class_differs`, `repeated_lines`, `conflicting_labels`, `train_test_overlap`, `group_leakage` (groups on
+        both sides of any two splits), `classes_absent` (split: classes), `flip_sensitive` (pairs of classes that a
+        horizontal flip swaps),
         `horizontal_flip` (whether flipping is allowed). Only where there are some: `dev_shares_groups`, the
         classes of which training and dev videos share groups (see `draws.hold_out`).
     """
@@ -172,6 +179,7 @@ def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
         "official_split": split,
         "videos": {k: int(n) for k, n in df["split"].value_counts().sort_index().items()},
         "unreadable": {k: int(n) for k, n in (~df["readable"]).groupby(df["split"]).sum().items()},
+        "readers": {k: int(n) for k, n in df.loc[df["readable"], "reader"].value_counts().sort_index().items()},
         "n_listed": len(listed),
         "copy": _known_copy(module, df),
         "unlisted_files": _unlisted(root, listed, module, split),

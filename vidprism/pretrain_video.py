@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from vidprism import manifest, paths, stats, video
+from vidprism import decoding, manifest, paths, stats, video
 from vidprism.backbones._checkpoints import WEIGHTS_FILE
 from vidprism.backbones.videomae import ClipEncoder, VideoMAEBackbone, create
 from vidprism.config import Config, VideoPretrainConfig
@@ -83,15 +83,15 @@ def read_videos(config: Config, dataset: str, size_px: int) -> dict[str, Videos]
     listed, root = manifest.load(config, dataset), paths.dataset_root(config, dataset) / "videos"
     resize = config.profile.protocol.resize
 
-    def read(path: str, n_frames: int) -> np.ndarray:
-        frames = video.read_clip(root / path, range(n_frames))
+    def read(path: str) -> np.ndarray:
+        frames = np.concatenate(list(decoding.all_frames(root / path)))
         return video.spatial_views(frames, size_px, 1, resize)[0]
 
     found = {}
     for split in ("train", "dev"):
         part = listed[(listed["split"] == split) & listed["readable"]]
         with ThreadPoolExecutor(config.profile.video_pretraining.threads) as pool:
-            found[split] = Videos(list(pool.map(read, part["path"], part["n_frames"])), part["label"].to_numpy(int))
+            found[split] = Videos(list(pool.map(read, part["path"])), part["label"].to_numpy(int))
     return found
 
 

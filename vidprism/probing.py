@@ -24,19 +24,28 @@ from tqdm.auto import tqdm
 from vidprism import video
 from vidprism.config import CheckConfig
 
-VERSION = "1"  # of the check; rows of another version are not reused
-COLUMNS = ("version", "path", "size", "mtime_ns", "n_frames", "fps", "width", "height", "reason")
+VERSION = "2"  # of the check; rows of another version, or of another `check.decoding`, are not reused
+COLUMNS = ("version", "path", "size", "mtime_ns", "n_frames", "fps", "width", "height", "reader", "why", "reason")
 IN_FLIGHT = 8  # videos a worker has in its queue: enough to keep it busy, and memory stays flat
 
 
 class Facts(NamedTuple):
-    """What a file holds (frames, Hz, pixels), all 0 where `reason` says why it cannot be read."""
+    """What a file holds (frames, Hz, pixels), and how it is read and why; all 0 and "" where `reason` says why it
+    cannot be read.
+    """
 
     n_frames: int
     fps: float
     width: int
     height: int
+    reader: str
+    why: str
     reason: str
+
+
+def unreadable(reason: str) -> Facts:
+    """What is known of a file that cannot be read."""
+    return Facts(0, 0.0, 0, 0, "", "", reason)
 
 
 Key = tuple[str, int, int]  # path below the folder, size in bytes, time of change in ns
@@ -50,28 +59,28 @@ def probe_all(folder: Path, names: Sequence[str], table: Path, settings: CheckCo
         settings: number of processes and seconds per video.
         title: of the progress bar.
     """
-    known = read(table)
+    known = read(table, settings.decoding)
     keys = [_key(folder, name) for name in names]
     todo = [i for i, key in enumerate(keys) if key not in known]
-    with _appending(table) as add:
+    with _appending(table, settings.decoding) as add:
         found = dict(_decoded(folder, names, todo, settings, title, lambda i, facts: add(keys[i], facts)))
     results = [found[i] if i in found else known[key] for i, key in enumerate(keys)]
     if todo:
-        _rewrite(table, known | {keys[i]: facts for i, facts in found.items() if _is_kept(facts)})
+        _rewrite(table, settings.decoding, known | {keys[i]: facts for i, facts in found.items() if _is_kept(facts)})
     return results
 
 
-def facts(path: Path) -> Facts:
-    """What one file holds, found in this process."""
+def facts(path: Path, decoding: str = "quick") -> Facts:
+    """What one file holds, found in this process; `decoding` is `check.decoding`."""
     try:
-        found = video.probe(path)
+        found = video.probe(path, full=decoding == "full")
     except video.Unreadable as error:
-        return Facts(0, 0.0, 0, 0, error.reason)
-    return Facts(found.n_frames, found.fps, found.width_px, found.height_px, "")
+        return unreadable(error.reason)
+    return Facts(found.n_frames, found.fps, found.width_px, found.height_px, found.reader, found.why, "")
 
 
-def read(table: Path) -> dict[Key, Facts]:
-    """The rows of a table; lines that are cut off, damaged or of another version are left out."""
+def read(table: Path, decoding: str = "quick") -> dict[Key, Facts]:
+    """The rows of a table; lines that are cut off, damaged or of another version or check are left out."""
     known: dict[Key, Facts] = {}
     if not table.is_file():
         return known
@@ -79,8 +88,8 @@ def read(table: Path) -> dict[Key, Facts]:
         for line in file:
             try:  # each line by itself: an open quote would swallow those that follow
                 row = next(csv.reader([line.replace("\0", "")]), [])
-                if len(row) == len(COLUMNS) and row[0] == VERSION:
-                    found = Facts(int(row[4]), float(row[5]), *map(int, row[6:8]), row[8])
+                if len(row) == len(COLUMNS) and row[0] == _version(decoding):
+                    found = Facts(int(row[4]), float(row[5]), *map(int, row[6:8]), *row[8:])
                     known[row[1], int(row[2]), int(row[3])] = found
             except (csv.Error, ValueError):
                 continue
@@ -88,6 +97,10 @@ def read(table: Path) -> dict[Key, Facts]:
 
 
 CRASHED, HUNG, FAILED = "decoder crashed", "decoding took longer than", "check failed"
+
+
+def _version(decoding: str) -> str:
+    return f"{VERSION} {decoding}"
 
 
 def _is_kept(found: Facts) -> bool:
@@ -124,7 +137,7 @@ def _decoded(
     ):
         while True:
             while len(waiting) < n_workers * IN_FLIGHT and (i := next(left, None)) is not None:
-                waiting.append((i, pool.schedule(facts, [folder / names[i]], timeout=settings.seconds_per_video)))
+                waiting.append((i, _scheduled(pool, folder / names[i], settings)))
             if not waiting:
                 break
             i, future = waiting.popleft()
@@ -134,15 +147,19 @@ def _decoded(
             yield i, result
 
 
+def _scheduled(pool: ProcessPool, path: Path, settings: CheckConfig) -> Future:
+    return pool.schedule(facts, [path, settings.decoding], timeout=settings.seconds_per_video)
+
+
 def _result(future: Future, settings: CheckConfig, folder: Path) -> Facts:
     try:
         return future.result()
     except TooLong:
-        return Facts(0, 0.0, 0, 0, f"{HUNG} {settings.seconds_per_video:g} s")
+        return unreadable(f"{HUNG} {settings.seconds_per_video:g} s")
     except ProcessExpired as error:
-        return Facts(0, 0.0, 0, 0, f"{CRASHED} ({_exit(error.exitcode)})")
+        return unreadable(f"{CRASHED} ({_exit(error.exitcode)})")
     except Exception as error:  # whatever else a worker met is the reason of that video, not the end of the check
-        return Facts(0, 0.0, 0, 0, f"{FAILED} ({_what(error, folder)})")
+        return unreadable(f"{FAILED} ({_what(error, folder)})")
 
 
 def _what(error: Exception, folder: Path) -> str:
@@ -159,7 +176,8 @@ def _exit(status: int | None) -> str:
 class _appending:
     """Adds rows to a table, each with one write that goes out at once; two runs may add to the same table."""
 
-    def __init__(self, table: Path) -> None:
+    def __init__(self, table: Path, decoding: str) -> None:
+        self.version = _version(decoding)
         table.parent.mkdir(parents=True, exist_ok=True)
         self.file = table.open("a", newline="", encoding="utf-8", buffering=1)
         if self.file.tell():  # an interrupted run may have left half a line
@@ -167,18 +185,18 @@ class _appending:
 
     def __enter__(self) -> Callable[[Key, Facts], None]:
         writer = csv.writer(self.file, lineterminator="\n")
-        return lambda key, found: _is_kept(found) and writer.writerow([VERSION, *key, *found])
+        return lambda key, found: _is_kept(found) and writer.writerow([self.version, *key, *found])
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
 
-def _rewrite(table: Path, rows: dict[Key, Facts]) -> None:
+def _rewrite(table: Path, decoding: str, rows: dict[Key, Facts]) -> None:
     """One row a path (the last known state of the file), written whole or not at all."""
     latest = {key[0]: (key, found) for key, found in rows.items()}
     partial = table.with_name(f".{table.name}.{os.getpid()}")
     with partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows([VERSION, *key, *found] for key, found in latest.values())
+        writer.writerows([_version(decoding), *key, *found] for key, found in latest.values())
     partial.replace(table)

@@ -22,7 +22,7 @@ from vidprism.config import ConfigError
 SHORT_SIDE_PX = 256
 # Chroma of half the size, as the videos have it; docs/speed.md says what the quality costs.
 JPEG = {"format": "JPEG", "quality": 95, "subsampling": "4:2:0"}
-VERSION = "1"  # of all of the above; shards of another version are written again
+VERSION = "2"  # of all of the above and of how videos are read; shards of another version are written again
 
 
 class Entry(NamedTuple):
@@ -54,7 +54,7 @@ class CachedFrames:
         Raises:
             ConfigError: the shard is damaged.
         """
-        # FFmpeg's decoder, because it doubles chroma as decord does and is faster than PIL's
+        # FFmpeg's decoder, because it doubles chroma as the video's does and is faster than PIL's
         decoder, convert, frames = av.CodecContext.create("mjpeg", "r"), VideoReformatter(), []
         decoder.thread_count = 1
         try:

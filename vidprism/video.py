@@ -12,40 +12,54 @@ from pathlib import Path
 import numpy as np
 
 from vidprism.config import nearest
-from vidprism.decoding import Frames, Unreadable, declared_frames, open_decord, opened, read
+from vidprism.container import check_whole, open_video, rate_hz
+from vidprism.decoding import Frames, Unreadable, difference, opened, read, way_of
+from vidprism.sequential import StartToEnd
+from vidprism.ways import START_TO_END
 
 SAMPLINGS = ("segment_center", "segment_start", "segment_random", "dense")
 RESIZES = ("bilinear", "bicubic")
-# A damaged file may decode in part: it must hold this share of the frames that its header declares. Old avi
-# files miss their header by a frame or two without harm.
-COMPLETE = 0.9
 # Frames between two frames of a dense window: VideoMAE's rate on Kinetics (16 x 4).
 DENSE_STRIDE = 4
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a video file holds."""
+    """What a video file holds, and how it is read and why (see `vidprism.ways`)."""
 
     n_frames: int
     fps: float
     width_px: int
     height_px: int
+    reader: str
+    why: str
 
 
-def probe(path: Path) -> Probe:
-    """Size and length of a video that is complete and whose first, middle and last frame decode.
+def probe(path: Path, full: bool = False) -> Probe:
+    """Size and length of a video that is complete and whose first, middle and last frame decode. One that is read from
+    start to end is decoded as a whole; the number of its frames is what was shown.
+
+    Args:
+        full: compare every frame of one that is read another way with decoding from start to end; where one differs, it
+            is read so.
 
     Raises:
-        Unreadable: the file is missing, empty, not a video, cut off, or one of the three frames cannot be
-        decoded.
+        Unreadable: the file is missing, empty, not a video, cut off, or one of the frames cannot be decoded.
     """
-    reader = open_decord(path)
-    n_frames, declared = len(reader), declared_frames(path)
-    if n_frames < COMPLETE * declared:
-        raise Unreadable(f"damaged or cut off: {n_frames} of {declared} frames")
-    height, width = read(reader, np.unique([0, n_frames // 2, n_frames - 1])).shape[1:3]
-    return Probe(n_frames, round(reader.get_avg_fps(), 3), width, height)
+    with open_video(path) as (file, stream):
+        fps = round(rate_hz(stream), 3)
+        check_whole(file, stream)
+    way = way_of(path)
+    reader, why = way.reader, way.why
+    differs = difference(path) if full and reader != START_TO_END else ""
+    if differs:
+        reader, why = START_TO_END, f"{reader} gives {differs}"
+    with opened(StartToEnd(path) if reader == START_TO_END else path) as frames:
+        n_frames = len(frames)
+        if not n_frames:
+            raise Unreadable("no frames")
+        height, width = read(frames, np.unique([0, n_frames // 2, n_frames - 1])).shape[1:3]
+    return Probe(n_frames, fps, width, height, reader, why)
 
 
 def frame_indices(

@@ -89,7 +89,9 @@ def test_a_row_leaves_weights_scores_and_a_record(config: Config) -> None:
     cell = record["cells"][0]
     assert cell["n_listed"] == CLASSES * TEST and cell["n_scored"] == cell["n_listed"] - 1
     assert cell["unreadable"] == [{"path": f"test/0_00{BROKEN}.avi", "reason": "empty file"}]
-    assert cell["checks"] == {"unlisted_files": 3, "repeated_lines": 1}, "what is none is left out"
+    assert cell["checks"] == {"readers": {"packets": 7}, "unlisted_files": 3, "repeated_lines": 1}, (
+        "what is none is left out"
+    )
     assert cell["split"] == 1
     assert [r["draw_sha256"] for r in cell["repeats"]] == ["0-2", "1-2"]
     assert [r["clips_seen"] for r in cell["repeats"]] == [2 * CLASSES] * 2

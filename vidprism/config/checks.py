@@ -20,6 +20,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "protocol.resize": ("bilinear", "bicubic"),
     "protocol.frame_cache": ("", "jpeg"),
     "analysis.fusion": ("logits", "softmax"),
+    "check.decoding": ("quick", "full"),
     "protocol.n_crops": (1, 3),
     "train.tuning": ("full", "frozen", "partial"),
     "train.precision": ("auto", "fp32", "bf16", "fp16"),

@@ -113,12 +113,13 @@ class ProtocolConfig:
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """How prepare decodes every video once: worker processes (0: one a core), and the time after which a video counts
-    as unreadable.
+    """How prepare decodes every video once: worker processes (0: one a core), the time after which a video counts as
+    unreadable, and whether every frame is compared with decoding from start to end ("full") or not ("quick").
     """
 
     processes: int = 0
     seconds_per_video: float = 30.0
+    decoding: str = "quick"
 
 
 @dataclass(frozen=True)

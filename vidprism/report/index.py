@@ -36,7 +36,7 @@ class Group:
     pages: str
 
 
-# What may be odd in the lists and the copy of a dataset (`checks` of a cell), in words.
+# What is to be known of the lists and the copy of a dataset (`checks` of a cell), in words.
 ODDITIES = {
     "copy": "a known copy by its counts: {}",
     "unlisted_files": "video files that no list names: {}",
@@ -44,6 +44,7 @@ ODDITIES = {
     "conflicting_labels": "videos with two labels: {}",
     "path_class_differs": "videos in the folder of another class than their label says: {}",
     "dev_shares_groups": "classes of which the dev pool shares groups with the training list: {}",
+    "readers": "videos by the way they are read: {}",
 }
 
 
@@ -154,8 +155,13 @@ def _accounts(config: Config, records: list[Record]) -> Iterable[Account]:
             first["n_classes"],
             prints,
             tuple(broken.items()),
-            tuple(words.format(odd[key]) for key, words in ODDITIES.items() if key in odd),
+            tuple(words.format(_counts(odd[key])) for key, words in ODDITIES.items() if key in odd),
         )
+
+
+def _counts(found: object) -> object:
+    """Counts by name in words, everything else as it is."""
+    return ", ".join(f"{name} {n}" for name, n in found.items()) if isinstance(found, dict) else found
 
 
 def _searched(config: Config) -> list[tuple[str, str]]:

@@ -1,0 +1,134 @@
+"""Every way of reading gives, frame by frame and bit by bit, what a decoder shows that goes from start to end, over all
+codecs and containers; and gives it every time.
+"""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tests.coded import KINDS, copied, number, shown, write, x264
+from tests.test_video import rotated
+from vidprism import decoding, video, ways
+from vidprism.ways import DECORD, PACKETS, START_TO_END
+
+CONTAINERS = {
+    "avi": [kind for kind in KINDS if not kind.startswith("hevc")],
+    "mp4": [kind for kind in KINDS if kind not in ("msmpeg4", "vp8")],
+    "mov": [kind for kind in KINDS if not kind.startswith(("vp8", "vp9", "av1"))],
+    "mkv": [*KINDS],
+    "webm": ["vp8", "vp9", "vp9 hidden frames", "av1"],
+    "mpg": [kind for kind in KINDS if kind.startswith(("mpeg", "h264", "hevc"))],
+    "ts": [kind for kind in KINDS if kind.startswith(("mpeg", "h264", "hevc"))],
+}
+MATRIX = [(kind, container) for container, kinds in CONTAINERS.items() for kind in kinds]
+FAST = {
+    **dict.fromkeys(("h264", "h264 key frames", "h264 B-frames", "h264 pyramid", "vp9", "vp9 hidden frames"), PACKETS),
+    **dict.fromkeys(("hevc", "hevc B-frames"), DECORD),
+}
+
+
+def requests(n_frames: int) -> list[np.ndarray]:
+    """All frames, every 13th from each of the first 13, the last alone, and what a clip of 8 frames takes."""
+    apart = [np.arange(first, n_frames, 13) for first in range(min(13, n_frames))]
+    return [np.arange(n_frames), *apart, np.array([n_frames - 1]), video.frame_indices(n_frames, 8)]
+
+
+@pytest.mark.parametrize("kind, container", MATRIX, ids=lambda value: value)
+def test_every_way_shows_what_a_decoder_shows(tmp_path: Path, kind: str, container: str) -> None:
+    path = write(tmp_path / f"a.{container}", KINDS[kind])
+    right = shown(path)
+    assert [number(pixels) for pixels in right] == list(range(40)), "the test reads its own files right"
+    found = video.probe(path)
+    assert found.n_frames == 40 and found.why
+    assert found.reader == (
+        FAST.get(kind, START_TO_END) if container in ("mp4", "mov", "mkv", "webm") else START_TO_END
+    )
+    for indices in requests(40):
+        np.testing.assert_array_equal(video.read_clip(path, indices), right[indices])
+    np.testing.assert_array_equal(np.concatenate(list(decoding.all_frames(path))), right)
+    assert decoding.difference(path) == ""
+
+
+OBSTACLES = {
+    "interlaced": (x264("interlaced=1"), {}, "interlaced"),
+    "no key frames but the first": (x264("intra-refresh=1"), {}, "groups of pictures need their neighbours"),
+    "hevc of a small width": (KINDS["hevc"], {"size": (72, 80)}, "hevc of 72x80 pixels yuv420p"),
+    "several streams": (KINDS["h264"], {"n_others": 1}, "several streams of pictures"),
+}
+
+
+@pytest.mark.parametrize("case", OBSTACLES)
+def test_what_stands_in_the_way_is_named(tmp_path: Path, case: str) -> None:
+    kind, choices, why = OBSTACLES[case]
+    path = write(tmp_path / "a.mp4", kind, **choices)
+    way = decoding.way_of(path)
+    assert (way.reader, way.why) == (START_TO_END, why)
+    right = shown(path)
+    for indices in requests(len(right)):
+        np.testing.assert_array_equal(video.read_clip(path, indices), right[indices])
+
+
+def test_turned_and_large_files_are_read_from_start_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.mp4", KINDS["h264"], size=(320, 240))
+    assert decoding.way_of(path).reader == PACKETS
+    monkeypatch.setattr(ways, "MOST_BYTES", path.stat().st_size - 1)
+    assert decoding.way_of(path).why == "more than 0 MiB"
+    monkeypatch.undo()
+    assert decoding.way_of(rotated(path)).why == "turned or mirrored by its header"
+
+
+def test_a_decoder_must_wait_long_enough_for_late_packets() -> None:
+    """In the order I P B b b of a pyramid the third picture to show is the last packet: two others are held back."""
+    packets = [SimpleNamespace(pts=time, is_keyframe=not time) for time in (0, 4, 2, 1, 3)]
+    assert ways._of_order(packets, 2) == "" and ways._of_order(packets, 1) == "reordered more than its header says"
+
+
+READ = {
+    "mpeg4 B-frames.avi": START_TO_END,
+    "h264.avi": START_TO_END,
+    "mpeg2 B-frames.mpg": START_TO_END,
+    "hevc open groups.mp4": START_TO_END,
+    "h264 pyramid.mp4": PACKETS,
+    "vp9 hidden frames.webm": PACKETS,
+    "hevc B-frames.mp4": DECORD,
+}
+
+
+def read_often(path: Path, times: int) -> set[bytes]:
+    """The distinct answers to one request; the last frame is where decord went wrong from time to time."""
+    indices = np.append(video.frame_indices(40, 8), 39)
+    return {video.read_clip(path, indices).tobytes() for _ in range(times)}
+
+
+@pytest.mark.parametrize("name", READ)
+@pytest.mark.parametrize("times", [20, pytest.param(200, marks=pytest.mark.long)])
+def test_the_same_request_gives_the_same_bytes(tmp_path: Path, name: str, times: int) -> None:
+    path = write(tmp_path / name, KINDS[Path(name).stem])
+    assert decoding.way_of(path).reader == READ[name]
+    right = shown(path)[np.append(video.frame_indices(40, 8), 39)].tobytes()
+    assert read_often(path, times) == {right}
+    with ThreadPoolExecutor(4) as pool:
+        assert set().union(*pool.map(read_often, [path] * 4, [times // 4] * 4)) == {right}
+
+
+def test_processes_read_the_same(tmp_path: Path) -> None:
+    paths = [write(tmp_path / name, KINDS[Path(name).stem]) for name in READ]
+    right = [shown(path)[np.append(video.frame_indices(40, 8), 39)].tobytes() for path in paths]
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        for _ in range(2):
+            assert list(pool.map(read_often, paths, [3] * len(paths))) == [{found} for found in right]
+
+
+def test_an_edit_list_hides_frames(tmp_path: Path) -> None:
+    """Ten frames before the visible start, as cutting without encoding leaves them: 30 are shown, 10 to 39 in order."""
+    kind = x264("bframes=2:keyint=20:min-keyint=20:scenecut=0", key_every=20)
+    path = copied(write(tmp_path / "whole.mp4", kind), tmp_path / "cut.mp4", shift_frames=10)
+    found = video.probe(path)
+    assert (found.n_frames, found.reader, found.why) == (30, START_TO_END, "frames hidden by an edit list")
+    wanted = video.frame_indices(30, 8)
+    assert [number(pixels) for pixels in video.read_clip(path, wanted)] == [11, 15, 19, 23, 26, 30, 34, 38]
+    assert [number(pixels) for pixels in video.read_clip(path, range(30))] == list(range(10, 40))

@@ -1,0 +1,158 @@
+"""Which way a video file is read, and why.
+
+The rule is from start to end (`vidprism.sequential`). Two ways that decode less are for files that are shown to read
+the same: by what is checked here, before a frame is read, and by tests that compare every way with the rule over the
+codecs and containers. Both seek, so they need groups of pictures that stand alone and packets that each show one frame
+at a time of its own.
+
+- "packets" (`vidprism.selective`) reads H.264 and VP9 by the same FFmpeg as the rule.
+- "decord" reads HEVC. Its FFmpeg is another one: of MPEG-4 its pixels differ, in avi and program streams, and wherever
+  groups are open, so do its frames, some from one reading to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from vidprism.container import MATROSKA, display_matrix
+
+START_TO_END, PACKETS, DECORD = READERS = ("start to end", "packets", "decord")
+CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", MATROSKA: "Matroska"}
+CODECS = {"h264": PACKETS, "vp9": PACKETS, "hevc": DECORD}
+PROGRESSIVE = (0, 1)  # FFmpeg's AVFieldOrder: not known (VP9 has no fields), progressive
+# The packets of a video lie in memory while it is read.
+MOST_BYTES = 64 * 2**20
+# Of other formats, FFmpeg's versions disagree about the conversion to RGB; decord fails at some smaller widths.
+DECORD_PIXELS, DECORD_LEAST_WIDTH_PX = ("yuv420p", "yuvj420p"), 100
+# NAL unit types (ITU-T H.264, table 7-1): a slice of any picture, and of a key frame that nothing refers across.
+SLICE, IDR = 1, 5
+
+
+class Way(NamedTuple):
+    """One of `READERS`, and why it is right. For "packets", what it reads: all packets of the stream, and which of them
+    other frames refer to.
+    """
+
+    reader: str
+    why: str
+    packets: tuple[av.Packet, ...] = ()
+    is_reference: tuple[bool, ...] = ()
+
+
+def choose(file: InputContainer, stream: VideoStream) -> Way:
+    """The way to read the video `stream` of an opened file, of which nothing has been read yet."""
+    obstacle = _of_file(file, stream)
+    if obstacle:
+        return Way(START_TO_END, obstacle)
+    decoder, is_reference = stream.codec_context, ()
+    try:
+        packets = tuple(packet for packet in file.demux(stream) if packet.size)
+        obstacle = _of_packets(packets, stream.frames) or _of_order(packets, decoder.reorder_depth)
+        if not obstacle and decoder.name == "h264":
+            slices = [_first_slice(packet, decoder.extradata or b"") for packet in packets]
+            is_reference = tuple(priority > 0 for priority, _ in slices)
+            obstacle = _of_slices(packets, [kind for _, kind in slices])
+        obstacle = obstacle or _of_first_picture(packets[0], decoder)
+    except av.FFmpegError as error:
+        obstacle = f"its packets, or the first picture, cannot be had ({type(error).__name__})"
+    if obstacle:
+        return Way(START_TO_END, obstacle)
+    why = f"{decoder.name} in {CONTAINERS[file.format.name]}, groups of pictures stand alone"
+    if CODECS[decoder.name] == DECORD:
+        return Way(DECORD, why)
+    return Way(PACKETS, why, packets, is_reference or (True,) * len(packets))
+
+
+def _of_file(file: InputContainer, stream: VideoStream) -> str:
+    """Why a file must be read from start to end, by its header; "" if nothing there says so."""
+    decoder = stream.codec_context
+    if file.format.name not in CONTAINERS:
+        return f"container {file.format.name}"
+    if decoder.name not in CODECS:
+        return f"codec {decoder.name}"
+    if len(file.streams.video) != 1:
+        return "several streams of pictures"
+    if file.size > MOST_BYTES:
+        return f"more than {MOST_BYTES // 2**20} MiB"
+    if decoder.field_order not in PROGRESSIVE:
+        return "interlaced"
+    odd = decoder.pix_fmt not in DECORD_PIXELS or decoder.height % 2 or decoder.width < DECORD_LEAST_WIDTH_PX
+    if odd and CODECS[decoder.name] == DECORD:
+        return f"{decoder.name} of {decoder.width}x{decoder.height} pixels {decoder.pix_fmt}"
+    return ""
+
+
+def _of_packets(packets: Sequence[av.Packet], declared: int) -> str:
+    """Whether a packet is not one shown frame with a time of its own, or some that the header declares (0: it does not)
+    are not there.
+    """
+    times = {packet.pts for packet in packets}
+    if any(packet.is_discard for packet in packets):
+        return "frames hidden by an edit list"
+    if any(packet.is_corrupt for packet in packets):
+        return "damaged packets"
+    if None in times or len(times) != len(packets):
+        return "packets without a time of their own"
+    if not packets or len(packets) != (declared or len(packets)):
+        return f"{len(packets)} packets of {declared} declared"
+    return ""
+
+
+def _of_order(packets: Sequence[av.Packet], reorder_depth: int) -> str:
+    """Whether a group of pictures has one to show before its key frame, or after the next one, or packets come later
+    than a decoder that holds `reorder_depth` pictures back can wait for: it would show them out of turn.
+    """
+    times, is_key = np.array([packet.pts for packet in packets]), np.array([p.is_keyframe for p in packets])
+    if not is_key[0]:
+        return "does not begin with a key frame"
+    earliest_from = np.minimum.accumulate(times[::-1])[::-1]
+    if (is_key & (earliest_from != times)).any():
+        return "groups of pictures need their neighbours"
+    late = (np.argsort(times) - np.arange(len(times))).max()
+    return "reordered more than its header says" if late > reorder_depth else ""
+
+
+def _of_slices(packets: Sequence[av.Packet], kinds: list[int]) -> str:
+    if not all(kinds):
+        return "h264 packets whose slices cannot be told"
+    if any(kind != IDR for packet, kind in zip(packets, kinds, strict=True) if packet.is_keyframe):
+        return "h264 key frames that others refer across"
+    return ""
+
+
+def _first_slice(packet: av.Packet, setup: bytes) -> tuple[int, int]:
+    """(nal_ref_idc, nal_unit_type) of the first slice of an H.264 packet, (0, 0) if there is none or the packet is
+    damaged: NAL units follow their length, whose size `setup` tells (ISO/IEC 14496-15, 5.3.3), and fill the packet.
+    """
+    if len(setup) < 5 or setup[0] != 1:
+        return 0, 0
+    content, n_bytes, at, found = memoryview(packet), (setup[4] & 3) + 1, 0, (0, 0)
+    while at < len(content):
+        length = int.from_bytes(content[at : at + n_bytes], "big")
+        header = content[at + n_bytes] if at + n_bytes < len(content) else 0
+        if SLICE <= header & 31 <= IDR and found == (0, 0):
+            found = header >> 5 & 3, header & 31
+        at += n_bytes + length
+        if not length:
+            return 0, 0
+    return found if at == len(content) else (0, 0)
+
+
+def _of_first_picture(packet: av.Packet, decoder: av.VideoCodecContext) -> str:
+    """Whether the first picture is missing, interlaced, or turned or mirrored by a note in the header, which PyAV shows
+    on pictures alone.
+    """
+    decoder.thread_count = 1
+    frames = [*decoder.decode(packet), *decoder.decode(None)]
+    decoder.flush_buffers()
+    if not frames:
+        return "the first packet shows nothing"
+    if frames[0].interlaced_frame:
+        return "interlaced"
+    return "" if display_matrix(frames[0]) is None else "turned or mirrored by its header"
