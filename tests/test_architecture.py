@@ -13,7 +13,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A module imports only from its own layer's names and from layers above it.
 LAYERS = [
     {"config", "cores", "interruption"},
-    {"muon", "paths", "rows", "plots", "provenance", "prompts", "record", "metrics", "decoding", "selective"},
+    {"muon", "names", "paths", "rows", "plots", "provenance", "prompts", "record", "metrics", "decoding", "selective"},
     {"execute", "stats", "paper", "world", "video", "draws", "datasets", "shot_lists", "model", "backbones"},
     {"results", "probing", "manifest", "masked", "methods", "complexity", "subset", "shards", "frame_cache"},
     {"pretrain", "pretrain_video"},
