@@ -90,16 +90,17 @@ class Video:
 
 
 def checked_path(path: str) -> str:
-    """A path of a list in its one spelling.
+    """A path of a list in its one spelling; an empty one stays so.
 
     Raises:
         DatasetError: it is absolute, leaves ``videos/`` or is that folder itself.
     """
     if path.startswith("/") or ".." in path.split("/") or "\0" in path:
         raise DatasetError(f"the path {path!r} leaves its folder 'videos'")
-    if names.tidy_path(path) == ".":
+    tidy = names.tidy_path(path) if path else ""
+    if tidy == ".":
         raise DatasetError(f"the path {path!r} names no file")
-    return names.tidy_path(path)
+    return tidy
 
 
 def is_visible(name: str) -> bool:
