@@ -13,9 +13,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A module imports only from its own layer's names and from layers above it.
 LAYERS = [
     {"config", "cores", "interruption"},
-    {"muon", "paths", "rows", "plots", "provenance", "prompts", "record", "metrics"},
+    {"muon", "names", "paths", "rows", "plots", "provenance", "prompts", "record", "metrics"},
     {"container", "sequential", "ways", "selective", "decoding"},
     {"execute", "stats", "paper", "world", "video", "draws", "datasets", "shot_lists", "model", "backbones"},
+    {"duplicates"},
     {"results", "probing", "manifest", "masked", "methods", "complexity", "subset", "shards", "frame_cache"},
     {"pretrain", "pretrain_video"},
     {"encoding", "features", "tables"},

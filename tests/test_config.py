@@ -1,12 +1,14 @@
 """params.yaml is read strictly: what is wrong is named, with the nearest right name."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from vidprism import backbones, metrics, video
-from vidprism.config import ConfigError, find_root, load_config
+from vidprism.config import ConfigError, TrainConfig, find_root, load_config, yaml_file
 from vidprism.config.checks import CHOICES, NORMALISATIONS
+from vidprism.config.strict import build
 from vidprism.rows import row, rows
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,7 +34,7 @@ def test_the_profile_line_chooses(tmp_path: Path) -> None:
 
 
 VIDEO = "video_pretraining: {steps: 30,"
-TRAIN = "  train: {updates: 20, batch_size: 16}"
+TRAIN = "  train: {updates: 20, batch_size: 16, <<: *train_defaults}"
 FEW_SHOT = "backbone: mini_clip, frames: 8, shots: [2]"
 PROTOCOL = "protocol: {split: 1, dev_per_class: 3, shots: [2, 4], draw_seeds: [0, 1], frames: [8, 32], n_clips: 1"
 SEARCH = "lr: [0.001, 0.003], datasets: [], shots: 4"
@@ -48,7 +50,7 @@ def protocol(old: str, new: str) -> tuple[str, str]:
     [
         ("splits: {}", "splits: {ucf11: 2}", ["smoke.protocol.splits", "unknown dataset 'ucf11'"]),
         (TRAIN, TRAIN.replace("updates", "update"), ["smoke.train.update", "did you mean 'updates'"]),
-        (TRAIN, "  train: {updates: 20}", ["smoke.train lacks batch_size"]),
+        (TRAIN, TRAIN.replace("batch_size: 16, ", ""), ["smoke.train lacks batch_size"]),
         (TRAIN, TRAIN.replace("20", "many"), ["smoke.train.updates must be int"]),
         ("  datasets: [ucf101]", "  datasets: [ucf102]", ["unknown dataset 'ucf102'", "did you mean 'ucf101'"]),
         ("  datasets: [ucf101]", "  datasets: ucf101", ["smoke.datasets must be a list"]),
@@ -109,13 +111,65 @@ def protocol(old: str, new: str) -> tuple[str, str]:
         (TRAIN, TRAIN.replace("16", "16, weight_decay: -1"), ["smoke.train.weight_decay must be 0 or more"]),
         (SEARCH, SEARCH.replace("[]", "[ucf]"), ["smoke.search.datasets", "'ucf'", "ucf101"]),
         (SEARCH, SEARCH.replace("0.003", ".nan"), ["smoke.search.lr must be above 0, not nan"]),
-        (SEARCH, SEARCH.replace("0.003", "3e-3"), ["smoke.search.lr must be a number written like 0.001, not '3e-3'"]),
+        (
+            SEARCH,
+            SEARCH.replace("0.003", "3e-3x"),
+            ["smoke.search.lr must be a number written like 0.001, not '3e-3x'"],
+        ),
+        (SEARCH, SEARCH.replace("0.003", "'3e-3'"), ["smoke.search.lr must be a number written like 0.001"]),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config("smoke", edited(tmp_path, old, new))
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+# DVC writes the 0.00003 of `dvc exp run -S` as 3e-05, which YAML 1.1 reads as text.
+@pytest.mark.parametrize("text", ["3e-05", "3E-5", "3.0e-5", "+3e-05", "0.3e-4", "300e-7"])
+def test_numbers_in_the_form_that_dvc_writes_are_read(tmp_path: Path, text: str) -> None:
+    searched = edited(tmp_path, SEARCH, SEARCH.replace("0.003", text))
+    assert load_config("smoke", searched).profile.search.lr == (0.001, pytest.approx(0.00003, rel=1e-12))
+    decayed = edited(tmp_path, TRAIN, TRAIN.replace("16,", f"16, weight_decay: {text},"))
+    assert load_config("smoke", decayed).profile.train.weight_decay == pytest.approx(0.00003, rel=1e-12)
+    switched = edited(tmp_path, "to_lambda_text: {lambda_text: 0.01}", f"to_lambda_text: {{lambda_text: {text}}}")
+    options = load_config("mini", switched).profile.ablations.variants["to_lambda_text"]
+    assert options == {"lambda_text": pytest.approx(0.00003, rel=1e-12)}
+
+
+def test_a_count_must_be_whole(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"smoke\.train\.updates must be int, not 20\.0"):
+        load_config("smoke", edited(tmp_path, TRAIN, TRAIN.replace("20", "2e+1")))
+
+
+def test_a_key_given_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
+    """YAML keeps the last one without a word: a variant of the same name would take the place of another."""
+    line = "  rates_2_4: {rates: [2, 4]}\n"
+    first = 1 + (ROOT / "params.yaml").read_text(encoding="utf-8").split(line)[0].count("\n")
+    twice = edited(tmp_path, line, line + line.replace("[2, 4]", "[2, 8]"))
+    with pytest.raises(ConfigError, match=rf"key 'rates_2_4' is given twice, in line {first} and in line {first + 1};"):
+        load_config("smoke", twice)
+    lists = edited(tmp_path, "shot_lists: {}", "shot_lists: {ucf101: {'2': a.txt, 2: b.txt}}")
+    with pytest.raises(ConfigError, match="key '2' is given twice"):
+        load_config("smoke", lists)
+
+
+def test_every_key_of_train_stands_written_out_with_the_default_of_the_code() -> None:
+    """An experiment (`dvc exp run -S`) reaches only keys that stand in params.yaml."""
+    raw = yaml_file.read(ROOT / "params.yaml")
+    required = {"updates": 1, "batch_size": 1}
+    assert build(TrainConfig, {**required, **raw["train_defaults"]}, "train_defaults") == TrainConfig(**required)
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    sections = [raw[profile]["train"] for profile in ("smoke", "mini", "paper", "rehearsal")]
+    sections += [recipe["train"] for recipe in raw["recipes"].values()]
+    assert len(sections) == 6 and all(set(section) == names for section in sections)
+
+
+def test_an_entry_of_backbones_that_nothing_uses_is_let_be(tmp_path: Path) -> None:
+    own = "  backbones:\n    mini_clip: {key: clip"
+    spare = "    spare: {key: clip, model: mini_clip, size: B/16, weights: nowhere.pt, frames: [64]}\n"
+    config = load_config("smoke", edited(tmp_path, own, own.replace(":\n", f":\n{spare}")))
+    assert "spare" in config.profile.backbones and config.profile.used_backbones == ("mini_clip",)
 
 
 def test_missing_methods_are_named(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Manifests: every listed video is a row, and the checks find what is odd."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from tests import miniature
 from tests.miniature import BUILDERS, small_config
 from vidprism import datasets, manifest, paths
+from vidprism.config import Config
 from vidprism.datasets import DatasetError
 
 LISTS = Path("annotations") / "ucfTrainTestlist"
@@ -264,3 +266,101 @@ def test_the_damaged_original_of_a_replaced_clip_is_not_left_over(tmp_path: Path
     manifest.prepare(config, "kinetics400")
     checks = json.loads((paths.manifest(config, "kinetics400") / "checks.json").read_text())
     assert checks["unlisted_files"] == {"count": 0, "first": []}
+
+
+def listed_checks(config: Config, dataset: str) -> dict:
+    return json.loads((paths.manifest(config, dataset) / "checks.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("kind", ["spelling", "symbolic", "hard"])
+def test_a_training_video_that_is_a_test_video_is_tested_on_and_not_trained_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: str
+) -> None:
+    """Under another spelling of its path, or through a link that makes another name of its file."""
+    config = small_config(tmp_path, "custom")
+    root = paths.dataset_root(config, "custom")
+    test = next(v for v in datasets.load("custom").list_videos(root, 1) if v.split == "test")
+    other = f"./{Path(test.path).parent}//{Path(test.path).name}"
+    if kind != "spelling":
+        other = "leaked.mp4"
+        link = os.symlink if kind == "symbolic" else os.link
+        link(root / "videos" / test.path, root / "videos" / other)
+    heading, *lines = (root / "annotations" / "videos.csv").read_text().splitlines()
+    leak = f"{other},{test.class_name},train,"
+    miniature.write_lines(root / "annotations" / "videos.csv", [heading, leak, *lines])
+    df = manifest.prepare(config, "custom").set_index("video_id")
+    assert len(df) == 36 and df.loc[test.video_id, "split"] == "test" and "leaked" not in df.index
+    checks = listed_checks(config, "custom")
+    assert checks["train_test_overlap"] == [test.video_id if kind == "spelling" else "leaked"]
+    assert checks["same_file"] == ([] if kind == "spelling" else [[test.video_id, "leaked"]])
+    assert "warning: custom: 1 videos are listed for training and test" in capfd.readouterr().err
+
+
+def test_two_training_videos_of_one_file_are_one_and_two_test_videos_stay(tmp_path: Path) -> None:
+    config = small_config(tmp_path, "custom")
+    root = paths.dataset_root(config, "custom")
+    one = {v.split: v for v in datasets.load("custom").list_videos(root, 1)}
+    lines = (root / "annotations" / "videos.csv").read_text().splitlines()
+    for split, v in one.items():
+        (root / "videos" / f"twin {split}.mp4").symlink_to(root / "videos" / v.path)
+        label = "open_door" if split == "train" else v.class_name
+        lines.append(f'twin {split}.mp4,"{label.replace(chr(34), 2 * chr(34))}",{split},')
+    for name in ("hole 1.mp4", "hole 2.mp4"):  # several names of one empty file are several broken videos
+        (root / "videos" / name).symlink_to("/dev/null")
+        lines.append(f"{name},open_door,train,")
+    miniature.write_lines(root / "annotations" / "videos.csv", lines)
+    df = manifest.prepare(config, "custom").set_index("video_id")
+    assert "twin train" not in df.index and df.loc["twin test", "split"] == "test" and len(df) == 39
+    assert not df.loc[["hole 1", "hole 2"], "readable"].any()
+    checks = listed_checks(config, "custom")
+    assert checks["same_file"] == sorted([v.video_id, f"twin {split}"] for split, v in one.items())
+    assert checks["conflicting_labels"] == [one["train"].video_id] and checks["train_test_overlap"] == []
+
+
+def test_files_with_other_suffixes_are_counted(tmp_path: Path) -> None:
+    config = small_config(tmp_path, "ucf101")
+    root = paths.dataset_root(config, "ucf101") / "videos"
+    for name in ("YoYo/x.MOV", "YoYo/y.mov", "notes.txt", "README", "._x.txt", ".hidden"):
+        (root / name).touch()
+    manifest.prepare(config, "ucf101")
+    checks = listed_checks(config, "ucf101")
+    assert checks["other_suffixes"] == {".mov": 2, ".txt": 1, "none": 1}
+    assert checks["unlisted_files"] == {"count": 0, "first": []}
+
+
+def test_a_missing_video_is_told_of_a_file_whose_name_looks_the_same(tmp_path: Path) -> None:
+    config = small_config(tmp_path, "ucf101")
+    folder = paths.dataset_root(config, "ucf101") / "videos"
+    (folder / "YoYo" / "v_YoYo_g01_c01.avi").rename(folder / "YoYo" / "v_YoYo_g01_c01 .avi")
+    (folder / "YoYo" / "v_YoYo_g01_c02.avi").unlink()
+    reasons = manifest.prepare(config, "ucf101").set_index("video_id")["reason"]
+    assert reasons["YoYo/v_YoYo_g01_c01"] == (
+        "missing file; 'v_YoYo_g01_c01 .avi' is there, which differs in blanks (none against blank)"
+    )
+    assert reasons["YoYo/v_YoYo_g01_c02"] == "missing file"
+    (folder / "HandstandPushups").rename(folder / "HandStandPushups")
+    with pytest.raises(DatasetError, match="missing file; 'HandStandPushups' is there, which differs in case; repair"):
+        manifest.prepare(config, "ucf101")
+
+
+def test_a_class_folder_that_is_only_spelled_in_another_way_is_no_other_class(tmp_path: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    config = small_config(tmp_path, "custom")
+    root = paths.dataset_root(config, "custom")
+    lines = ["path,label,split"]
+    for i in range(6):
+        path = f"{'train' if i < 5 else 'test'}/{decomposed}/{i}.mp4"
+        miniature.write_video(root / "videos" / path)
+        lines.append(f"{path},{composed},{'train' if i < 5 else 'test'}")
+    miniature.write_lines(root / "annotations" / "videos.csv", lines)
+    assert manifest.prepare(config, "custom")["readable"].all()
+    assert listed_checks(config, "custom")["path_class_differs"] == []
+
+
+def test_a_copy_whose_names_are_all_decomposed_is_one_error_that_says_so(tmp_path: Path) -> None:
+    config = small_config(tmp_path, "custom")
+    root = paths.dataset_root(config, "custom")
+    miniature.write_lines(root / "annotations" / "videos.csv", ["path,label,split", "caf\u00e9.mp4,a,train"])
+    miniature.write_video(root / "videos" / "cafe\u0301.mp4")
+    with pytest.raises(DatasetError, match=r"none of 1 listed videos .* differs in Unicode form \(NFC against NFD\)"):
+        datasets.check_placed(root, "Your dataset", datasets.load("custom").list_videos(root, 1))

@@ -32,7 +32,6 @@ def real(clone: Path) -> None:
     edit(clone, "name: smoke\n  generated: true", "name: smoke\n  generated: false")
     edit(clone, "pretrain: [mini_clip]", "pretrain: []")
     own = "model: mini_clip, size: B/16, weights: data/backbones/smoke/mini_clip"
-    edit(clone, "weights: data/backbones/smoke/mini_videomae", "weights: random")
     edit(clone, own, "model: ViT-B-16-quickgelu, size: B/16, weights: openai")
 
 
@@ -59,6 +58,11 @@ def test_sound_parameters(clone: Path, capsys: pytest.CaptureFixture[str]) -> No
         ("  mean_pool: {}", "  mean_pool: {layers: 2}", ["few_shot, row mean_pool", "no option 'layers'"]),
         ("shots: 4, frames: 8, updates: 10", "shots: 4, frames: 7, updates: 10", ["search.frames asks for [7]"]),
         ("  vidprism_c: {", "  vidprism_c: {rates: [16], ", ["vidprism_c", "[16] do not divide"]),
+        (VARIANT, "wrong: {rates: [4, 2]}}", ["ablations, row wrong", "rates must grow", "not [4, 2]; write [2, 4]"]),
+        (VARIANT, "wrong: {rates: [2, 2]}}", ["ablations, row wrong", "rates must grow", "not [2, 2]; write [2]"]),
+        (VARIANT, "wrong: {heads: 3}}", ["ablations, row wrong", "3 heads do not divide the width"]),
+        (VARIANT, f"{VARIANT[:-1]}, {VARIANT}", ["key 'rates_2_4' is given twice", "remove or rename one"]),
+        ("{layers: 1, heads: 4}", "{layers: 0, heads: 4}", ["few_shot, row temporal_transformer", "at least 1"]),
         ("seed: 1024", "seed: 1.7", ["seed must be int"]),
         ("methods:", "methods: ]", ["not valid YAML"]),
     ],
@@ -66,6 +70,8 @@ def test_sound_parameters(clone: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_a_mistake_is_one_line(
     clone: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, words: list[str]
 ) -> None:
+    controls = "controls: [mean_pool], vidprism: [vidprism_c], tuned"
+    edit(clone, controls, controls.replace("pool", "pool, temporal_transformer"))
     edit(clone, old, new)
     assert preflight.main("smoke") == 1
     text = output(capsys)
@@ -90,6 +96,19 @@ def test_local_weights_must_be_there(clone: Path, capsys: pytest.CaptureFixture[
     (clone / "weights").mkdir()
     (clone / "weights" / "clip.safetensors").write_bytes(b"0")
     assert preflight.main("smoke") == 0
+
+
+def test_weights_that_nothing_uses_need_not_be_there(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The smoke profile has an entry for the small VideoMAE, which only its notebook reads."""
+    real(clone)
+    miniature.ucf101(clone / "data/generated/smoke/ucf101", groups=3, takes=1)
+    assert not (clone / "data/backbones/smoke/mini_videomae").exists()
+    assert preflight.main("smoke") == 0
+    capsys.readouterr()
+    video = "video: {backbones: [], methods: [], run: []}"
+    edit(clone, video, "video: {backbones: [mini_videomae], run: [mini_videomae], frames: 8}")
+    assert preflight.main("smoke") == 1
+    assert "no weights at" in output(capsys)
 
 
 @pytest.mark.parametrize("cached", [False, True])

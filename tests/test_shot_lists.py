@@ -153,3 +153,62 @@ def test_a_list_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     paths.listed(config, "two.txt").write_bytes(b"caf\xe9.avi 0\n")
     with pytest.raises(DatasetError, match=r"two\.txt' is not UTF-8 text \(byte 3\)"):
         manifest.prepare(config, "ucf101")
+
+
+def video(video_id: str, split: str, label: int = 0) -> Video:
+    return Video(video_id, f"{video_id}.avi", label, f"class {label}", split)
+
+
+def test_a_list_that_is_used_on_another_split_is_told_so(tmp_path: Path) -> None:
+    """Of UCF-101 every video is in every split, in HMDB-51 some are unused: a test video, or none of that name."""
+    first = [video("a", "train"), video("b", "test"), video("c", "train", 1), video("d", "test", 1)]
+    second = [video("a", "test"), video("b", "train"), video("c", "test", 1), video("d", "train", 1)]
+    third = [video("b", "train"), video("d", "test", 1)]
+    write_lines(tmp_path / "list.txt", ["a.avi 0", "c.avi 1"])
+    said = r"All its videos are training videos of split 1: .*protocol\.splits"
+    assert shot_lists.read(tmp_path / "list.txt", 1, first, {2: second, 3: third}) == ["a", "c"]
+    with pytest.raises(DatasetError, match=rf"2 of 2 videos are in the test list .*leakage.*{said}"):
+        shot_lists.read(tmp_path / "list.txt", 1, second, {1: first, 3: third})
+    with pytest.raises(DatasetError, match=rf"line 1: the official lists have no video named 'a\.avi'\. {said}"):
+        shot_lists.read(tmp_path / "list.txt", 1, third, {1: first, 2: second})
+    with pytest.raises(DatasetError, match=r"no video named 'a\.avi'$"):
+        shot_lists.read(tmp_path / "list.txt", 1, third, {2: second})
+    with pytest.raises(DatasetError, match=r"of split 1 and of split 4: "):
+        shot_lists.read(tmp_path / "list.txt", 1, third, {1: first, 2: second, 4: first})
+
+
+def test_prepare_knows_the_other_splits(tmp_path: Path) -> None:
+    config = with_list(tmp_path, TWO)
+    lists = paths.dataset_root(config, "ucf101") / "annotations" / "ucfTrainTestlist"
+    train, test = lists / "trainlist01.txt", lists / "testlist01.txt"
+    moved = "YoYo/v_YoYo_g03_c01.avi"
+    train.write_text(train.read_text().replace(f"{moved} 3\n", ""))
+    test.write_text(test.read_text() + f"{moved}\n")
+    with pytest.raises(
+        DatasetError, match=r"1 of 6 videos are in the test list .* of split 2 and of split 3: the list"
+    ):
+        manifest.prepare(config, "ucf101")
+
+
+def test_a_name_that_looks_the_same_is_told(tmp_path: Path) -> None:
+    write_lines(tmp_path / "list.txt", ["cafe\u0301.avi 0"])
+    with pytest.raises(DatasetError, match=r"; 'caf\u00e9\.avi' is there, .* Unicode form \(NFD against NFC\)"):
+        shot_lists.read(tmp_path / "list.txt", 1, [video("caf\u00e9", "train")])
+
+
+def test_spellings_of_a_path_and_tabs_are_read(tmp_path: Path) -> None:
+    videos = [video("x/a", "train"), video("y/a", "train", 1)]
+    write_lines(tmp_path / "list.txt", ["./x//a.avi\t0", "y/./a.avi   1"])
+    assert shot_lists.read(tmp_path / "list.txt", 1, videos) == ["x/a", "y/a"]
+    write_lines(tmp_path / "list.txt", ["x/a.avi\tzero"])
+    with pytest.raises(DatasetError, match=r"line 1: 'x/a\.avi\\tzero' is not `file label`"):
+        shot_lists.read(tmp_path / "list.txt", 1, videos)
+
+
+def test_a_listed_video_that_is_a_link_to_a_test_video_is_refused(tmp_path: Path) -> None:
+    config = with_list(tmp_path, TWO)
+    folder = paths.dataset_root(config, "ucf101") / "videos" / "YoYo"
+    (folder / "v_YoYo_g03_c01.avi").unlink()
+    (folder / "v_YoYo_g03_c01.avi").symlink_to("v_YoYo_g01_c01.avi")
+    with pytest.raises(DatasetError, match=r"two\.txt: YoYo/v_YoYo_g03_c01 is no training video .* same_file"):
+        manifest.prepare(config, "ucf101")

@@ -51,7 +51,11 @@ def test_the_subset_is_scored_beside_the_whole(config: Config) -> None:
     ("lines", "words"),
     [
         (["nothing.avi"], "1 of 1 lines are not in the test list of ucf101, split 1, 'nothing.avi'"),
-        (["train/0_000"], "not in the test list"),
+        (
+            ["train/0_000", "nothing.avi"],
+            "2 of 2 lines .*; 1 of them are in its training list, so the list is of another",
+        ),
+        (["TEST/0_000"], "'TEST/0_000' for one; 'test/0_000' is there, which differs in case"),
         ([""], "is empty"),
     ],
 )

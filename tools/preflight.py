@@ -8,6 +8,10 @@ Prints one line and exits with 0, or with 1 at the first error.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Any
+
+import torch
 
 from tools import running
 from vidprism import datasets, methods, paths
@@ -15,12 +19,17 @@ from vidprism.complexity import time_steps
 from vidprism.config import RANDOM_WEIGHTS, BackboneConfig, Config, ConfigError, load_config
 from vidprism.rows import GROUPS, rows
 
+N_CLASSES = 2  # of the heads that are built to try their options
+WITHOUT_TEXT = ("videomae",)  # kinds of backbones that know no text
+
 
 def check_options(config: Config) -> int:
-    """Resolve the options of every row that the profile expects, and of every searched method; the number of rows.
+    """Build the head of every row that the profile expects, and of every searched method, with its options, on the meta
+    device (shapes without memory); the number of rows.
 
     Raises:
-        ConfigError: an unknown option, or a value that the method cannot take for its clips; names the row.
+        ConfigError: an unknown option, or a value that the method cannot take for its clips or its backbone; names the
+            row.
     """
     p = config.profile
     runs = [
@@ -34,16 +43,24 @@ def check_options(config: Config) -> int:
         for m in ms
     ]
     for where, method, options, backbone, frames in runs + searched:
-        spec = p.backbones[backbone]
         try:
-            methods.resolve(method, options, time_steps(spec.key, spec.model, frames))
+            _build(method, options, p.backbones[backbone], frames)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
     return len(runs)
 
 
+def _build(method: str, options: dict[str, Any], spec: BackboneConfig, frames: int) -> None:
+    dim = import_module(f"vidprism.complexity.{spec.key}").tower(spec.model).dim
+    with torch.device("meta"):
+        text_CD = None if spec.key in WITHOUT_TEXT else torch.empty(N_CLASSES, dim)
+        task = methods.Task(dim, N_CLASSES, time_steps(spec.key, spec.model, frames), text_CD)
+        methods.build(method, task, options, seed=0)
+
+
 def check_data(config: Config) -> list[str]:
-    """The official lists and videos of every dataset, and every weights file, of a profile that does not generate them.
+    """The official lists and videos of every dataset, and the weights of every backbone that something uses, of a
+    profile that does not generate them.
 
     Returns:
         Notes: weights that the pipeline will have to fetch.
@@ -58,7 +75,8 @@ def check_data(config: Config) -> list[str]:
         if name not in p.generate:
             root, module = paths.dataset_root(config, name), datasets.load(name)
             datasets.check_placed(root, module.NAME, module.list_videos(root, p.protocol.split_of(name)))
-    for name, spec in p.backbones.items():
+    for name in p.used_backbones:
+        spec = p.backbones[name]
         # a tag of open_clip has neither a slash nor a dot
         is_path = "/" in spec.weights or "." in spec.weights
         off = name in p.few_shot.video.backbones and name not in p.few_shot.video.run

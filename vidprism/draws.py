@@ -95,10 +95,10 @@ def nested(df: pd.DataFrame, shots: Sequence[int], seeds: Sequence[int]) -> dict
         if available < most:
             lost = pool.loc[(pool["class_name"] == name) & ~pool["readable"], "reason"]
             others = f"; {len(lost)} others cannot be read, most often: {commonest(lost)}" if len(lost) else ""
-            mend = "mend those, or " if len(lost) else ""
+            repair = "repair those, or " if len(lost) else ""
             raise DatasetError(
                 f"class '{name}' has {available} readable training videos beside the dev pool, too few for "
-                f"{most} shots{others}; {mend}lower protocol.shots or protocol.dev_per_class in params.yaml"
+                f"{most} shots{others}; {repair}lower protocol.shots or protocol.dev_per_class in params.yaml"
             )
     draws = {str(seed): {name: hash_order(videos, seed)[:most] for name, videos in by_class.items()} for seed in seeds}
     return {

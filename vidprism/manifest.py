@@ -17,9 +17,10 @@ from typing import Any
 
 import pandas as pd
 
-from vidprism import datasets, draws, paths, probing, shot_lists
+from vidprism import datasets, draws, duplicates, paths, probing, shot_lists
 from vidprism.config import CheckConfig, Config
 from vidprism.datasets import DatasetError, MissingError, Video
+from vidprism.names import skeleton
 
 TEXT_COLUMNS = ("video_id", "path", "class_name", "split", "group", "reader", "why", "reason")
 COLUMNS = (
@@ -40,6 +41,9 @@ COLUMNS = (
 )
 
 
+MISSING = "missing file"  # the reason of a video that is not there
+
+
 def prepare(config: Config, dataset: str) -> pd.DataFrame:
     """Write manifest.csv, checks.json and draws.json of one dataset, and return the manifest.
 
@@ -52,11 +56,15 @@ def prepare(config: Config, dataset: str) -> pd.DataFrame:
     protocol, root = config.profile.protocol, paths.dataset_root(config, dataset)
     split = protocol.split_of(dataset)
     files = {k: paths.listed(config, file) for k, file in protocol.shot_lists.get(dataset, {}).items()}
-    lists = shot_lists.read_all(files, datasets.load(dataset).list_videos(root, split)) if files else {}
+    module = datasets.load(dataset)
+    lists = {}
+    if files:
+        lists = shot_lists.read_all(files, module.list_videos(root, split), _other_splits(module, root, split))
     reserved = {video_id for given in lists.values() for video_id in given["videos"]}
     table = paths.probes(config, dataset)
     df = build(dataset, root, split, protocol.dev_per_class, config.seed, table, config.profile.check, reserved)
     _require_test_videos(df, dataset)
+    shot_lists.require_training(lists, set(df.loc[df["split"] == "train", "video_id"]))
     checks = check(df, dataset, root, split)
     _warn(checks)
     drawn = {**draws.nested(df, protocol.shots, protocol.draw_seeds), "lists": lists}
@@ -77,14 +85,19 @@ def _require_test_videos(df: pd.DataFrame, dataset: str) -> None:
 
 
 def _warn(checks: dict[str, Any]) -> None:
-    """Say that labels disagree with class folders, on the terminal: a notebook keeps `sys.stderr` to itself."""
-    differs = checks["path_class_differs"]
-    if differs:
-        print(
-            f"warning: {checks['dataset']}: {len(differs)} listed videos lie in the folder of another class than their "
-            f"label says, {differs[0]} for one; the label is used (checks.json lists them)",
-            file=sys.__stderr__,
-        )
+    """Say on the terminal that labels disagree with class folders, or that training videos are tested on: a notebook
+    keeps `sys.stderr` to itself.
+    """
+    said = {
+        "path_class_differs": "listed videos lie in the folder of another class than their label says, {}; the label "
+        "is used",
+        "train_test_overlap": "videos are listed for training and test, {}; they are tested on and not trained on",
+    }
+    for name, words in said.items():
+        found = checks[name]
+        if found:
+            about = words.format(f"{found[0]} for one")
+            print(f"warning: {checks['dataset']}: {len(found)} {about} (checks.json lists them)", file=sys.__stderr__)
 
 
 def load(config: Config, dataset: str) -> pd.DataFrame:
@@ -113,8 +126,8 @@ def build(
     settings: CheckConfig,
     reserved: Collection[str] = (),
 ) -> pd.DataFrame:
-    """The manifest of a dataset: official order, repeated lines once, dev held out of the training list,
-    every file probed.
+    """The manifest of a dataset: official order, repeated lines once, no training video that is a test video by its
+    name or by its file (through a link), dev held out of the training list, every file probed.
 
     Args:
         dataset: file name of a reader in vidprism/datasets.
@@ -134,19 +147,27 @@ def build(
         DatasetError: see the dataset's reader, `datasets.check_placed` and `draws.hold_out`.
     """
     module = datasets.load(dataset)
-    videos = _distinct(module.list_videos(root, split))
+    listed = module.list_videos(root, split)
+    videos = duplicates.distinct(listed, duplicates.first_of_file(root, listed))
     dev = draws.hold_out([v for v in videos if v.split == "train"], dev_per_class, seed, module.GROUPED, reserved)
     datasets.check_placed(root, module.NAME, videos)
     probed = probing.probe_all(root / "videos", [v.path for v in videos], table, settings, f"checking {module.NAME}")
+    missing = [v.path for v, facts in zip(videos, probed, strict=True) if facts.reason == MISSING]
+    hints = datasets.beside(root / "videos", missing)
     rows = [
-        {**vars(v), "split": "dev" if v.video_id in dev else v.split, "group": v.group or "", **_columns(facts)}
+        {
+            **vars(v),
+            "split": "dev" if v.video_id in dev else v.split,
+            "group": v.group or "",
+            **_columns(facts, hints.get(v.path, "")),
+        }
         for v, facts in zip(videos, probed, strict=True)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _columns(facts: probing.Facts) -> dict[str, Any]:
-    return {**facts._asdict(), "readable": not facts.reason}
+def _columns(facts: probing.Facts, hint: str) -> dict[str, Any]:
+    return {**facts._asdict(), "readable": not facts.reason, "reason": facts.reason + hint}
 
 
 def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
@@ -159,10 +180,11 @@ def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
     Returns:
         `videos`, `unreadable` (counts a split), `readers` (readable videos by the way they are read), `n_listed` (lines
         of the lists), `copy` (the known copy of the dataset with these counts of readable videos, or None),
-        `unlisted_files` (videos that no list of any split names: their number and the first 20), `class_counts`,
-        `path_class_differs`, `repeated_lines`, `conflicting_labels`, `train_test_overlap`, `group_leakage` (groups on
-        both sides of any two splits), `classes_absent` (split: classes), `flip_sensitive` (pairs of classes that a
-        horizontal flip swaps),
+        `unlisted_files` (videos that no list of any split names: their number and the first 20), `other_suffixes`
+        (files that no list can mean: suffix -> number), `class_counts`, `path_class_differs`, `repeated_lines`,
+        `conflicting_labels`, `train_test_overlap` (by name or by file), `same_file` (lists of videos that are one file,
+        through links), `group_leakage` (groups on both sides of any two splits), `classes_absent` (split: classes),
+        `flip_sensitive` (pairs of classes that a horizontal flip swaps),
         `horizontal_flip` (whether flipping is allowed). Only where there are some: `dev_shares_groups`, the
         classes of which training and dev videos share groups (see `draws.hold_out`).
     """
@@ -171,9 +193,10 @@ def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
     names = module.class_names(root)
     counts = df.groupby(["class_name", "split"]).size().unstack(fill_value=0)
     grouped = df[df["group"] != ""].groupby("group")["split"].nunique()
-    differs = [row.path for row in df.itertuples() if module.path_class(row.path) not in (None, row.class_name)]
+    differs = [row.path for row in df.itertuples() if _differs(module.path_class(row.path), row.class_name)]
     flips = flip_pairs(module, names)
     shared = _dev_shares_groups(df)
+    unlisted, suffixes = _other_files(root, listed, module, split)
     return {
         "dataset": dataset,
         "official_split": split,
@@ -182,17 +205,23 @@ def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
         "readers": {k: int(n) for k, n in df.loc[df["readable"], "reader"].value_counts().sort_index().items()},
         "n_listed": len(listed),
         "copy": _known_copy(module, df),
-        "unlisted_files": _unlisted(root, listed, module, split),
+        "unlisted_files": unlisted,
+        "other_suffixes": suffixes,
         "classes": len(names),
         "class_counts": {name: {k: int(n) for k, n in row.items()} for name, row in counts.to_dict("index").items()},
         "path_class_differs": differs,
-        **_list_checks(listed),
+        **duplicates.list_checks(listed, duplicates.first_of_file(root, listed)),
         "group_leakage": sorted(grouped[grouped > 1].index),
         **({"dev_shares_groups": shared} if shared else {}),
         "classes_absent": {k: sorted(set(names) - set(part["class_name"])) for k, part in df.groupby("split")},
         "flip_sensitive": [list(pair) for pair in flips],
         "horizontal_flip": module.HORIZONTAL_FLIP and not flips,
     }
+
+
+def _differs(told: str | None, class_name: str) -> bool:
+    """Whether a path tells another class; a folder that is only spelled in another way is the class's own."""
+    return told is not None and skeleton(told) != skeleton(class_name)
 
 
 def _dev_shares_groups(df: pd.DataFrame) -> list[str]:
@@ -212,27 +241,35 @@ def _known_copy(module: ModuleType, df: pd.DataFrame) -> str | None:
     return None
 
 
-def _unlisted(root: Path, listed: list[Video], module: ModuleType, split: int) -> dict[str, Any]:
-    """Video files that the lists of no split name: clips of another copy, or downloads that nothing uses. Lists of
-    splits that are not used may be absent.
-    """
-    named = {v.path for v in listed}
+def _other_splits(module: ModuleType, root: Path, split: int) -> dict[int, list[Video]]:
+    """The lists of the official splits that are not used, as far as they are there."""
+    found = {}
     for other in module.SPLITS:
         if other != split:
             with suppress(MissingError):
-                named |= {v.path for v in module.list_videos(root, other)}
+                found[other] = module.list_videos(root, other)
+    return found
+
+
+def _other_files(
+    root: Path, listed: list[Video], module: ModuleType, split: int
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Video files that the lists of no split name (clips of another copy, or downloads that nothing uses), and the
+    number of files with each suffix that no listed video has.
+    """
+    others = _other_splits(module, root, split).values()
+    named = {v.path for videos in (listed, *others) for v in videos}
     replaced = module.replaced(root) if hasattr(module, "replaced") else ()
     videos, suffixes = root / "videos", {PurePosixPath(path).suffix.lower() for path in named}
-    files = (Path(folder, name) for folder, _, names in os.walk(videos) for name in names)
-    found = sorted(
-        path
-        for file in files
-        if file.suffix.lower() in suffixes
-        and not file.name.startswith(".")
-        and file.name not in replaced
-        and (path := file.relative_to(videos).as_posix()) not in named
-    )
-    return {"count": len(found), "first": found[:20]}
+    unlisted, strange = [], Counter()
+    for folder, _, file_names in os.walk(videos):
+        for name in filter(datasets.is_visible, file_names):
+            path, suffix = Path(folder, name).relative_to(videos).as_posix(), PurePosixPath(name).suffix.lower()
+            if suffix not in suffixes:
+                strange[suffix or "none"] += 1
+            elif name not in replaced and path not in named:
+                unlisted.append(path)
+    return {"count": len(unlisted), "first": sorted(unlisted)[:20]}, dict(sorted(strange.items()))
 
 
 def flip_pairs(module: ModuleType, names: list[str]) -> list[tuple[str, str]]:
@@ -246,29 +283,3 @@ def flip_pairs(module: ModuleType, names: list[str]) -> list[tuple[str, str]]:
         if mirrored != name and mirrored in names:
             found.add(tuple(sorted((name, mirrored))))
     return sorted(found)
-
-
-def _distinct(listed: list[Video]) -> list[Video]:
-    """Each video once, in order: a repeated line is dropped, and a training line of a test video is dropped
-    (both are checks).
-    """
-    test = {v.video_id for v in listed if v.split == "test"}
-    first: dict[str, Video] = {}
-    for v in listed:
-        if v.split == "test" or v.video_id not in test:
-            first.setdefault(v.video_id, v)
-    return list(first.values())
-
-
-def _list_checks(listed: list[Video]) -> dict[str, list[str]]:
-    lines = Counter((v.split, v.video_id) for v in listed)
-    labels: dict[str, set[int]] = {}
-    splits: dict[str, set[str]] = {}
-    for v in listed:
-        labels.setdefault(v.video_id, set()).add(v.label)
-        splits.setdefault(v.video_id, set()).add(v.split)
-    return {
-        "repeated_lines": sorted(video_id for (_, video_id), n in lines.items() if n > 1),
-        "conflicting_labels": sorted(video_id for video_id, seen in labels.items() if len(seen) > 1),
-        "train_test_overlap": sorted(video_id for video_id, seen in splits.items() if len(seen) > 1),
-    }

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
-from vidprism import paths
+from vidprism import names, paths
 from vidprism.config import Config, ConfigError
 
 
@@ -32,7 +32,7 @@ def read(config: Config, dataset: str) -> Subset | None:
 
     Raises:
         ConfigError: there is no such file; it is no text or empty, or names a video that the test list lacks (then it
-            was made for another dataset or split).
+            was made for another dataset or split, and the message says so where it can be seen).
     """
     file = config.profile.analysis.subset_lists.get(dataset)
     if file is None:
@@ -42,23 +42,34 @@ def read(config: Config, dataset: str) -> Subset | None:
         raise ConfigError(f"analysis.subset_lists names '{file}', but '{path}' does not exist; put the list there")
     content = path.read_bytes()
     try:
-        asked = {line.strip() for line in content.decode("utf-8-sig").splitlines() if line.strip()}
+        lines = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}); save it so") from error
     columns = ["video_id", "path", "split"]
     df = pd.read_csv(
         paths.manifest(config, dataset) / "manifest.csv", usecols=columns, dtype=str, keep_default_na=False
     )
-    test = df[df["split"] == "test"]
-    names = [{v.video_id, v.path, PurePosixPath(v.path).name} for v in test.itertuples()]
-    unknown = asked - set().union(*names)
+    asked = {names.tidy_path(line) for line in lines if line}
+    in_test = df["split"] == "test"
+    tested, trained = _named(df[in_test]), set().union(*_named(df[~in_test]))
+    known = set().union(*tested)
+    unknown = asked - known
     if not asked:
         raise ConfigError(f"{path} is empty; write one test video of {dataset} a line")
     if unknown:
         where = f"the test list of {dataset}, split {config.profile.protocol.split_of(dataset)}"
-        raise ConfigError(f"{path}: {len(unknown)} of {len(asked)} lines are not in {where}, '{min(unknown)}' for one")
-    named = np.array([bool(asked & of_video) for of_video in names])
+        one = min(unknown)
+        n_trained = len(unknown & trained)
+        told = f"; {n_trained} of them are in its training list, so the list is of another split" if n_trained else ""
+        about = f"'{one}' for one{names.hint(one, known)}{told}"
+        raise ConfigError(f"{path}: {len(unknown)} of {len(asked)} lines are not in {where}, {about}")
+    named = np.array([bool(asked & of_video) for of_video in tested])
     return Subset(file, hashlib.sha256(content).hexdigest(), named)
+
+
+def _named(df: pd.DataFrame) -> list[set[str]]:
+    """The names of each video: its id, its path, and its file's name."""
+    return [{v.video_id, v.path, PurePosixPath(v.path).name} for v in df.itertuples()]
 
 
 def answers(correct: str, chosen: Subset, dataset: str) -> str:

@@ -72,3 +72,27 @@ def test_missing_folder_says_which_and_what_to_do(built: tuple, tmp_path: Path, 
 def test_unknown_dataset_names_the_nearest() -> None:
     with pytest.raises(datasets.DatasetError, match="did you mean 'kinetics400'"):
         datasets.load("kinetics40")
+
+
+def test_classes_that_cannot_be_told_apart_are_an_error_that_names_both(
+    built: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, root = built
+    first, second = module.class_names(root)[:2]
+    monkeypatch.setattr(module, "class_text", lambda name: "one text")
+    for call in (module.class_names, lambda root: module.list_videos(root, 1)):
+        with pytest.raises(datasets.DatasetError) as caught:
+            call(root)
+        message = str(caught.value)
+        assert module.NAME in message and repr(first) in message and repr(second) in message and "'one text'" in message
+
+
+def test_dot_files_of_another_system_are_ignored_among_lists_and_videos(built: tuple, tmp_path: Path) -> None:
+    """macOS puts a file ._x of other content beside every file x of a disk that is not its own."""
+    module, root = built
+    copy = shutil.copytree(root, tmp_path / "copy")
+    for file in [f for f in copy.rglob("*") if f.is_file()]:
+        file.with_name(f"._{file.name}").write_bytes(b"\x00\x05\x16\x07")
+    assert module.class_names(copy) == module.class_names(root)
+    for split in module.SPLITS:
+        assert module.list_videos(copy, split) == module.list_videos(root, split)

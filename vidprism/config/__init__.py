@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from vidprism.config import yaml_file
 from vidprism.config.checks import check
 from vidprism.config.schema import (
     RANDOM_WEIGHTS,
@@ -73,13 +72,13 @@ def load_config(profile: str | None = None, root: Path | None = None) -> Config:
         root: folder of params.yaml; None searches upwards from the working directory.
 
     Raises:
-        ConfigError: unknown, missing or mistyped key; unknown profile, dataset, method or backbone; a value that
-            is not allowed.
+        ConfigError: unknown, missing, repeated or mistyped key; unknown profile, dataset, method or backbone; a value
+            that is not allowed.
     """
     root = find_root() if root is None else Path(root)
-    raw = _read_yaml(root / "params.yaml")
+    raw = yaml_file.read(root / "params.yaml")
     profiles = {key: v for key, v in raw.items() if isinstance(v, dict) and "name" in v}
-    known = {*REQUIRED, "variants", "recipes", *profiles}
+    known = {*REQUIRED, "variants", "train_defaults", "recipes", *profiles}
     for key in raw:
         if key not in known:
             raise ConfigError(f"params.yaml: unknown key '{key}'; {nearest(key, known)}")
@@ -90,16 +89,6 @@ def load_config(profile: str | None = None, root: Path | None = None) -> Config:
     config = Config(raw["seed"], methods, build(Profile, chosen, chosen.get("name", "profile")), root)
     check(config)
     return config
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path.name} is not valid YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path.name} must be a mapping of keys to values")
-    return raw
 
 
 def _check_required(raw: dict[str, Any]) -> None:

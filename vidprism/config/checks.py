@@ -138,9 +138,7 @@ def _check_names(config: Config) -> None:
     for names in groups:
         _check_known(f"methods used by {p.name}", names, methods, "method")
     video = p.few_shot.video
-    used = (*p.closed_set.backbones, p.few_shot.backbone, *p.few_shot.more.backbones, p.ablations.backbone)
-    used += (*p.pretrain, *p.pretrain_video, *p.features.backbones, *video.backbones)
-    _check_known(f"{p.name}.backbones", used, p.backbones, "backbone")
+    _check_known(f"{p.name}.backbones", p.used_backbones, p.backbones, "backbone")
     _check_known(f"{p.name}.few_shot.video.run", video.run, video.backbones, "backbone")
 
 
@@ -199,8 +197,8 @@ def _check_tuning(config: Config) -> None:
 def _check_prepared(config: Config) -> None:
     """Shots and frames that a group asks for must be among those that are drawn and sampled."""
     p = config.profile
-    for backbone, spec in p.backbones.items():
-        lost = [n for n in spec.frames if n not in p.protocol.frames]
+    for backbone in p.used_backbones:
+        lost = [n for n in p.backbones[backbone].frames if n not in p.protocol.frames]
         if lost:
             raise ConfigError(
                 f"params.yaml: {p.name}.backbones.{backbone}.frames has {lost}; add them to protocol.frames"

@@ -269,6 +269,14 @@ class Profile:
     video_pretraining: VideoPretrainConfig = field(default_factory=VideoPretrainConfig)
     note: str = ""
 
+    @property
+    def used_backbones(self) -> tuple[str, ...]:
+        """Names of the backbones that something in the profile names; `backbones` may hold others."""
+        closed_set, few_shot = self.closed_set, self.few_shot
+        rows = (*closed_set.backbones, few_shot.backbone, *few_shot.more.backbones, *few_shot.video.backbones)
+        made = (*self.pretrain, *self.pretrain_video, *self.features.backbones)
+        return tuple(dict.fromkeys((*rows, self.ablations.backbone, *made)))
+
 
 @dataclass(frozen=True)
 class Config:

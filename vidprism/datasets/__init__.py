@@ -9,7 +9,7 @@ A dataset module holds
 - ``KNOWN_COPIES`` (optional): name of a copy -> (training, test) counts, None where not known;
 - ``replaced(root)`` (optional): names of files that are not read because another file stands in for them;
 - ``list_videos(root, split)``: every line of the official lists as a `Video`, duplicates included;
-- ``class_names(root)``: the class names, in the order of the labels;
+- ``class_names(root)``: the class names, in the order of the labels, as `check_classes` returns them;
 - ``class_text(class_name)``: the class as lower-case words for a prompt;
 - ``path_class(path)``: the class name that a video's path tells, None where it tells none.
 
@@ -19,39 +19,63 @@ data/README.md.
 
 from __future__ import annotations
 
-import csv
 import importlib
-import io
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import ModuleType
 
+from vidprism import names
 from vidprism.config import nearest
+from vidprism.datasets._lists import (
+    DatasetError,
+    MissingError,
+    check_classes,
+    last_word,
+    located,
+    numbered_lines,
+    numbered_rows,
+    one_of,
+    read_text,
+    require,
+)
+
+__all__ = [
+    "DatasetError",
+    "MissingError",
+    "Video",
+    "available",
+    "beside",
+    "check_classes",
+    "check_placed",
+    "check_split",
+    "checked_path",
+    "is_visible",
+    "last_word",
+    "load",
+    "located",
+    "numbered_lines",
+    "numbered_rows",
+    "one_of",
+    "read_text",
+    "require",
+]
 
 SAMPLE = 100  # listed videos that are looked for before any is decoded
-
-
-class DatasetError(ValueError):
-    """A dataset is missing, incomplete or contradicts itself; the message says where and what to do."""
-
-
-class MissingError(DatasetError):
-    """A file or folder of the official layout is not there."""
 
 
 @dataclass(frozen=True)
 class Video:
     """One line of an official list.
 
-    `path` is relative to ``videos/``; `label` counts from 0 and indexes ``class_names``; `split` is "train"
-    or "test" (the official validation list where the test labels are not public); `group` names the
-    recording, or is None.
+    `path` is relative to ``videos/``, in its one spelling (`names.tidy_path`); `label` counts from 0 and indexes
+    ``class_names``; `split` is "train" or "test" (the official validation list where the test labels are not public);
+    `group` names the recording, or is None.
 
     Raises:
-        DatasetError: the path is absolute or leaves ``videos/``: lists come from elsewhere and are not trusted.
+        DatasetError: the path is absolute or leaves ``videos/``, or is that folder itself: lists come from elsewhere
+            and are not trusted.
     """
 
     video_id: str
@@ -62,13 +86,28 @@ class Video:
     group: str | None = None
 
     def __post_init__(self) -> None:
-        check_path(self.path)
+        object.__setattr__(self, "path", checked_path(self.path))
 
 
-def check_path(path: str) -> None:
-    """Raise DatasetError if a path of a list is absolute or leaves ``videos/``."""
+def checked_path(path: str) -> str:
+    """A path of a list in its one spelling; an empty one stays so.
+
+    Raises:
+        DatasetError: it is absolute, leaves ``videos/`` or is that folder itself.
+    """
     if path.startswith("/") or ".." in path.split("/") or "\0" in path:
         raise DatasetError(f"the path {path!r} leaves its folder 'videos'")
+    tidy = names.tidy_path(path) if path else ""
+    if tidy == ".":
+        raise DatasetError(f"the path {path!r} names no file")
+    return tidy
+
+
+def is_visible(name: str) -> bool:
+    """Whether a file or folder counts: not one that begins with a dot, as ``._x`` does, which macOS puts beside every
+    file of a disk that is not its own.
+    """
+    return not name.startswith(".")
 
 
 def available() -> list[str]:
@@ -87,20 +126,23 @@ def load(name: str) -> ModuleType:
     return importlib.import_module(f"vidprism.datasets.{name}")
 
 
-def require(path: Path, name: str, what: str) -> Path:
-    """`path`, if it exists.
-
-    Args:
-        path: a file or folder of the official layout.
-        name: display name of the dataset.
-        what: what belongs there, for the message.
-
-    Raises:
-        MissingError: nothing is there.
+def beside(folder: Path, paths: Iterable[str]) -> dict[str, str]:
+    """Paths below `folder` where nothing is, each with a hint at what lies there under a name that looks the same (""
+    if nothing does), see `names.hint`.
     """
-    if not path.exists():
-        raise MissingError(f"{name}: '{path}' does not exist; put {what} there (the layout is drawn in data/README.md)")
-    return path
+    listed: dict[Path, dict[str, str]] = {}
+    found = {}
+    for path in paths:
+        here, found[path] = folder, ""
+        for part in PurePosixPath(path).parts:
+            if not os.path.lexists(here / part):
+                if here not in listed:
+                    listed[here] = {names.skeleton(name): name for name in (os.listdir(here) if here.is_dir() else ())}
+                twin = listed[here].get(names.skeleton(part))
+                found[path] = names.hint(part, [twin] if twin else ())
+                break
+            here /= part
+    return found
 
 
 def check_placed(root: Path, name: str, videos: Sequence[Video]) -> None:
@@ -112,75 +154,14 @@ def check_placed(root: Path, name: str, videos: Sequence[Video]) -> None:
     folder, sample = root / "videos", videos[:: max(1, len(videos) // SAMPLE)]
     if not sample or any(os.path.exists(folder / v.path) for v in sample):
         return
-    files = (Path(top, file) for top, _, found in os.walk(folder) for file in sorted(found) if file[0] != ".")
+    files = (Path(top, file) for top, _, found in os.walk(folder) for file in sorted(found) if is_visible(file))
     there = next(files, None)
     raise DatasetError(
-        f"{name}: none of {len(sample)} listed videos is where it should be, for example '{folder / sample[0].path}'; "
+        f"{name}: none of {len(sample)} listed videos is where it should be, for example '{folder / sample[0].path}'"
+        f"{beside(folder, [sample[0].path])[sample[0].path]}; "
         + (f"there is '{there}'. Move" if there else "there is no file below that folder. Put")
         + " the videos so that the listed paths begin in 'videos' (the layout is drawn in data/README.md)"
     )
-
-
-def read_text(path: Path) -> str:
-    """The text of a list.
-
-    Raises:
-        DatasetError: it is not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"'{path}' is not UTF-8 text (byte {error.start}); fetch it again or save it so") from error
-
-
-def numbered_lines(path: Path) -> list[tuple[int, str]]:
-    """The lines of a text list without surrounding blanks, each with its number; empty lines are left out.
-
-    Raises:
-        DatasetError: it is not UTF-8.
-    """
-    stripped = ((number, line.strip()) for number, line in enumerate(read_text(path).splitlines(), start=1))
-    return [(number, line) for number, line in stripped if line]
-
-
-def numbered_rows(path: Path, name: str, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """The rows of a csv list with a heading, each with the number of its (last) line.
-
-    Args:
-        path: the list.
-        name: display name of the dataset.
-        columns: what every row must have a value for.
-
-    Raises:
-        DatasetError: it is not UTF-8 or no csv, or a column or a value is missing; names the line.
-    """
-    reader = csv.DictReader(io.StringIO(read_text(path)))
-    try:
-        rows = [(reader.line_num, row) for row in reader]
-    except csv.Error as error:
-        raise DatasetError(f"{name}: '{path}', line {reader.line_num}: no csv ({error}); fetch it again") from error
-    missing = [column for column in columns if column not in (reader.fieldnames or ())]
-    if missing:
-        raise DatasetError(
-            f"{name}: '{path}' lacks the column {', '.join(missing)}; its first line must name {', '.join(columns)}"
-        )
-    for number, row in rows:
-        empty = [column for column in columns if not row[column]]
-        if empty:
-            raise DatasetError(
-                f"{name}: '{path}', line {number}: no {' and no '.join(empty)}; the line is cut off or wrong, every "
-                f"video needs {', '.join(columns)}"
-            )
-    return rows
-
-
-@contextmanager
-def located(name: str, path: Path, number: int, unit: str = "line") -> Iterator[None]:
-    """Says in a DatasetError which line (or entry) of which list of a dataset it is about."""
-    try:
-        yield
-    except DatasetError as error:
-        raise DatasetError(f"{name}: '{path}', {unit} {number}: {error}") from error
 
 
 def check_split(name: str, split: int, splits: tuple[int, ...]) -> None:

@@ -12,7 +12,18 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from vidprism.datasets import DatasetError, Video, check_path, check_split, located, numbered_rows, require
+from vidprism import names
+from vidprism.datasets import (
+    DatasetError,
+    Video,
+    check_classes,
+    check_split,
+    checked_path,
+    is_visible,
+    located,
+    numbered_rows,
+    require,
+)
 
 NAME = "Your dataset"
 GROUPED = True
@@ -21,6 +32,7 @@ HORIZONTAL_FLIP = True
 SPLITS = (1,)
 COLUMNS = ("path", "label", "split")
 SPLIT_NAMES = ("train", "test")
+Entry = tuple[str, str, str, str]  # path, class name, split, group ("" for none)
 SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 
 
@@ -30,7 +42,7 @@ def class_names(root: Path) -> list[str]:
     Raises:
         DatasetError: see `list_videos`.
     """
-    return sorted({label for _, label, _, _ in _entries(root)})
+    return _classes(_entries(root))
 
 
 def list_videos(root: Path, split: int) -> list[Video]:
@@ -38,12 +50,13 @@ def list_videos(root: Path, split: int) -> list[Video]:
 
     Raises:
         DatasetError: neither is there, or no video in it; a line lacks a column or a value, or names another split; a
-            test class that has no training video.
+            class folder without a video but with other files; two classes that look the same; a test class that has no
+            training video.
     """
     check_split(NAME, split, SPLITS)
     require(root / "videos", NAME, "the videos")
     entries = _entries(root)
-    labels = {name: label for label, name in enumerate(sorted({label for _, label, _, _ in entries}))}
+    labels = {name: label for label, name in enumerate(_classes(entries))}
     unseen = sorted(set(labels) - {label for _, label, part, _ in entries if part == "train"})
     if unseen:
         raise DatasetError(f"{NAME}: the class '{unseen[0]}' has test videos and no training video")
@@ -71,17 +84,21 @@ def _stem(path: str) -> str:
     return str(PurePosixPath(path).parent / PurePosixPath(path).stem)
 
 
-def _entries(root: Path) -> list[tuple[str, str, str, str]]:
-    """(path, class name, split, group) of each video."""
+def _classes(entries: list[Entry]) -> list[str]:
+    return check_classes(NAME, sorted({label for _, label, _, _ in entries}), class_text)
+
+
+def _entries(root: Path) -> list[Entry]:
     folders = [root / "videos" / part for part in SPLIT_NAMES]
     if (root / "annotations").exists() or not all(folder.is_dir() for folder in folders):
         what = "a csv with the columns path, label and split (or, without annotations, videos/train and videos/test)"
         return _listed(require(root / "annotations" / "videos.csv", NAME, what))
     found = [
-        (f"{folder.name}/{file.parent.name}/{file.name}", file.parent.name, folder.name, "")
+        (f"{folder.name}/{file.parent.name}/{file.name}", file.parent.name.strip(), folder.name, "")
         for folder in folders
-        for file in sorted(folder.glob("*/*"))
-        if file.suffix.lower() in SUFFIXES and not (file.name.startswith(".") or file.parent.name.startswith("."))
+        for inside in sorted(folder.iterdir())
+        if inside.is_dir() and is_visible(inside.name)
+        for file in _videos(inside)
     ]
     if not found:
         raise DatasetError(
@@ -91,13 +108,29 @@ def _entries(root: Path) -> list[tuple[str, str, str, str]]:
     return found
 
 
-def _listed(path: Path) -> list[tuple[str, str, str, str]]:
+def _videos(folder: Path) -> list[Path]:
+    """The videos of a class folder. Other files beside them are no error (checks.json counts them)."""
+    files = [file for file in sorted(folder.iterdir()) if is_visible(file.name)]
+    videos = [file for file in files if file.suffix.lower() in SUFFIXES and not file.is_dir()]
+    if files and not videos:
+        kinds = Counter("folder" if file.is_dir() else file.suffix or "file without suffix" for file in files)
+        holds = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))
+        raise DatasetError(
+            f"{NAME}: the class folder '{folder}' holds no video but {holds}, so the class would be lost; put its "
+            f"videos right into it as one of {', '.join(SUFFIXES)}, or remove the folder"
+        )
+    return videos
+
+
+def _listed(path: Path) -> list[Entry]:
     rows = numbered_rows(path, NAME, COLUMNS)
     if not rows:
         raise DatasetError(f"{NAME}: '{path}' lists no video; write one a line: {','.join(COLUMNS)}")
+    found = []
     for number, row in rows:
         with located(NAME, path, number):
-            check_path(row["path"])
             if row["split"] not in SPLIT_NAMES:
-                raise DatasetError(f"a split must be {' or '.join(SPLIT_NAMES)}, not '{row['split']}'")
-    return [(row["path"], row["label"], row["split"], row.get("group") or "") for _, row in rows]
+                told = names.hint(row["split"], SPLIT_NAMES)
+                raise DatasetError(f"a split must be {' or '.join(SPLIT_NAMES)}, not '{row['split']}'{told}")
+            found.append((checked_path(row["path"]), row["label"], row["split"], row.get("group", "")))
+    return found

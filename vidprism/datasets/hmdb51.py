@@ -12,7 +12,18 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from vidprism.datasets import DatasetError, Video, check_split, located, numbered_lines, require
+from vidprism.datasets import (
+    DatasetError,
+    Video,
+    check_classes,
+    check_split,
+    checked_path,
+    is_visible,
+    last_word,
+    located,
+    numbered_lines,
+    require,
+)
 
 NAME = "HMDB-51"
 GROUPED = True
@@ -29,13 +40,13 @@ def class_names(root: Path) -> list[str]:
     """Sorted class names (not sorted file names) of the split lists; index = label.
 
     Raises:
-        DatasetError: the folder of the lists is missing or has none.
+        DatasetError: the folder of the lists is missing or has none, or two classes look the same.
     """
     suffix = "_test_split1.txt"
-    names = sorted(f.name.removesuffix(suffix) for f in _lists(root).glob(f"*{suffix}"))
-    if not names:
+    files = [f.name for f in _lists(root).glob(f"*{suffix}") if is_visible(f.name)]
+    if not files:
         raise DatasetError(f"{NAME}: '{_lists(root)}' has no file <class>{suffix}; unpack test_train_splits.rar there")
-    return names
+    return check_classes(NAME, sorted(name.removesuffix(suffix) for name in files), class_text)
 
 
 def list_videos(root: Path, split: int) -> list[Video]:
@@ -50,12 +61,12 @@ def list_videos(root: Path, split: int) -> list[Video]:
     for label, name in enumerate(class_names(root)):
         file = require(_lists(root) / f"{name}_test_split{split}.txt", NAME, "the official list of that name")
         for number, line in numbered_lines(file):
-            clip, _, code = line.rpartition(" ")
+            clip, code = last_word(line)
             with located(NAME, file, number):
-                if code not in CODES:
-                    raise DatasetError(f"lines must be '<file>.avi <0, 1 or 2>', not '{line}'")
+                if code not in CODES or not clip:
+                    raise DatasetError(f"lines must be '<file>.avi <0, 1 or 2>', not {line!r}")
                 if CODES[code]:
-                    videos.append(_video(clip.strip(), label, name, CODES[code]))
+                    videos.append(_video(checked_path(clip), label, name, CODES[code]))
     return videos
 
 

@@ -14,7 +14,18 @@ import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from vidprism.datasets import DatasetError, Video, check_split, located, numbered_rows, require
+from vidprism import names
+from vidprism.datasets import (
+    DatasetError,
+    Video,
+    check_classes,
+    check_split,
+    is_visible,
+    located,
+    numbered_rows,
+    one_of,
+    require,
+)
 
 NAME = "Kinetics-400"
 GROUPED = False
@@ -44,9 +55,10 @@ def class_names(root: Path) -> list[str]:
     """Labels of the training list in alphabetical order; index = label.
 
     Raises:
-        DatasetError: the list is missing, has other columns, or a row lacks a value.
+        DatasetError: the list is missing, has other columns, or a row lacks a value; or two classes look the same.
     """
-    return sorted({row["label"] for _, row in numbered_rows(_list(root, "train"), NAME, COLUMNS)})
+    labels = {row["label"] for _, row in numbered_rows(_list(root, "train"), NAME, COLUMNS)}
+    return check_classes(NAME, sorted(labels), class_text)
 
 
 def list_videos(root: Path, split: int) -> list[Video]:
@@ -64,7 +76,10 @@ def list_videos(root: Path, split: int) -> list[Video]:
             with located(NAME, file, number):
                 name, clip = row["label"], _clip(row)
                 if name not in labels:
-                    raise DatasetError(f"the class '{name}' of the validation list is one that train.csv does not have")
+                    told = names.hint(name, labels)
+                    raise DatasetError(
+                        f"the class {name!r} of the validation list is one that train.csv does not have{told}"
+                    )
                 path = replacement.get(clip) or _path(root, folders[name], clip)
                 videos.append(Video(clip, path, labels[name], name, split_name))
     return videos
@@ -89,18 +104,19 @@ def replaced(root: Path) -> set[str]:
 def _replacements(root: Path) -> dict[str, str]:
     """Clip -> path of the sound version that the CVDF copy ships for it."""
     videos = root / "videos"
-    return {file.stem: file.relative_to(videos).as_posix() for file in (videos / "replacement").rglob("*.mp4")}
+    files = [file for file in (videos / "replacement").rglob("*.mp4") if is_visible(file.name)]
+    return {file.stem: file.relative_to(videos).as_posix() for file in files}
 
 
-def _folders(root: Path, split: str, names: Iterable[str]) -> dict[str, list[str]]:
+def _folders(root: Path, split: str, classes: Iterable[str]) -> dict[str, list[str]]:
     """Class name -> its folders relative to ``videos/``, as this copy writes them: a class may be there in both
     spellings, and folders that are no class (thumbnails, checkpoints of an editor) say nothing of the layout.
     """
     folder = FOLDERS[split]
     base = require(root / "videos" / folder, NAME, "the class folders with the .mp4 files")
     with os.scandir(base) as entries:
-        is_folder = {entry.name: entry.is_dir() for entry in entries}
-    spellings = {name: (name, name.replace(" ", "_")) for name in names}
+        is_folder = {entry.name: entry.is_dir() for entry in entries if is_visible(entry.name)}
+    spellings = {name: (name, name.replace(" ", "_")) for name in classes}
     present = {name: [s for s in dict.fromkeys(both) if is_folder.get(s)] for name, both in spellings.items()}
     if not any(present.values()) and any(name.endswith(".mp4") for name in is_folder):
         return {name: [folder] for name in spellings}
@@ -114,9 +130,7 @@ def _path(root: Path, folders: list[str], clip: str) -> str:
 
 
 def _list(root: Path, split: str) -> Path:
-    folder = root / "annotations"
-    path = next((folder / name for name in LISTS[split] if (folder / name).is_file()), folder / LISTS[split][0])
-    return require(path, NAME, "the official csv file of that name")
+    return one_of(root / "annotations", LISTS[split], NAME, "the official csv file of that name")
 
 
 def _clip(row: dict[str, str]) -> str:

@@ -11,7 +11,18 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from vidprism.datasets import DatasetError, Video, check_split, located, numbered_lines, require
+from vidprism import names
+from vidprism.datasets import (
+    DatasetError,
+    Video,
+    check_classes,
+    check_split,
+    checked_path,
+    last_word,
+    located,
+    numbered_lines,
+    require,
+)
 
 NAME = "UCF-101"
 GROUPED = True
@@ -24,16 +35,16 @@ def class_names(root: Path) -> list[str]:
     """Class names of ``classInd.txt``; label = its number - 1.
 
     Raises:
-        DatasetError: the file is missing, or its numbers are not 1, 2, ... in any order.
+        DatasetError: the file is missing, its numbers are not 1, 2, ... in any order, or two classes look the same.
     """
     path = _list(root, "classInd.txt")
     try:
-        numbered = {int(number): name for number, name in (line.split(maxsplit=1) for _, line in numbered_lines(path))}
+        numbered = sorted((int(n), name) for n, name in (line.split(maxsplit=1) for _, line in numbered_lines(path)))
     except ValueError as error:
         raise DatasetError(f"{NAME}: '{path}' must have lines such as '1 ApplyEyeMakeup' ({error})") from error
-    if sorted(numbered) != list(range(1, len(numbered) + 1)):
+    if [number for number, _ in numbered] != list(range(1, len(numbered) + 1)):
         raise DatasetError(f"{NAME}: the class numbers of '{path}' must be 1 to {len(numbered)}, each once")
-    return [numbered[number] for number in sorted(numbered)]
+    return check_classes(NAME, [name for _, name in numbered], class_text)
 
 
 def list_videos(root: Path, split: int) -> list[Video]:
@@ -43,14 +54,14 @@ def list_videos(root: Path, split: int) -> list[Video]:
         DatasetError: a list or the video folder is missing, or a line names no known class.
     """
     check_split(NAME, split, SPLITS)
-    names = class_names(root)
+    known = class_names(root)
     require(root / "videos", NAME, "the class folders of UCF101.rar")
     videos = []
     for name, parse in (("train", _with_number), ("test", _alone)):
         file = _list(root, f"{name}list0{split}.txt")
         for number, line in numbered_lines(file):
             with located(NAME, file, number):
-                videos.append(_video(names, name, *parse(line)))
+                videos.append(_video(known, name, *parse(line)))
     return videos
 
 
@@ -75,29 +86,31 @@ def _list(root: Path, name: str) -> Path:
 
 def _with_number(line: str) -> tuple[str, int]:
     """Path and 1-based class number of a line of a training list."""
-    path, _, number = line.rpartition(" ")
+    path, number = last_word(line)
     if not path or not number.isdecimal():
-        raise DatasetError(f"training lists must have lines such as 'Archery/v_Archery_g08_c01.avi 3', not '{line}'")
-    return path.strip(), int(number)
+        raise DatasetError(f"training lists must have lines such as 'Archery/v_Archery_g08_c01.avi 3', not {line!r}")
+    return checked_path(path), int(number)
 
 
 def _alone(line: str) -> tuple[str, None]:
     """The path that a line of a test list is; its class folder tells the class."""
-    if line.rpartition(" ")[2].isdecimal():
-        raise DatasetError(f"test lists must have lines such as 'Archery/v_Archery_g08_c01.avi', not '{line}'")
-    return line, None
+    if last_word(line)[1].isdecimal():
+        raise DatasetError(f"test lists must have lines such as 'Archery/v_Archery_g08_c01.avi', not {line!r}")
+    return checked_path(line), None
 
 
-def _video(names: list[str], split: str, path: str, number: int | None) -> Video:
-    label = number - 1 if number is not None else names.index(path_class(path)) if path_class(path) in names else -1
-    if not 0 <= label < len(names):
-        raise DatasetError(f"'{path}' has a class that classInd.txt does not have")
+def _video(class_names: list[str], split: str, path: str, number: int | None) -> Video:
+    name = path_class(path)
+    label = number - 1 if number is not None else class_names.index(name) if name in class_names else -1
+    if not 0 <= label < len(class_names):
+        told = names.hint(name, class_names) if number is None else ""
+        raise DatasetError(f"'{path}' has a class that classInd.txt does not have{told}")
     group = re.search(r"_(g\d+)_c\d+$", PurePosixPath(path).stem)
     return Video(
         video_id=str(PurePosixPath(path).with_suffix("")),
         path=path,
         label=label,
-        class_name=names[label],
+        class_name=class_names[label],
         split=split,
-        group=f"{path_class(path)}/{group[1]}" if group else None,
+        group=f"{name}/{group[1]}" if group else None,
     )

@@ -6,6 +6,7 @@ switch left at None takes the value of the reading.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch.nn.functional as F
@@ -43,7 +44,7 @@ def resolve(options: dict[str, Any], n_steps: int, reading: str = "paper", has_t
     knows no text the preset has no text loss.
 
     Raises:
-        ConfigError: unknown reading or alternative, a number out of range, or rates that are no list of whole
+        ConfigError: unknown reading or alternative, a number out of range, or rates that are no growing list of whole
             numbers that divide the time steps.
     """
     chosen = {} if has_text else {"lambda_text": 0.0}
@@ -69,6 +70,11 @@ def _checked_rates(rates: Any, n_steps: int) -> list[int]:
         raise ConfigError(
             f"params.yaml: rates {bad} do not divide clips of {n_steps} time steps (frames, or frames over 2 with "
             f"VideoMAE); choose from {divisors}"
+        )
+    if any(fast >= slow for fast, slow in pairwise(rates)):
+        raise ConfigError(
+            f"params.yaml: rates must grow from one to the next, each given once, not {rates}; write "
+            f"{sorted(set(rates))}"
         )
     return list(rates)
 
