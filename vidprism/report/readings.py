@@ -65,7 +65,7 @@ def build(config: Config) -> Readings:
     records, columns = results.load(config, "ablations"), ablations.columns(config)
     paper, released = PRESETS["paper"], PRESETS["released"]
     trained, differing = ablations.runs(config, records), differences()
-    default = ablations.default(config, trained)
+    default = ablations.default(config)
     of_switch = {name: _turned(trained, default, {name: released[name].value}) for name in differing}
     preset = next((key for key, t in trained.items() if _of_reading(t, "released")), "")
     shown = dict.fromkeys([default, preset, *of_switch.values()])

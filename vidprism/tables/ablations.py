@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from vidprism import paper, results
@@ -44,14 +43,12 @@ def runs(config: Config, records: dict[str, Record]) -> dict[str, Trained]:
     return {key: identity.of(config, row, records.get(key)) for key, row in rows(config, "ablations").items()}
 
 
-def default(config: Config, trained: dict[str, Trained]) -> str:
-    """The key of the row that all others are compared with: the one with the method's options as they stand under
-    `methods`; "" if params.yaml has none.
+def default(config: Config) -> str:
+    """The key of the row that all others are compared with: the one that leaves the options under `methods` as they
+    are; "" if params.yaml has none.
     """
-    for row in list(rows(config, "ablations").values())[:1]:
-        plain = identity.of(config, replace(row, options=dict(config.methods.get(row.method, {}))))
-        return next((key for key, found in trained.items() if _same(found, plain)), "")
-    return ""
+    base = config.methods.get(config.profile.ablations.method, {})
+    return next((key for key, row in rows(config, "ablations").items() if row.options == base), "")
 
 
 def columns(config: Config) -> tuple[Column, ...]:
@@ -99,7 +96,7 @@ def _block(
     trained: dict[str, Trained],
     records: dict[str, Record],
 ) -> Block:
-    found, plain = columns(config), default(config, trained)
+    found, plain = columns(config), default(config)
     here = {key for key, t in trained.items() if key == plain or home(identity.changes(t)) == (number, part)}
     lines = tuple(
         line(config, number, printed, trained.get(key), key, records)
@@ -161,7 +158,3 @@ def _labels(number: int, trained: Trained) -> tuple[str, ...]:
             identity.noted(", ".join(map(str, rates)), notes),
         )
     return (", ".join([*notes, f"rates={rates}"] if rates != list(identity.RATES) else notes) or "the full model",)
-
-
-def _same(a: Trained, b: Trained) -> bool:
-    return a.options.get("reading") == b.options.get("reading") and identity.changes(a) == identity.changes(b)
