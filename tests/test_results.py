@@ -112,8 +112,9 @@ def test_another_backbone_under_the_same_name_is_noticed(config: Config, record:
     results.write(config, "few_shot", [record])
     spec = dataclasses.replace(config.profile.backbones["mini_clip"], **edit)
     found = results.load(_profile(config, backbones={**config.profile.backbones, "mini_clip": spec}), "few_shot")
-    assert found["mean_pool"]["status"] == "not run" and f"({next(iter(edit))} of the backbone)" in (
-        found["mean_pool"]["reason"]
+    assert (
+        found["mean_pool"]["status"] == "not run"
+        and f"({next(iter(edit))} of the backbone)" in (found["mean_pool"]["reason"])
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from vidprism import paper
 from vidprism.config import load_config
+from vidprism.model.readings import PRESETS
 from vidprism.rows import rows
 
 N_ROWS = {1: 28, 2: 14, 3: 14, 4: 4, 5: 13}
@@ -110,6 +111,14 @@ def test_runs_exist_in_both_profiles() -> None:
                 assert variants[key].method == row.run and variants[key].frames == int(row.labels["frames"])
                 if number == 3 and key != "default":
                     assert row.options["rates"] == [int(rate) for rate in row.name.split(",")]
+
+
+def test_choices_are_tagged_and_name_switches_that_there_are() -> None:
+    found = paper.choices()
+    assert {line["tag"] for line in found} <= {"stated", "open", "choice"}
+    assert {line["switch"] for line in found} - {""} <= PRESETS["paper"].keys()
+    assert all(line["choice"] and line["suite"] and line["ground"] for line in found)
+    assert len({line["choice"] for line in found}) == len(found)
 
 
 def test_methods_that_the_paper_tunes() -> None:

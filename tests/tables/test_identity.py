@@ -111,7 +111,9 @@ def test_a_printed_ablation_under_any_name_gets_its_numbers(tmp_path: Path, key:
     variants = {"default": {}, key: {"interaction": "fast2slow"}}
     config = measured(with_profile(fake_config(tmp_path), "ablations", variants=variants), {key: 0.2})
     (line,) = lines_of(tables.build(config, 5), key)
-    assert line.labels == ("Fast2Slow",) and line.published[0].value == 95.0 and line.entries[0].sign.verdict == "agrees"
+    assert (
+        line.labels == ("Fast2Slow",) and line.published[0].value == 95.0 and line.entries[0].sign.verdict == "agrees"
+    )
 
 
 def test_the_full_model_twice_stands_twice(tmp_path: Path) -> None:

@@ -118,6 +118,16 @@ def release_only() -> list[tuple[str, ...]]:
     return [tuple(line.values()) for line in _lines("release_only.csv")]
 
 
+def choices() -> list[dict[str, str]]:
+    """What the paper does not settle and no switch of the readings page turns alone, in the order of the equations.
+
+    Returns:
+        Per choice: `choice`, what this `suite` does, its `tag` (stated: the paper says so; open: it allows several
+        values, or says two things; choice: it is silent), the `ground`, and the `switch` that can turn it ("" if none).
+    """
+    return _lines("choices.csv")
+
+
 def _lines(name: str) -> list[dict[str, str]]:
     with Path(__file__).with_name(name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

@@ -58,4 +58,4 @@ def agreement(lines: Iterable[Line]) -> str:
         return f"Every effect on this page that agrees with the paper ({total}) comes from a row marked {MARK}."
     if not blind:
         return f"No effect on this page that agrees with the paper ({total}) comes from a row marked {MARK}."
-    return f"Effects on this page that agree with the paper: {total}. {blind} of them from rows marked {MARK}."
+    return f"Effects on this page that agree with the paper: {total}. Of these, {blind} from rows marked {MARK}."
