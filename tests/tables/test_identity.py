@@ -66,7 +66,7 @@ def test_the_full_model_of_eight_frames_is_not_the_printed_one(tmp_path: Path) -
     assert pair.labels == ("2 experts", "2, 4 (8 frames)") and is_not_in_the_paper(pair)
     assert {line.status for line in table.lines if not line.extra} == {"not run"}
     (full,) = lines_of(tables.build(config, 5), "default")[:1]  # what all others are compared with is in every part
-    assert full.labels == ("8 frames, rates=[2, 4, 8]",) and is_not_in_the_paper(full)
+    assert full.labels == ("rates=[2, 4, 8], 8 frames",) and is_not_in_the_paper(full)
 
 
 def test_the_record_decides_and_not_params(tmp_path: Path) -> None:

@@ -157,4 +157,4 @@ def _labels(number: int, trained: Trained) -> tuple[str, ...]:
             f"{len(rates)} expert{'s' if len(rates) > 1 else ''}",
             identity.noted(", ".join(map(str, rates)), notes),
         )
-    return (", ".join([*notes, f"rates={rates}"] if rates != list(identity.RATES) else notes) or "the full model",)
+    return (", ".join([f"rates={rates}", *notes] if rates != list(identity.RATES) else notes) or "the full model",)
