@@ -15,7 +15,7 @@ import pytest
 
 from tests.fake_results import fake_config, fake_record, write_all
 from vidprism import paper, results, tables
-from vidprism.config import Config
+from vidprism.config import Config, ConfigError
 from vidprism.methods import vidprism_c, vidprism_c_released
 from vidprism.rows import rows
 from vidprism.tables import identity
@@ -55,7 +55,7 @@ def test_a_key_that_says_something_else_is_not_believed(tmp_path: Path) -> None:
     assert [x.labels[1] for x in lines_of(table, "rates_4_8")] == ["4, 8 [rates_4_8]"]
     (printed,) = [x for x in table.lines if x.labels == ("2 experts", "2, 4")]
     assert (printed.status, printed.run, printed.published[0].value) == ("not run", "", 95.1)
-    assert "no variant of params.yaml trains this (rates=[2, 4])" in printed.entries[0].reason
+    assert "no variant of params.yaml trains this on 32 frames (rates=[2, 4])" in printed.entries[0].reason
 
 
 def test_the_full_model_of_eight_frames_is_not_the_printed_one(tmp_path: Path) -> None:
@@ -204,6 +204,22 @@ def test_every_line_of_the_frozen_track_says_so(tmp_path: Path) -> None:
             assert line.setting == ("on frozen features" if tuned_by_the_paper and frozen else "")
     found = csv.DictReader(io.StringIO(tables.to_csv(tables.build(config, 2))))
     assert {x["setting"] for x in found if x["run"] == "vidprism_c"} == {"on frozen features"}
+
+
+def test_the_panel_says_how_the_printed_numbers_were_made(tmp_path: Path) -> None:
+    config = measured(fake_config(tmp_path))
+    assert {b.panel_heading for n in (3, 4, 5) for b in tables.build(config, n).blocks} == {identity.WHOLE_MODEL}
+    main, _, tuned = tables.build(config, 2).blocks
+    assert main.panel_heading == "Published by the paper", "its sections say it"
+    assert {line.published_as for line in main.lines if line.section == "Tuning"} == {identity.WHOLE_MODEL}
+    assert {line.published_as for line in main.lines if line.section != "Tuning"} == {""}
+    assert tuned.panel_heading == f"Published by the paper; VidPrism-C: {identity.WHOLE_MODEL}"
+
+
+def test_a_switch_that_there_is_not_is_named_with_its_row(tmp_path: Path) -> None:
+    config = with_variants(fake_config(tmp_path), mine={"rate": [2]})
+    with pytest.raises(ConfigError, match=r"params\.yaml: row 'mine' of ablations: unknown switch 'rate'"):
+        tables.build(config, 3)
 
 
 @pytest.mark.parametrize("frames", [8, 16, 32])

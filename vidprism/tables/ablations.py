@@ -105,9 +105,7 @@ def _block(
     )
     labels = ("Experts", "Rates") if number == 3 else ("Type",)
     panel = tuple((real_name(c.dataset), "Top-1") for c in found)
-    return Block(
-        PARTS[part], labels, found, panel, lines, published_as=identity.WHOLE_MODEL, footnotes=order.footnotes(lines)
-    )
+    return Block(PARTS[part], labels, found, panel, lines, footnotes=order.footnotes(lines))
 
 
 def line(
@@ -122,7 +120,7 @@ def line(
     variant trains has no `trained`, no key and no record.
     """
     found, record = columns(config), records.get(key)
-    missing = Entry(NOT_RUN, f"no variant of params.yaml trains this ({describe(printed.options)})" if printed else "")
+    missing = Entry(NOT_RUN, _missing(printed) if printed else "")
     cells = tuple(entries.measured(record, column) if record else missing for column in found)
     names = [c.published for c in found]
     return Line(
@@ -131,6 +129,7 @@ def line(
         published=entries.published(printed, names, cells, config.profile.generated),
         run=key,
         setting=trained.setting if trained else "",
+        published_as=identity.WHOLE_MODEL if printed else "",
         mark=order.mark(trained),
         extra=printed is None,
         default=printed is not None and not printed.options,
@@ -141,6 +140,11 @@ def line(
 def describe(changed: dict[str, Any]) -> str:
     """Options as `name=value, ...`."""
     return ", ".join(f"{name}={value}" for name, value in changed.items()) or "the full model"
+
+
+def _missing(printed: PublishedRow) -> str:
+    frames = printed.labels["frames"]
+    return f"no variant of params.yaml trains this on {frames} frames ({describe(printed.options)})"
 
 
 def _printed_labels(printed: PublishedRow) -> tuple[str, ...]:

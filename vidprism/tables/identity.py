@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vidprism import complexity, paper
-from vidprism.config import Config
+from vidprism.config import Config, ConfigError
 from vidprism.model import readings
 from vidprism.paper import PublishedRow
 from vidprism.record import MEASURED, Record
@@ -75,7 +75,7 @@ def of(config: Config, row: Row, record: Record | None = None) -> Trained:
     """What a row trained by its record if it is measured, else what params.yaml asks for.
 
     Raises:
-        ValueError: params.yaml asks for a switch or a value that VidPrism does not know.
+        ConfigError: params.yaml asks for a switch or a value that VidPrism does not know.
     """
     if record is not None and record["status"] == MEASURED:
         return measured(record)
@@ -83,7 +83,10 @@ def of(config: Config, row: Row, record: Record | None = None) -> Trained:
     asked = {name: value for name, value in row.options.items() if value is not None}
     tuning = config.profile.train.tuning
     planned = Trained(row.method, "", asked, row.frames, spec.key, spec.model, spec.size, row.track, tuning)
-    return replace(planned, options=_complete(planned)) if planned.is_vidprism else planned
+    try:
+        return replace(planned, options=_complete(planned)) if planned.is_vidprism else planned
+    except ValueError as error:
+        raise ConfigError(f"params.yaml: row '{row.key}' of {row.group}: {error}") from error
 
 
 def measured(record: Record) -> Trained:
@@ -196,5 +199,5 @@ def _length_is_known(trained: Trained) -> bool:
 def _complete(planned: Trained) -> dict[str, Any]:
     switches = dict(planned.options)
     reading = switches.pop("reading", "released" if planned.method != planned.head else "paper")
-    rates = switches.pop("rates", None) or default_rates(planned.steps)
+    rates = switches.pop("rates", default_rates(planned.steps))
     return {"reading": reading, "rates": rates, **readings.resolve(reading, switches)}

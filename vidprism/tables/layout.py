@@ -141,7 +141,6 @@ class Block:
     check_headings: tuple[str, ...] = ()
     with_signs: bool = False
     note: str = ""
-    published_as: str = "Published by the paper"
     footnotes: tuple[str, ...] = ()
 
     @property
@@ -149,6 +148,15 @@ class Block:
         """The setting that all lines with a run share; "" where they differ."""
         shared = {line.setting for line in self.lines if line.run}
         return shared.pop() if len(shared) == 1 else ""
+
+    @property
+    def panel_heading(self) -> str:
+        """What the printed numbers are headed; a section that says how its own were made is left to its own line."""
+        printed = [line for line in self.lines if not line.section and any(p.value is not None for p in line.published)]
+        marked = {line.labels[0]: line.published_as for line in printed if line.published_as}
+        if marked and all(line.published_as for line in printed):
+            return next(iter(marked.values()))
+        return "; ".join(["Published by the paper", *(f"{name}: {text}" for name, text in marked.items())])
 
     @property
     def n_measured(self) -> int:
