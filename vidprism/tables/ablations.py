@@ -44,8 +44,8 @@ def runs(config: Config, records: dict[str, Record]) -> dict[str, Trained]:
 
 
 def default(config: Config) -> str:
-    """The key of the row that all others are compared with: the one that leaves the options under `methods` as they
-    are; "" if params.yaml has none.
+    """The key of the row that changes none of the options under `methods`, with which all others are compared; "" if
+    params.yaml has none.
     """
     base = config.methods.get(config.profile.ablations.method, {})
     return next((key for key, row in rows(config, "ablations").items() if row.options == base), "")
