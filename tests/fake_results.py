@@ -55,6 +55,7 @@ def fake_search() -> dict[str, Any]:
 
 def fake_record(config: Config, row: Row, accuracy: float = 0.6) -> Record:
     """One row's record with fake answers that do not depend on anything but the row and the accuracy."""
+    spec = config.profile.backbones[row.backbone]
     return {
         "schema": 1,
         "profile": config.profile.name,
@@ -65,7 +66,13 @@ def fake_record(config: Config, row: Row, accuracy: float = 0.6) -> Record:
         "reading": row.options.get("reading"),
         "track": row.track,
         "generated": config.profile.generated,
-        "backbone": {"key": "clip", "name": row.backbone, "weights_sha256": "ab" * 32},
+        "backbone": {
+            "key": spec.key,
+            "name": row.backbone,
+            "model": spec.model,
+            "size": spec.size,
+            "weights_sha256": "ab" * 32,
+        },
         "config": {
             "options": fake_options(config, row),
             "train": {"updates": row.updates, "batch_size": row.batch_size, "lr": 0.001},

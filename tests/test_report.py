@@ -157,6 +157,44 @@ def test_readings_page(config: Config) -> None:
     assert "no variant" not in text
 
 
+def test_readings_page_lists_what_no_switch_turns(config: Config) -> None:
+    text = _read(config, "tables/mini/readings.html")
+    words = " ".join(Page(text).text)
+    for line in paper.choices():
+        assert line["choice"] in words and line["ground"] in words
+    for choice in ("T-Conv", "half-pixel", "LocalAttn", "mean over heads", "kept and rest are swapped"):
+        assert choice in words
+    for name in ("optim.decay", "aug.crop", "aug.grey"):
+        assert f"<code>{name}</code>" in text
+
+
+def test_every_page_says_that_the_features_were_frozen(config: Config) -> None:
+    for page in [*PAGES[:-1], *[f"runs/mini/ablations/{key}.html" for key in ("default", "rates_2")]]:
+        assert "on frozen features" in _read(config, page), page
+    tuned = _read(config, "runs/mini/few_shot/vidprism_c-tuned.html")
+    assert "on frozen features" not in tuned and "Run vidprism_c-tuned: VidPrism-C" in tuned
+    assert "on frozen features" not in _read(config, PAGES[-1]), "zero-shot is not tuned by the paper either"
+    for number in paper.TITLES:
+        assert "published, whole model tuned" in _read(config, f"tables/mini/table{number}.html").lower()
+
+
+def test_a_tuned_profile_has_no_frozen_features(tmp_path: Path) -> None:
+    config = fake_config(tmp_path, "paper")
+    write_all(config)
+    for number in paper.TITLES:
+        text = report.write_table(config, number).read_text(encoding="utf-8")
+        assert "on frozen features" not in text and "VidPrism-C tuned as a whole" in text
+
+
+def test_order_blind_rows_are_marked_and_counted_in_words(config: Config) -> None:
+    note = "‡ Order-blind: "
+    marked = {number: _read(config, f"tables/mini/table{number}.html") for number in paper.TITLES}
+    assert [number for number, text in marked.items() if note in text] == [3, 5]
+    assert [marked[3].count("‡"), marked[5].count("‡")] == [4 + 1 + 1, 2 + 1]  # rows, note, and what is said of them
+    assert "Every effect on this page that agrees with the paper (2) comes from a row marked ‡" in marked[3]
+    assert "that agrees with the paper" not in marked[5], "none of them does here"
+
+
 def test_index_page(config: Config) -> None:
     text = _read(config, "index.html")
     assert "43 of 43 rows" in text and "119" in text

@@ -107,6 +107,17 @@ def test_every_changed_setting_is_noticed(config: Config, record: Record, sectio
     assert found["status"] == "not run" and f"({named})" in found["reason"]
 
 
+@pytest.mark.parametrize("edit", [{"size": "L/14"}, {"model": "ViT-B-32"}, {"key": "videomae"}])
+def test_another_backbone_under_the_same_name_is_noticed(config: Config, record: Record, edit: dict) -> None:
+    results.write(config, "few_shot", [record])
+    spec = dataclasses.replace(config.profile.backbones["mini_clip"], **edit)
+    found = results.load(_profile(config, backbones={**config.profile.backbones, "mini_clip": spec}), "few_shot")
+    assert (
+        found["mean_pool"]["status"] == "not run"
+        and f"({next(iter(edit))} of the backbone)" in (found["mean_pool"]["reason"])
+    )
+
+
 def test_what_is_not_trained_has_no_updates_to_change(config: Config) -> None:
     record = fake_record(config, rows(config, "few_shot")["clip_zeroshot"])
     record["config"]["train"]["updates"] = 0

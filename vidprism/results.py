@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vidprism import paths, stats
-from vidprism.config import Config
+from vidprism.config import BackboneConfig, Config
 from vidprism.record import (
     MEASURED,
     NOT_RUN,
@@ -69,7 +69,8 @@ def load(config: Config, group: str) -> dict[str, Record]:
     first: dict[tuple[str, int], tuple[Row, Record]] = {}
     current = {}
     for key, row in rows(config, group).items():
-        current[key] = _current(row, found.get(key), first.get((row.method, row.frames)))
+        spec = config.profile.backbones.get(row.backbone)
+        current[key] = _current(row, spec, found.get(key), first.get((row.method, row.frames)))
         if current[key]["status"] == MEASURED:
             first.setdefault((row.method, row.frames), (row, current[key]))
     return current
@@ -163,19 +164,19 @@ def estimate(texts: list[str]) -> Estimate:
     }
 
 
-def _current(row: Row, record: Record | None, first: tuple[Row, Record] | None) -> Record:
+def _current(row: Row, spec: BackboneConfig | None, record: Record | None, first: tuple[Row, Record] | None) -> Record:
     if record is None:
         return {"row": row.key, "status": NOT_RUN, "reason": "no result yet", "cells": []}
     if record["status"] != MEASURED:
         return {"cells": [], "reason": "no result yet", **record}
-    changed = [*_changed(row, record), *(_left_over(row, record, *first) if first else [])]
+    changed = [*_changed(row, spec, record), *(_left_over(row, record, *first) if first else [])]
     if not changed:
         return record
     reason = f"params.yaml changed since it was measured ({', '.join(changed)}); run `dvc repro`"
     return {"row": row.key, "status": NOT_RUN, "reason": reason, "cells": []}
 
 
-def _changed(row: Row, record: Record) -> list[str]:
+def _changed(row: Row, spec: BackboneConfig | None, record: Record) -> list[str]:
     """What the row asks for now and the record was not made with: such a result must not be shown under the
     new configuration.
 
@@ -184,6 +185,9 @@ def _changed(row: Row, record: Record) -> list[str]:
     config, cells = record["config"], record["cells"]
     made = {"method": record["method"], "track": record["track"], "backbone": record["backbone"].get("name")}
     differs = [name for name, value in made.items() if value != getattr(row, name)]
+    if spec is not None and "backbone" not in differs:
+        kind = {name: record["backbone"].get(name) for name in ("key", "model", "size")}
+        differs += [f"{name} of the backbone" for name, value in kind.items() if value != getattr(spec, name)]
     differs += [name for name, value in _asked(row).items() if config.get("options", {}).get(name) != value]
     if any(cell["frames"] != row.frames for cell in cells):
         differs.append("frames")

@@ -6,6 +6,7 @@ import pytest
 
 from vidprism import paper
 from vidprism.config import load_config
+from vidprism.model.readings import PRESETS
 from vidprism.rows import rows
 
 N_ROWS = {1: 28, 2: 14, 3: 14, 4: 4, 5: 13}
@@ -89,21 +90,39 @@ def test_table_2(text: str) -> None:
 
 @pytest.mark.parametrize("number", ABLATIONS)
 def test_ablations(number: int) -> None:
+    variants = load_config("mini").profile.ablations.variants
     for run, ucf101, hmdb51 in map(str.split, ABLATIONS[number].split(", ")):
-        found = {tuple(row.numbers[d] for d in ("ucf101", "hmdb51")) for row in paper.load(number) if row.run == run}
+        found = {
+            tuple(row.numbers[d] for d in ("ucf101", "hmdb51"))
+            for row in paper.load(number)
+            if row.options == variants[run]
+        }
         assert found == {(float(ucf101), float(hmdb51))}, run
 
 
 def test_runs_exist_in_both_profiles() -> None:
-    """Every variant the CSVs name is one of params.yaml, with the rates that the row prints."""
+    """Every ablation that the paper prints is a variant of params.yaml, with the rates that the row prints."""
     for profile in ("mini", "paper"):
         config = load_config(profile)
         variants = rows(config, "ablations")
         for number in (3, 4, 5):
             for row in paper.load(number):
-                assert row.run in variants
-                if number == 3 and row.run != "default":
-                    assert variants[row.run].options["rates"] == [int(rate) for rate in row.name.split(",")]
+                (key,) = [k for k, changed in config.profile.ablations.variants.items() if changed == row.options]
+                assert variants[key].method == row.run and variants[key].frames == int(row.labels["frames"])
+                if number == 3 and key != "default":
+                    assert row.options["rates"] == [int(rate) for rate in row.name.split(",")]
+
+
+def test_choices_are_tagged_and_name_switches_that_there_are() -> None:
+    found = paper.choices()
+    assert {line["tag"] for line in found} <= {"stated", "open", "choice"}
+    assert {line["switch"] for line in found} - {""} <= PRESETS["paper"].keys()
+    assert all(line["choice"] and line["suite"] and line["ground"] for line in found)
+    assert len({line["choice"] for line in found}) == len(found)
+
+
+def test_methods_that_the_paper_tunes() -> None:
+    assert paper.tuned() == {"vidprism_c": "VidPrism-C", "vidprism_m": "VidPrism-M"}
 
 
 def test_unknown_table() -> None:

@@ -1,18 +1,37 @@
-"""The paper's Tables 1 to 5 as data: every published number, and which run of the suite fills the same row.
+"""The paper's Tables 1 to 5 as data: every published number, and which training of the suite is the same row.
 
-One CSV per table. The last column, `run`, names a method (Tables 1 and 2) or a variant of params.yaml
-(Tables 3 to 5); it is empty where the suite has no run for the row. `bold` lists the columns the paper
-prints in bold. `reference` is the paper's citation number. Inputs of Table 1 are three integers, in the
-order the paper's caption gives: frames, crops, clips.
+One CSV per table. The last column, `run`, names a method of the suite; it is empty where the suite has none for the
+row. `options` of Tables 3 to 5 is what the row changes in that method's paper preset, spelled as in params.yaml (empty
+for the full model), and `frames` the number that the text gives (32 in Sec. 4.3). `bold` lists the columns the paper
+prints in bold. `reference` is the paper's citation number. Inputs of Table 1 are three integers, in the order the
+paper's caption gives: frames, crops, clips.
 """
 
 from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-LABELS = ("part", "section", "size", "method", "reference", "frames", "crops", "clips", "type", "bold", "run")
+import yaml
+
+LABELS = (
+    "part",
+    "section",
+    "size",
+    "method",
+    "reference",
+    "frames",
+    "crops",
+    "clips",
+    "type",
+    "options",
+    "bold",
+    "run",
+)
+TUNING = "Tuning"  # the section of Tables 1 and 2 whose methods tune the whole model
 TITLES = {
     1: "Performance comparison on Kinetics-400",
     2: "Few-shot comparison on HMDB-51, UCF-101 and SSv2",
@@ -26,13 +45,14 @@ PARTS = {"": "", "a": "(a) Aggregation", "b": "(b) Interaction", "c": "(c) Combi
 @dataclass(frozen=True)
 class PublishedRow:
     """One printed row: its labels as text (by column), its numbers (None where the paper prints a dash),
-    what is bold.
+    what is bold; the suite's method for it, and the options it changes in that method's paper preset.
     """
 
     labels: dict[str, str]
     numbers: dict[str, float | None]
     bold: frozenset[str]
     run: str
+    options: dict[str, Any]
 
     @property
     def name(self) -> str:
@@ -72,6 +92,13 @@ def load(table: str | int) -> list[PublishedRow]:
     return [_row(line) for line in _lines(path(table).name)]
 
 
+@cache
+def tuned() -> dict[str, str]:
+    """The suite's methods that the paper lists under "Tuning", whose whole model trains, with printed names."""
+    rows = [row for table in (1, 2) for row in load(table) if row.run and row.labels["section"] == TUNING]
+    return {row.run: row.name.removesuffix(f"-{row.labels.get('size')}") for row in rows}
+
+
 def remarks(table: str | int) -> tuple[str, ...]:
     """What a reader should know about a table's printed numbers before comparing anything with them.
 
@@ -91,6 +118,16 @@ def release_only() -> list[tuple[str, ...]]:
     return [tuple(line.values()) for line in _lines("release_only.csv")]
 
 
+def choices() -> list[dict[str, str]]:
+    """What the paper does not settle and no switch of the readings page turns alone, in the order of the equations.
+
+    Returns:
+        Per choice: `choice`, what this `suite` does, its `tag` (stated: the paper says so; open: it allows several
+        values, or says two things; choice: it is silent), the `ground`, and the `switch` that can turn it ("" if none).
+    """
+    return _lines("choices.csv")
+
+
 def _lines(name: str) -> list[dict[str, str]]:
     with Path(__file__).with_name(name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -98,5 +135,6 @@ def _lines(name: str) -> list[dict[str, str]]:
 
 def _row(line: dict[str, str]) -> PublishedRow:
     numbers = {key: float(text) if text else None for key, text in line.items() if key not in LABELS}
-    labels = {key: text for key, text in line.items() if key in LABELS and key not in ("bold", "run")}
-    return PublishedRow(labels, numbers, frozenset(line["bold"].split()), line["run"])
+    labels = {key: text for key, text in line.items() if key in LABELS and key not in ("options", "bold", "run")}
+    options = yaml.safe_load(f"{{{line.get('options', '')}}}")
+    return PublishedRow(labels, numbers, frozenset(line["bold"].split()), line["run"], options)

@@ -78,6 +78,7 @@ def write_readings(config: Config) -> Path:
     context = {
         "page": page,
         "not_measured": paper.release_only(),
+        "choices": paper.choices(),
         "setting": setting(config, 3),
         "panels": panels,
     }

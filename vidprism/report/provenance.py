@@ -9,6 +9,7 @@ from typing import Any
 
 from vidprism.config import Profile
 from vidprism.record import Cell, Record, cell_key
+from vidprism.tables import identity
 from vidprism.tables.cost import NO_FORMULA, counted
 from vidprism.tables.layout import Line
 from vidprism.tables.setting import learning_rate, training_videos, views
@@ -67,10 +68,10 @@ def panels(profile: Profile, lines: Iterable[Line]) -> list[Panel]:
 
 def _panel(profile: Profile, line: Line) -> Panel:
     record = line.record
-    cells = tuple(_cell(profile, record, line.run, cell) for cell in record["cells"])
+    cells = tuple(_cell(record, line.run, cell) for cell in record["cells"])
     return Panel(
         anchor(line.run),
-        f"{line.run} ({record['label']})",
+        f"{line.run}: {identity.title(identity.measured(record))}",
         _facts(profile, record),
         cells,
         f"../../timings/{profile.name}/train-{record['group']}-{line.run}.json",
@@ -102,10 +103,10 @@ def _search(profile: Profile, record: Record, search: dict[str, Any]) -> str:
     return f"{found}; {learning_rate(record['group'], record['track'], profile.protocol.track)}"
 
 
-def _cell(profile: Profile, record: Record, run: str, cell: Cell) -> CellPanel:
+def _cell(record: Record, run: str, cell: Cell) -> CellPanel:
     scored = f"{cell['n_scored']} of {cell['n_listed']} listed test videos"
     seen = f"{cell['frames']} frames, {views(cell['n_clips'], cell['n_crops'])}"
-    cost = counted(profile, record, cell)
+    cost = counted(record, cell)
     facts = [
         ("Scored", f"{scored}, {cell['n_classes']} classes"),
         ("Data", str(cell["data_fingerprint"])),

@@ -12,8 +12,9 @@ from vidprism.config import Config
 from vidprism.model.readings import PRESETS, Setting, differences
 from vidprism.record import MEASURED, Record
 from vidprism.report.provenance import anchor
-from vidprism.rows import rows
-from vidprism.tables import ablations, entries
+from vidprism.rows import Row, rows
+from vidprism.tables import ablations, entries, identity
+from vidprism.tables.identity import Trained
 from vidprism.tables.layout import Column, Line, heading
 from vidprism.tables.setting import training_videos
 
@@ -62,42 +63,54 @@ def build(config: Config) -> Readings:
         ResultsError: a results file that cannot be read.
     """
     records, columns = results.load(config, "ablations"), ablations.columns(config)
-    variants, paper, released = config.profile.ablations.variants, PRESETS["paper"], PRESETS["released"]
-    differing = differences()
-    of_switch = {name: _variant(variants, {name: released[name].value}) for name in differing}
-    preset = _variant(variants, {"reading": "released"})
-    shown = {ablations.DEFAULT: "", preset: "", **dict.fromkeys(of_switch.values(), "")}
+    paper, released = PRESETS["paper"], PRESETS["released"]
+    trained, differing = ablations.runs(config, records), differences()
+    default = ablations.default(config)
+    of_switch = {name: _turned(trained, default, {name: released[name].value}) for name in differing}
+    preset = next((key for key, t in trained.items() if _of_reading(t, "released")), "")
+    shown = dict.fromkeys([default, preset, *of_switch.values()])
     others = [
         key
-        for key, changed in variants.items()
-        if key not in shown and ablations.home(key, changed) == ablations.READINGS
+        for key, found in trained.items()
+        if key not in shown and ablations.home(identity.changes(found)) == ablations.READINGS
     ]
+
+    def changes(key: str) -> tuple[Change, ...]:
+        return _changes(records, default, key, columns)
+
     return Readings(
         columns=tuple(column.group for column in columns),
-        switches=tuple(
-            Switch(name, paper[name], released[name], key, _changes(records, key, columns))
-            for name, key in of_switch.items()
-        ),
-        preset=_changes(records, preset, columns),
+        switches=tuple(Switch(name, paper[name], released[name], key, changes(key)) for name, key in of_switch.items()),
+        preset=changes(preset),
         methods=_between_methods(config),
-        others=tuple(
-            (f"{key} ({ablations.describe(variants[key])})", _changes(records, key, columns)) for key in others
-        ),
+        others=tuple((identity.name(trained[key]), changes(key)) for key in others),
         agreeing=tuple((name, setting) for name, setting in paper.items() if name not in differing),
-        lines=tuple(ablations.line(config, columns, None, key, records) for key in [*shown, *others] if key in records),
+        lines=tuple(
+            ablations.line(config, 0, None, trained[key], key, records) for key in [*shown, *others] if key in records
+        ),
     )
 
 
-def _variant(variants: dict[str, dict[str, Any]], changed: dict[str, Any]) -> str:
-    """The key of the variant that turns exactly this, "" if params.yaml has none."""
-    return next((key for key, value in variants.items() if value == changed), "")
+def _turned(trained: dict[str, Trained], default: str, changed: dict[str, Any]) -> str:
+    """The key of the row that trained the default with exactly this changed, "" if params.yaml has none."""
+    if not default:
+        return ""
+    wanted = identity.changes(trained[default]) | changed
+    reading = trained[default].options["reading"]
+    same = (key for key, t in trained.items() if t.options["reading"] == reading and identity.changes(t) == wanted)
+    return next(same, "")
 
 
-def _changes(records: dict[str, Record], key: str, columns: tuple[Column, ...]) -> tuple[Change, ...]:
+def _of_reading(trained: Trained, reading: str) -> bool:
+    """Whether a row trained a preset as it stands."""
+    return trained.options.get("reading") == reading and not identity.changes(trained)
+
+
+def _changes(records: dict[str, Record], default: str, key: str, columns: tuple[Column, ...]) -> tuple[Change, ...]:
     if not key:
         return tuple(Change(None, "no variant in params.yaml turns this switch alone") for _ in columns)
-    default = records.get(ablations.DEFAULT)
-    return tuple(_change(records[key], default, column, f"#{anchor(key, column.cell)}") for column in columns)
+    plain = records.get(default)
+    return tuple(_change(records[key], plain, column, f"#{anchor(key, column.cell)}") for column in columns)
 
 
 def _change(record: Record, default: Record | None, column: Column, href: str) -> Change:
@@ -117,12 +130,22 @@ def _between_methods(config: Config) -> tuple[tuple[str, Change], ...]:
     found = []
     for group, page in (("closed_set", "table1.html"), ("few_shot", "table2.html")):
         records, expected = results.load(config, group), rows(config, group)
+        trained = {key: identity.of(config, row, records[key]) for key, row in expected.items()}
         for key, row in expected.items():
-            twin = key.replace("_released", "")
-            if row.method.endswith("_released") and twin in expected:
-                for dataset, shots in row.cells:
-                    column = Column(dataset, shots, "top1", heading(config.profile, dataset), "", "")
-                    name = f"{column.group}, {training_videos(shots)}, {row.frames} frames"
-                    href = f"{page}#{anchor(key, column.cell)}"
-                    found.append((name, _change(records[key], records[twin], column, href)))
+            twin = _twin(row, expected, trained)
+            for dataset, shots in row.cells if twin else []:
+                column = Column(dataset, shots, "top1", heading(config.profile, dataset), "", "")
+                where = f"{column.group}, {training_videos(shots)}, {row.frames} frames on {row.backbone}"
+                href = f"{page}#{anchor(key, column.cell)}"
+                name = f"{identity.title(trained[key])}: {where}"
+                found.append((name, _change(records[key], records[twin], column, href)))
     return tuple(found)
+
+
+def _twin(row: Row, expected: dict[str, Row], trained: dict[str, Trained]) -> str:
+    """The key of the paper's reading of the same head in the same place, for a row of the released reading; else ""."""
+    if trained[row.key].options.get("reading") != "released":
+        return ""
+    place = (trained[row.key].head, row.backbone, row.frames, row.track)
+    same = (key for key, r in expected.items() if (trained[key].head, r.backbone, r.frames, r.track) == place)
+    return next((key for key in same if _of_reading(trained[key], "paper")), "")

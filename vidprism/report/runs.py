@@ -9,6 +9,7 @@ from typing import Any
 from vidprism import live, paths
 from vidprism.config import Config
 from vidprism.record import MEASURED, Record, cell_key
+from vidprism.tables import identity
 
 WIDTH, HEIGHT = 300.0, 120.0  # of a chart's area, in its own units
 
@@ -66,7 +67,15 @@ def _run(config: Config, group: str, record: Record) -> Run:
     series = list(dict.fromkeys(name for curves in log.values() for name in curves))
     charts = tuple(_chart(title, log[metric], series) for metric, title in titles(log).items())
     cells = tuple(_trained(cell) for cell in record["cells"])
-    return Run(record["row"], record["label"], group, cells, charts, record["track"] == "tuned", tuple(series))
+    return Run(
+        record["row"],
+        identity.title(identity.measured(record)),
+        group,
+        cells,
+        charts,
+        record["track"] == "tuned",
+        tuple(series),
+    )
 
 
 def titles(log: Iterable[str]) -> dict[str, str]:

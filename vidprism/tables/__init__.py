@@ -3,15 +3,17 @@ lines out.
 
 Rows come from the paper's CSV and from the profile (`vidprism.rows`), never from what lies on disk, so a
 row is never dropped: it is measured, "not run" (the suite has or will have a run for it) or "reported"
-(only the paper has it).
+(only the paper has it). Which printed row a run stands in follows from what it trained (`identity`), not from its key.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vidprism import paper
 from vidprism.config import Config
-from vidprism.tables import ablations, comparison, entries
-from vidprism.tables.layout import Table
+from vidprism.tables import ablations, comparison, entries, identity, order
+from vidprism.tables.layout import Block, Table
 from vidprism.tables.setting import setting
 from vidprism.tables.tidy import to_csv
 
@@ -34,7 +36,8 @@ def build(config: Config, number: int) -> Table:
         ResultsError: a results file that cannot be read, or results that do not belong together.
     """
     number = paper.number(number)
-    blocks = tuple(entries.mark_best(block) for block in BLOCKS[number](config))
+    blocks = tuple(entries.mark_best(_distinct(block)) for block in BLOCKS[number](config))
+    agreement = order.agreement(line for block in blocks for line in block.lines)
     p = config.profile
     return Table(
         number,
@@ -44,4 +47,9 @@ def build(config: Config, number: int) -> Table:
         setting(config, number),
         blocks,
         paper.remarks(number),
+        (agreement,) if agreement else (),
     )
+
+
+def _distinct(block: Block) -> Block:
+    return replace(block, lines=identity.distinct(block.lines))

@@ -1,4 +1,4 @@
-"""Tables 3 to 5: one line per variant of params.yaml, each in the table that its switch belongs to."""
+"""Tables 3 to 5: one line per variant of params.yaml, each in the table that its options belong to."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import Any
 
 from vidprism import paper, results
 from vidprism.config import Config
+from vidprism.model.readings import PRESETS, differences
 from vidprism.paper import PARTS, PublishedRow
 from vidprism.record import NOT_RUN, Record
-from vidprism.rows import Row, rows
-from vidprism.tables import entries
+from vidprism.rows import rows
+from vidprism.tables import entries, identity, order
+from vidprism.tables.identity import Trained
 from vidprism.tables.layout import Block, Column, Entry, Line, heading, real_name
 
 # Which table, and which part of it, a switch belongs to. What is not listed stands on the readings page.
@@ -24,19 +26,29 @@ HOMES = {
     "combination": (5, "c"),
 }
 READINGS = (0, "")
-DEFAULT = "default"
 
 
-def home(key: str, changed: dict[str, Any]) -> tuple[int, str]:
-    """(table, part) that a variant belongs to by the first of its switches that has a home; READINGS where
-    none has.
-
-    Variants named `to_<switch>` turn one switch to the released value and stand on the readings page
-    whatever they turn.
+def home(changed: dict[str, Any]) -> tuple[int, str]:
+    """(table, part) that a row belongs to by the first of its changed options that has a home; READINGS where none has,
+    or where one switch alone is turned to the value of the released code.
     """
-    if key.startswith("to_") and key.removeprefix("to_") in changed:
+    turned = {name: PRESETS["released"][name].value for name in differences()}
+    if len(changed) == 1 and changed.items() <= turned.items():
         return READINGS
     return next((HOMES[switch] for switch in changed if switch in HOMES), READINGS)
+
+
+def runs(config: Config, records: dict[str, Record]) -> dict[str, Trained]:
+    """What each row of the ablations trained, by its key."""
+    return {key: identity.of(config, row, records.get(key)) for key, row in rows(config, "ablations").items()}
+
+
+def default(config: Config) -> str:
+    """The key of the row that changes none of the options under `methods`, with which all others are compared; "" if
+    params.yaml has none.
+    """
+    base = config.methods.get(config.profile.ablations.method, {})
+    return next((key for key, row in rows(config, "ablations").items() if row.options == base), "")
 
 
 def columns(config: Config) -> tuple[Column, ...]:
@@ -64,15 +76,13 @@ def table5(config: Config) -> list[Block]:
 
 
 def _blocks(config: Config, number: int) -> list[Block]:
-    """The printed rows in printed order, then the variants of params.yaml that belong here and are not in
-    the paper.
-    """
-    printed_rows = paper.load(number)
-    records, expected = results.load(config, "ablations"), rows(config, "ablations")
+    """The printed rows in printed order, then the variants of params.yaml that belong here and are not in the paper."""
+    printed_rows, records = paper.load(number), results.load(config, "ablations")
+    trained = runs(config, records)
     parts = list(dict.fromkeys(row.labels["part"] for row in printed_rows))
     return [
         entries.add_signs(
-            _block(config, number, part, [r for r in printed_rows if r.labels["part"] == part], expected, records)
+            _block(config, number, part, [r for r in printed_rows if r.labels["part"] == part], trained, records)
         )
         for part in parts
     ]
@@ -83,54 +93,72 @@ def _block(
     number: int,
     part: str,
     printed_rows: list[PublishedRow],
-    expected: dict[str, Row],
+    trained: dict[str, Trained],
     records: dict[str, Record],
 ) -> Block:
-    found, known = columns(config), {printed.run for printed in printed_rows}
-    lines = [line(config, found, printed, printed.run, records) for printed in printed_rows]
-    variants = config.profile.ablations.variants
-    added = [key for key in expected if key not in known and home(key, variants[key]) == (number, part)]
-    lines += [line(config, found, None, key, records) for key in added]
+    found, plain = columns(config), default(config)
+    here = {key for key, t in trained.items() if key == plain or home(identity.changes(t)) == (number, part)}
+    lines = tuple(
+        line(config, number, printed, trained.get(key), key, records)
+        for printed, key in identity.arrange(printed_rows, trained)
+        if printed or key in here
+    )
     labels = ("Experts", "Rates") if number == 3 else ("Type",)
     panel = tuple((real_name(c.dataset), "Top-1") for c in found)
-    return Block(PARTS[part], labels, found, panel, tuple(lines))
+    return Block(PARTS[part], labels, found, panel, lines, footnotes=order.footnotes(lines))
 
 
 def line(
     config: Config,
-    found: tuple[Column, ...],
+    number: int,
     printed: PublishedRow | None,
+    trained: Trained | None,
     key: str,
     records: dict[str, Record],
 ) -> Line:
-    """The line of one variant: its measured entries, and its printed numbers if the paper has it."""
-    record = records.get(key)
-    missing = Entry(NOT_RUN, f"params.yaml has no variant '{key}' in this profile")
+    """The line of one row: its measured entries, and its printed numbers if the paper has it. A printed row that no
+    variant trains has no `trained`, no key and no record.
+    """
+    found, record = columns(config), records.get(key)
+    missing = Entry(NOT_RUN, _missing(printed) if printed else "")
     cells = tuple(entries.measured(record, column) if record else missing for column in found)
     names = [c.published for c in found]
-    changed = config.profile.ablations.variants.get(key, {})
-    rates = changed.get("rates")
-    if printed is not None:
-        labels = (printed.labels["section"], printed.name) if printed.labels["section"] else (printed.name,)
-    elif isinstance(rates, list):
-        labels = (
-            f"{len(rates)} expert{'s' if len(rates) > 1 else ''}",
-            f"{', '.join(map(str, rates))} ({key})",
-        )
-    else:
-        labels = (f"{key} ({describe(changed)})",)
-    panel = entries.published(printed, names, cells, config.profile.generated)
     return Line(
-        labels=labels,
+        labels=_printed_labels(printed) if printed else _labels(number, trained),
         entries=cells,
-        published=panel,
-        run=key if record else "",
+        published=entries.published(printed, names, cells, config.profile.generated),
+        run=key,
+        setting=trained.setting if trained else "",
+        published_as=identity.WHOLE_MODEL if printed else "",
+        mark=order.mark(trained),
         extra=printed is None,
-        default=key == DEFAULT,
+        default=printed is not None and not printed.options,
         record=record,
     )
 
 
 def describe(changed: dict[str, Any]) -> str:
-    """A variant's switches as `name=value, ...`."""
-    return ", ".join(f"{name}={value}" for name, value in changed.items()) or "no switch"
+    """Options as `name=value, ...`."""
+    return ", ".join(f"{name}={value}" for name, value in changed.items()) or "the full model"
+
+
+def _missing(printed: PublishedRow) -> str:
+    frames = printed.labels["frames"]
+    return f"no variant of params.yaml trains this on {frames} frames ({describe(printed.options)})"
+
+
+def _printed_labels(printed: PublishedRow) -> tuple[str, ...]:
+    return (printed.labels["section"], printed.name) if printed.labels["section"] else (printed.name,)
+
+
+def _labels(number: int, trained: Trained) -> tuple[str, ...]:
+    """Labels of a row that is not in the paper, by what it trained."""
+    if not trained.is_vidprism:
+        return (identity.name(trained),) * (2 if number == 3 else 1)
+    rates, notes = identity.variant(trained)
+    if number == 3:
+        return (
+            f"{len(rates)} expert{'s' if len(rates) > 1 else ''}",
+            identity.noted(", ".join(map(str, rates)), notes),
+        )
+    return (", ".join([f"rates={rates}", *notes] if rates != list(identity.RATES) else notes) or "the full model",)

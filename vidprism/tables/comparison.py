@@ -10,7 +10,8 @@ from vidprism.config import Config
 from vidprism.paper import PublishedRow
 from vidprism.record import NOT_RUN, Record
 from vidprism.rows import Row, rows
-from vidprism.tables import clip_encoders, cost, entries
+from vidprism.tables import clip_encoders, cost, entries, identity
+from vidprism.tables.identity import Trained
 from vidprism.tables.layout import REPORTED, Block, Column, Entry, Line, heading, real_name
 from vidprism.tables.setting import learning_rate
 
@@ -26,14 +27,12 @@ def table1(config: Config) -> list[Block]:
     columns = tuple(
         Column(dataset, None, m, heading(p, dataset), h, m) for m, h in (("top1", "Top-1 (%)"), ("top5", "Top-5 (%)"))
     )
-    records, expected = results.load(config, "closed_set"), rows(config, "closed_set")
-    claimed, lines = set(), []
-    for printed in paper.load(1):
-        wanted = (printed.run, printed.labels["size"], int(printed.labels["frames"]))
-        row = next((r for r in expected.values() if _identity(config, r) == wanted), None)
-        claimed |= {row.key} if row else set()
-        lines.append(_table1_line(config, columns, printed, row, records))
-    lines += [_table1_line(config, columns, None, row, records) for key, row in expected.items() if key not in claimed]
+    records = results.load(config, "closed_set")
+    trained = {key: identity.of(config, row, records[key]) for key, row in rows(config, "closed_set").items()}
+    lines = [
+        _table1_line(config, columns, printed, trained.get(key), key, records)
+        for printed, key in identity.arrange(paper.load(1), trained)
+    ]
     sizes = list(dict.fromkeys(line.contest for line in lines))
     lines.sort(key=lambda line: sizes.index(line.contest))
     headings = tuple(("Kinetics-400", h) for h in ("Top-1", "Top-5", "GFLOPs"))
@@ -50,36 +49,35 @@ def table1(config: Config) -> list[Block]:
     ]
 
 
-def _identity(config: Config, row: Row) -> tuple[str, str, int]:
-    return row.method, config.profile.backbones[row.backbone].size, row.frames
-
-
 def _table1_line(
     config: Config,
     columns: tuple[Column, ...],
     printed: PublishedRow | None,
-    row: Row | None,
+    trained: Trained | None,
+    key: str,
     records: dict[str, Record],
 ) -> Line:
-    size = printed.labels["size"] if printed else config.profile.backbones[row.backbone].size
+    size = printed.labels["size"] if printed else trained.size
     comparable = columns[0].dataset == PRINTED_DATASET
-    line = _line(config, columns, printed, row, records, ["top1", "top5", "gflops"], comparable)
+    line = _line(config, columns, printed, trained, key, records, ["top1", "top5", "gflops"], comparable)
     section = f"{size}: {printed.labels['section'] if printed else EXTRA_SECTION}"
-    inputs = "×".join(printed.labels[k] for k in ("frames", "crops", "clips")) if printed else f"{row.frames} frames"
+    inputs = (
+        "×".join(printed.labels[k] for k in ("frames", "crops", "clips")) if printed else f"{trained.frames} frames"
+    )
     return replace(
         line,
         section=section,
         contest=size,
         labels=(*line.labels, inputs),
-        facts=_facts(config, line.record, columns[0].dataset),
+        facts=_facts(line.record, columns[0].dataset),
         cost=published.check(printed) if printed else None,
     )
 
 
-def _facts(config: Config, record: Record | None, dataset: str) -> tuple[str, ...]:
+def _facts(record: Record | None, dataset: str) -> tuple[str, ...]:
     """Views and cost behind a line of Table 1; empty where nothing was measured."""
     cell = results.find_cell(record, dataset, None) if record else None
-    return cost.measured_with(config.profile, record, cell) if cell else ("",) * len(cost.MEASURED_HEADINGS)
+    return cost.measured_with(record, cell) if cell else ("",) * len(cost.MEASURED_HEADINGS)
 
 
 def table2(config: Config) -> list[Block]:
@@ -93,78 +91,72 @@ def table2(config: Config) -> list[Block]:
         for dataset in p.few_shot.datasets
         for shots in p.few_shot.shots
     )
+    trained = {key: identity.of(config, row, records[key]) for key, row in expected.items()}
+    pairs = identity.arrange(printed_rows, trained)
+    printed_of = {key: printed for printed, key in pairs if printed and key}
     own = [row for row in expected.values() if row.track == p.protocol.track]
-    known = {printed.run for printed in printed_rows}
     main = {row.method: row for row in own if row.backbone == p.few_shot.backbone}
     video = [row for row in own if row.backbone in p.few_shot.video.backbones]
-    main |= {r.method: r for r in reversed(video) if r.method in known and r.method not in main}
+    main |= {r.method: r for r in reversed(video) if r.key in printed_of and r.method not in main}
     lines = [
-        replace(_line(config, columns, printed, main.get(printed.run), records), section=printed.labels["section"])
-        for printed in printed_rows
-    ]
-    lines += [
-        replace(_line(config, columns, None, row, records), section=EXTRA_SECTION)
-        for method, row in main.items()
-        if method not in known
+        replace(
+            _line(config, columns, printed, trained.get(key), key, records),
+            section=printed.labels["section"] if printed else EXTRA_SECTION,
+        )
+        for printed, key in identity.arrange(printed_rows, {row.key: trained[row.key] for row in main.values()})
     ]
     note = clip_encoders.note([row.backbone for row in main.values() if row in video], records)
     blocks = [Block("", ("Method",), columns, _panel(columns), tuple(lines), note=note)]
-    printed_of = {printed.run: printed for printed in printed_rows if printed.run}
-    blocks += [_other_backbone(config, columns, name, own, records, printed_of) for name in p.few_shot.more.backbones]
+
+    def lines_of(chosen: list[Row], columns: tuple[Column, ...] = columns) -> tuple[Line, ...]:
+        return tuple(_line(config, columns, printed_of.get(r.key), trained[r.key], r.key, records) for r in chosen)
+
+    for name in p.few_shot.more.backbones:
+        blocks.append(_other_backbone(config, columns, name, lines_of([row for row in own if row.backbone == name])))
     beside = [row for row in video if row is not main.get(row.method)]
-    blocks += [
-        _on_clips(config, columns, name, [row for row in beside if row.backbone == name], records, printed_of)
-        for name in dict.fromkeys(row.backbone for row in beside)
-    ]
+    for name in dict.fromkeys(row.backbone for row in beside):
+        chosen = [row for row in beside if row.backbone == name]
+        blocks.append(_on_clips(config, columns, chosen, lines_of(chosen), records))
     others = [row for row in expected.values() if row.track != p.protocol.track]
     if others:
-        blocks.append(_other_track(config, others, records, printed_of))
+        columns = _tuned_columns(config)
+        blocks.append(_other_track(config, columns, others[0].track, lines_of(others, columns)))
     return blocks
 
 
-def _other_backbone(
-    config: Config,
-    columns: tuple[Column, ...],
-    backbone: str,
-    own: list[Row],
-    records: dict[str, Record],
-    printed: dict[str, PublishedRow],
-) -> Block:
+def _other_backbone(config: Config, columns: tuple[Column, ...], backbone: str, lines: tuple[Line, ...]) -> Block:
     size, first = (config.profile.backbones[name].size for name in (backbone, config.profile.few_shot.backbone))
-    lines = (_line(config, columns, printed.get(r.method), r, records) for r in own if r.backbone == backbone)
     note = (
         f"The same cells on {backbone} (ViT-{size}); the block above is on ViT-{first}. The paper does not say which "
         "backbone its few-shot table is of, so its numbers stand beside both."
     )
-    return Block(f"ViT-{size}", ("Method",), columns, _panel(columns), tuple(lines), note=note)
+    return Block(f"ViT-{size}", ("Method",), columns, _panel(columns), lines, note=note)
 
 
 def _on_clips(
     config: Config,
     columns: tuple[Column, ...],
-    backbone: str,
     chosen: list[Row],
+    lines: tuple[Line, ...],
     records: dict[str, Record],
-    printed: dict[str, PublishedRow],
 ) -> Block:
-    spec = config.profile.backbones[backbone]
-    lines = tuple(_line(config, columns, printed.get(row.method), row, records) for row in chosen)
+    backbone, frames = chosen[0].backbone, chosen[0].frames
     note = (
-        f"The other rows on {backbone}, which encodes clips of {chosen[0].frames} frames and not single frames: what "
+        f"The other rows on {backbone}, which encodes clips of {frames} frames and not single frames: what "
         f"VidPrism-M is to be compared with. {clip_encoders.note([backbone], records)}"
     )
-    title = f"On VideoMAE (ViT-{spec.size})"
+    title = f"On VideoMAE (ViT-{config.profile.backbones[backbone].size})"
     return Block(title, ("Method",), columns, _panel(columns), lines, note=note.rstrip())
 
 
-def _other_track(
-    config: Config, others: list[Row], records: dict[str, Record], printed: dict[str, PublishedRow]
-) -> Block:
+def _tuned_columns(config: Config) -> tuple[Column, ...]:
+    t = config.profile.tuned
+    published = f"{t.dataset}_k{t.shots}"
+    return (Column(t.dataset, t.shots, "top1", heading(config.profile, t.dataset), f"K={t.shots}", published),)
+
+
+def _other_track(config: Config, columns: tuple[Column, ...], track: str, lines: tuple[Line, ...]) -> Block:
     p, t = config.profile, config.profile.tuned
-    group, published = heading(p, t.dataset), f"{t.dataset}_k{t.shots}"
-    columns = (Column(t.dataset, t.shots, "top1", group, f"K={t.shots}", published),)
-    lines = tuple(_line(config, columns, printed.get(row.method), row, records) for row in others)
-    track = others[0].track
     note = (
         f"{track.capitalize()} track: the backbone trains too. {t.frames} frames, {t.updates} updates of "
         f"{t.batch_size} videos; {learning_rate('few_shot', track, p.protocol.track)}. "
@@ -181,26 +173,28 @@ def _line(
     config: Config,
     columns: tuple[Column, ...],
     printed: PublishedRow | None,
-    row: Row | None,
+    trained: Trained | None,
+    key: str,
     records: dict[str, Record],
     names: list[str] | None = None,
     comparable: bool = True,
 ) -> Line:
     """A line of Table 1 or 2 from its printed row, its run, or both; `comparable`: both are of one dataset."""
-    record = records[row.key] if row else None
-    if row:
+    record = records[key] if key else None
+    if record:
         cells = tuple(entries.measured(record, column) for column in columns)
     else:
         cells = (_unmeasured(printed),) * len(columns)
     names = names or [c.published for c in columns]
-    label = printed.name if printed else (record.get("label") or row.method)
     return Line(
-        labels=(label,),
+        labels=(printed.name if printed else identity.name(trained),),
         entries=cells,
         published=entries.published(printed, names, cells, config.profile.generated or not comparable),
-        run=row.key if row else "",
+        run=key,
         reference=printed.labels["reference"] if printed else "",
         mark=clip_encoders.mark(record),
+        setting=trained.setting if trained else "",
+        published_as=identity.WHOLE_MODEL if printed and printed.labels["section"] == paper.TUNING else "",
         extra=printed is None,
         record=record,
     )
@@ -213,4 +207,5 @@ def _unmeasured(printed: PublishedRow) -> Entry:
     if not printed.run:
         return Entry(REPORTED)
     size = printed.labels.get("size")
-    return Entry(NOT_RUN, f"no {printed.run}{f' on ViT-{size} with these frames' if size else ''} in this profile")
+    where = f" on ViT-{size} with these frames" if size else ""
+    return Entry(NOT_RUN, f"no {printed.run}{where} and with the paper's options in this profile")

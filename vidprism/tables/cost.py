@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vidprism import complexity
-from vidprism.config import Profile
 from vidprism.record import Cell, Record
 
 MEASURED_HEADINGS = ("Frames, clips × crops", "GMACs / view", "Params (trained), M")
@@ -11,25 +10,25 @@ NO_FORMULA = "no formula"
 CHECK_HEADINGS = ("GMACs / view", "The printed number")
 
 
-def counted(profile: Profile, record: Record, cell: Cell) -> complexity.Count | None:
+def counted(record: Record, cell: Cell) -> complexity.Count | None:
     """The cost of one view of a measured cell, by formula from its record; None where the method has no formula."""
-    backbone = profile.backbones[record["backbone"]["name"]]
-    if not complexity.has_formula(record["method"], backbone.key):
+    backbone = record["backbone"]
+    if not complexity.has_formula(record["method"], backbone["key"]):
         return None
     return complexity.count(
         record["method"],
-        backbone.model,
+        backbone["model"],
         cell["frames"],
         n_classes=cell["n_classes"],
         options=record["config"]["options"],
         track=record["track"],
-        key=backbone.key,
+        key=backbone["key"],
     )
 
 
-def measured_with(profile: Profile, record: Record, cell: Cell) -> tuple[str, str, str]:
+def measured_with(record: Record, cell: Cell) -> tuple[str, str, str]:
     """What stands under `MEASURED_HEADINGS`."""
-    cost = counted(profile, record, cell)
+    cost = counted(record, cell)
     views = f"{cell['frames']}, {cell['n_clips']} × {cell['n_crops']}"
     if cost is None:
         return views, NO_FORMULA, NO_FORMULA

@@ -111,7 +111,9 @@ class Line:
     contest: str = ""  # bold compares within one contest
     run: str = ""
     reference: str = ""
-    mark: str = ""  # behind the name; the block's note says what it stands for
+    mark: str = ""  # behind the name; the block's notes say what it stands for
+    setting: str = ""  # what of the model was trained, where the paper trains all of it
+    published_as: str = ""  # how the printed numbers of its section were made
     extra: bool = False
     default: bool = False
     facts: tuple[str, ...] = ()
@@ -139,6 +141,22 @@ class Block:
     check_headings: tuple[str, ...] = ()
     with_signs: bool = False
     note: str = ""
+    footnotes: tuple[str, ...] = ()
+
+    @property
+    def setting(self) -> str:
+        """The setting that all lines with a run share; "" where they differ."""
+        shared = {line.setting for line in self.lines if line.run}
+        return shared.pop() if len(shared) == 1 else ""
+
+    @property
+    def panel_heading(self) -> str:
+        """What the printed numbers are headed; a section that says how its own were made is left to its own line."""
+        printed = [line for line in self.lines if not line.section and any(p.value is not None for p in line.published)]
+        marked = {line.labels[0]: line.published_as for line in printed if line.published_as}
+        if marked and all(line.published_as for line in printed):
+            return next(iter(marked.values()))
+        return "; ".join(["Published by the paper", *(f"{name}: {text}" for name, text in marked.items())])
 
     @property
     def n_measured(self) -> int:
@@ -149,7 +167,7 @@ class Block:
 @dataclass(frozen=True)
 class Table:
     """A table of the paper, filled: title, the setting its numbers were measured in, blocks, remarks on the
-    printed numbers.
+    printed numbers, findings on the measured ones.
     """
 
     number: int
@@ -159,6 +177,7 @@ class Table:
     setting: tuple[tuple[str, str], ...]
     blocks: tuple[Block, ...]
     remarks: tuple[str, ...]
+    findings: tuple[str, ...] = ()
 
     @property
     def lines(self) -> list[Line]:

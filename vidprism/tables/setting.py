@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from vidprism import paper
 from vidprism.config import Config, Profile
 from vidprism.rows import Row, rows
+from vidprism.tables import identity
 from vidprism.tables.layout import heading
 
 TRACKS = {"frozen": "frozen (cached frame features)", "tuned": "tuned (the whole model trains)"}
@@ -32,6 +34,7 @@ def describe(config: Config, chosen: list[Row]) -> tuple[tuple[str, str], ...]:
         ("Profile", f"{p.name}{', generated data' if p.generated else ''}"),
         ("Backbone", _join(backbones)),
         ("Track", TRACKS[p.protocol.track]),
+        *_of_the_paper(config, chosen),
         ("Frames", _join(_values(chosen, "frames"))),
         ("Training videos per class", _join(shots)),
         ("Split", f"{split(p, chosen)}, tested on its test list"),
@@ -39,6 +42,13 @@ def describe(config: Config, chosen: list[Row]) -> tuple[tuple[str, str], ...]:
         ("Repeats", f"{len(repeats)} ({'seed i on draw i' if drawn else 'seeds'}: {_join(repeats)})"),
         ("Training", f"{training}, last update taken; {rate}"),
     )
+
+
+def _of_the_paper(config: Config, chosen: list[Row]) -> list[tuple[str, str]]:
+    """The methods that the paper tunes as a whole, with what was trained of them here."""
+    trained = [identity.of(config, row) for row in chosen]
+    found = [f"{paper.tuned()[t.head]} {t.setting or 'tuned as a whole'}" for t in trained if t.head in paper.tuned()]
+    return [("Methods that the paper tunes as a whole", _join(found))] if found else []
 
 
 def split(profile: Profile, chosen: list[Row]) -> str:

@@ -9,6 +9,7 @@ import io
 
 from vidprism.complexity.published import Check
 from vidprism.record import MEASURED
+from vidprism.tables import order
 from vidprism.tables.layout import Block, Entry, Line, Table
 
 CSV_FIELDS = (
@@ -18,6 +19,8 @@ CSV_FIELDS = (
     "row",
     "run",
     "in_paper",
+    "setting",
+    "order_blind",
     "column",
     "status",
     "mean",
@@ -61,6 +64,8 @@ def _place(table: Table, block: Block, line: Line) -> dict[str, object]:
         "row": " | ".join(line.labels),
         "run": line.run,
         "in_paper": int(not line.extra),
+        "setting": line.setting,
+        "order_blind": int(line.mark == order.MARK),
     }
 
 
