@@ -3,65 +3,95 @@
 Answers are a matrix (R repeats, V videos) of 1 (right), 0 (wrong) or -1 (unreadable video). Another draw (or
 seed) would give another number, and so would other test videos. Test videos come in groups (cuts of one recording),
 within which answers are alike, so the groups are what is sampled; a video without a group is a group of its own.
-Repeats and groups are crossed: every repeat answers every group. The sums of the (R, G) table are turned into
-residuals of the ratio estimator (groups differ in size), and their mean squares give the variance
+Repeats and groups are crossed: every repeat answers every group. The sums over the groups, (R, G), become residuals
+of the ratio estimator (groups differ in size), and their mean squares MS give the variance
 
-    var(draws) / R + var(groups) / G + var(draws x groups) / (R G),
+    var(draws) / R + var(groups) / G + var(draws x groups) / (R G) = (MS_R + MS_G - MS_RG) / (R G).
 
-with Student's t and Satterthwaite's degrees of freedom. Sources: S. R. Searle, G. Casella, C. E. McCulloch, Variance
-Components, chapter 4 (mean squares of two crossed random factors); W. G. Cochran, Sampling Techniques, chapter 6
-(ratio estimator); F. E. Satterthwaite, Biometrics Bulletin 2, 1946. `tests/interval_worlds.py` simulates what they hold.
+MS_R rests on R - 1 degrees of freedom, a handful, and MS_G - MS_RG on about G - 1. Each part gets its own t quantile,
+
+    half width^2 = t(R-1)^2 MS_R / (R G) + t(G-1)^2 (MS_G - MS_RG) / (R G),
+
+which covers at least at its level for every mixture of the two. One t with Satterthwaite's degrees of freedom does not,
+far out in the tails where Holm's first steps are: `tests/interval_worlds.py` tries both. Where MS_G - MS_RG is below
+zero, the interval is the wider one of those over draws alone and over groups alone. Sources: S. R. Searle, G. Casella,
+C. E. McCulloch, Variance Components, chapter 4 (two crossed random factors); W. G. Cochran, Sampling Techniques,
+chapter 6 (ratio estimator); S. K. Banerjee, Sankhya 22, 1960 (the half width).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 LEVEL = 0.95
+SMALLEST_P = 1e-30
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean in percent with its standard error (points), degrees of freedom and interval. `n_draws` is 1 where there
-    is one repeat or all repeats are equal; then the interval is over groups only.
+    """A mean in percent (or a difference of two, in points) with its standard errors: `error_draws` holds the draws and
+    their interaction with groups, `error_groups` the groups. Where the groups' variance is estimated below zero,
+    `error_groups` is 0 and `error_least` the error over groups alone; else `error_least` is 0. Numbers, or arrays of
+    many worlds.
+
+    `n_draws` is 1 where there is one repeat or all repeats are equal; then the interval is over groups only.
     """
 
-    value: float
-    error: float
-    df: float
-    low: float
-    high: float
+    value: Any
+    error_draws: Any
+    error_groups: Any
+    error_least: Any
     n_draws: int
     n_groups: int
+
+    def half_width(self, alpha: float = 1 - LEVEL) -> Any:
+        """Half of the interval that errs with a probability of at most `alpha`; infinite for one group."""
+        draws, groups = (-stdtrit(max(n - 1, 1), alpha / 2) for n in (self.n_draws, self.n_groups))
+        crossed = np.hypot(draws * self.error_draws, groups * self.error_groups)
+        return np.maximum(crossed, groups * self.error_least)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of an accuracy in percent, not beyond 0 and 100."""
+        half = self.half_width()
+        return float(max(0.0, self.value - half)), float(min(100.0, self.value + half))
+
+    @property
+    def p(self) -> Any:
+        """Two-sided p of the mean being 0: the alpha whose half width is the mean itself, at least `SMALLEST_P`."""
+        low, high = np.full_like(self.value, np.log(SMALLEST_P), dtype=float), np.zeros_like(self.value, dtype=float)
+        for _ in range(50):
+            middle = (low + high) / 2
+            wide = self.half_width(np.exp(middle)) >= np.abs(self.value)
+            low, high = np.where(wide, middle, low), np.where(wide, high, middle)
+        return np.exp(high)
+
+    def smallest_separable(self, n_tests: int) -> float:
+        """The smallest difference, in points, that Holm's first step over `n_tests` tests would separate from 0."""
+        return float(self.half_width((1 - LEVEL) / n_tests))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Accuracy of a minus accuracy of b in points: standard error, degrees of freedom, 95 % interval, and the two-sided
-    p of the same t distribution. Whether it counts in a family of tests is for `holm` to say.
+    """Accuracy of a minus accuracy of b in points, its 95 % interval and its two-sided p. Whether it is separable is
+    decided in a family of tests, see `holm`.
     """
 
     difference: float
-    error: float
-    df: float
     low: float
     high: float
     p: float
-    n_draws: int
-    n_groups: int
+    mean: Mean
 
     @property
     def sign(self) -> int:
         """Sign of the difference: -1, 0 or 1 (says nothing about whether it is separable)."""
         return int(np.sign(round(self.difference, 9)))
-
-    def smallest_separable(self, n_tests: int) -> float:
-        """The smallest difference, in points, that Holm's first step over `n_tests` tests would separate from 0."""
-        return float(stdtrit(self.df, 1 - (1 - LEVEL) / (2 * n_tests)) * self.error)
 
 
 def answers(texts: Sequence[str]) -> np.ndarray:
@@ -91,7 +121,7 @@ def t_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, fl
 
 
 def accuracy(correct: np.ndarray, groups: np.ndarray | None = None) -> Mean:
-    """Accuracy in percent with its interval over draws and groups.
+    """Accuracy in percent over draws and groups.
 
     Args:
         correct: (R, V) of 1, 0, -1; a video that any repeat could not read is left out.
@@ -103,7 +133,18 @@ def accuracy(correct: np.ndarray, groups: np.ndarray | None = None) -> Mean:
     scored = (correct >= 0).all(axis=0)
     if not scored.any():
         raise ValueError("no test video is readable, so there is no accuracy")
-    return _mean(correct, scored, groups, 0.0)
+    return _mean(correct, scored, groups)
+
+
+def single_factor(
+    correct: np.ndarray, groups: np.ndarray | None = None
+) -> tuple[tuple[float, float] | None, tuple[float, float]]:
+    """The 95 % intervals of an accuracy over repeats alone (None for one repeat) and over groups alone (of the mean
+    over repeats); each leaves the other doubt out. Arguments as in `accuracy`.
+    """
+    scored = (correct >= 0).all(axis=0)
+    of_video = correct.mean(axis=0, keepdims=True)
+    return t_interval(100 * correct[:, scored].mean(axis=1)), _mean(of_video, scored, groups).interval
 
 
 def paired(a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = None) -> Comparison:
@@ -126,58 +167,49 @@ def paired(a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = None) -> Co
     both = ((a >= 0).all(axis=0)) & ((b >= 0).all(axis=0))
     if not both.any():
         raise ValueError("cannot pair: there is no video that both could read")
-    found = _mean(a.astype(np.int8) - b.astype(np.int8), both, groups, -100.0)
-    p = float(p_value(np.array(found.value), np.array(found.error), np.array(found.df)))
-    return Comparison(found.value, found.error, found.df, found.low, found.high, p, found.n_draws, found.n_groups)
+    mean = _mean(a.astype(np.int8) - b.astype(np.int8), both, groups)
+    half = float(mean.half_width())
+    low, high = max(-100.0, mean.value - half), min(100.0, mean.value + half)
+    return Comparison(mean.value, low, high, 1.0 if mean.value == 0 else float(mean.p), mean)
 
 
-def _mean(values_RV: np.ndarray, kept: np.ndarray, groups: np.ndarray | None, floor: float) -> Mean:
-    """The mean of `values` in percent over the kept videos; its interval ends at `floor` and 100."""
+def _mean(values_RV: np.ndarray, kept: np.ndarray, groups: np.ndarray | None) -> Mean:
+    """The mean of `values` in percent over the kept videos."""
     values = values_RV[:, kept].astype(float)
     if groups is not None and len(groups) != len(kept):
         raise ValueError(f"there are {len(groups)} group numbers for {len(kept)} videos")
     of_video = np.arange(values.shape[1]) if groups is None else np.unique(groups[kept], return_inverse=True)[1]
-    sums = np.stack([np.bincount(of_video, row) for row in values])  # (R, G)
-    mean, error, df = (float(x) for x in crossed(sums, np.bincount(of_video)))
-    half = stdtrit(df, 0.5 + LEVEL / 2) * error if np.isfinite(error) else np.inf
-    n_draws = 1 if (values == values[0]).all() else len(values)
-    return Mean(mean, error, df, max(floor, mean - half), min(100.0, mean + half), n_draws, sums.shape[1])
+    if (values == values[0]).all():
+        values = values[:1]
+    found = crossed(np.stack([np.bincount(of_video, row) for row in values]), np.bincount(of_video))
+    numbers = found.value, found.error_draws, found.error_groups, found.error_least
+    return Mean(*map(float, numbers), found.n_draws, found.n_groups)
 
 
-def crossed(sums_RG: np.ndarray, sizes_G: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean over videos, its standard error (both in percent) and degrees of freedom, from sums per repeat and group.
+def crossed(sums_RG: np.ndarray, sizes_G: np.ndarray) -> Mean:
+    """Means over videos with their standard errors, in percent, from sums per repeat and group.
 
-    A variance whose estimate is negative counts as zero. One group says nothing about others: its error is infinite.
+    One group says nothing about others: its error is infinite.
 
     Args:
-        sums_RG: (..., R, G) sums over the videos of a group; leading axes are worlds.
+        sums_RG: (..., R, G) sums over the videos of a group; leading axes are worlds, in the result too.
         sizes_G: (G,) videos of each group.
     """
     n_repeats, n_groups = sums_RG.shape[-2:]
     mean = sums_RG.mean(axis=-2).sum(axis=-1) / sizes_G.sum()
-    if n_groups == 1:
-        return 100 * mean, np.full_like(mean, np.inf), np.ones_like(mean)
     residuals = (sums_RG - mean[..., None, None] * sizes_G) * (n_groups / sizes_G.sum())
     of_repeat, of_group = residuals.mean(axis=-1), residuals.mean(axis=-2)
-    df_r, df_g = n_repeats - 1, n_groups - 1
-    square_r = n_groups * (of_repeat**2).sum(axis=-1) / max(df_r, 1)
-    square_g = n_repeats * (of_group**2).sum(axis=-1) / df_g
     within = residuals - of_repeat[..., None] - of_group[..., None, :]
-    square_rg = (within**2).sum(axis=(-2, -1)) / max(df_r * df_g, 1)
-    with_r, with_g = square_r > square_rg, square_g > square_rg  # the draws' and the groups' variance is above zero
-    alike = with_r == with_g
-    variance = square_r * with_r + square_g * with_g + square_rg * alike * np.where(with_r, -1, 1)
-    spread = square_r**2 * with_r / max(df_r, 1) + square_g**2 * with_g / df_g
-    spread = spread + square_rg**2 * alike / max(df_r * df_g, 1)
-    df = np.divide(variance**2, spread, out=np.full_like(variance, df_g), where=spread > 0)
-    df = np.maximum(df, min(df_r, df_g) if df_r else df_g)
-    return 100 * mean, 100 * np.sqrt(variance / (n_repeats * n_groups)), df
-
-
-def p_value(mean: np.ndarray, error: np.ndarray, df: np.ndarray) -> np.ndarray:
-    """Two-sided p of a mean being zero, Student's t; without any spread 1 for zero itself and 0 for another mean."""
-    t = np.divide(np.abs(mean), error, out=np.where(mean == 0, 0.0, np.inf), where=error > 0)
-    return 2 * stdtr(df, -t)
+    df_r, df_g = max(n_repeats - 1, 1), max(n_groups - 1, 1)
+    square_r = n_groups * (of_repeat**2).sum(axis=-1) / df_r if n_repeats > 1 else np.zeros_like(mean)
+    square_g = n_repeats * (of_group**2).sum(axis=-1) / df_g
+    square_rg = (within**2).sum(axis=(-2, -1)) / (df_r * df_g)
+    if n_groups == 1:
+        square_g = np.full_like(mean, np.inf)
+    positive = square_g > square_rg
+    squares = square_r, np.where(positive, square_g - square_rg, 0), np.where(positive, 0, square_g)
+    errors = (100 * np.sqrt(square / (n_repeats * n_groups)) for square in squares)
+    return Mean(100 * mean, *errors, n_repeats, n_groups)
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:

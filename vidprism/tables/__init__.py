@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from vidprism import paper
 from vidprism.config import Config
-from vidprism.tables import ablations, comparison, entries
+from vidprism.tables import ablations, comparison, families
 from vidprism.tables.layout import Table
 from vidprism.tables.setting import setting
 from vidprism.tables.tidy import to_csv
@@ -34,14 +34,15 @@ def build(config: Config, number: int) -> Table:
         ResultsError: a results file that cannot be read, or results that do not belong together.
     """
     number = paper.number(number)
-    blocks = tuple(entries.mark_best(block) for block in BLOCKS[number](config))
+    blocks, signs = families.verdicts(BLOCKS[number](config))
+    blocks, columns = families.bold(blocks)
     p = config.profile
     return Table(
         number,
         paper.TITLES[number],
         p.name,
         p.generated,
-        setting(config, number),
-        blocks,
+        (*setting(config, number), *families.caption(blocks, signs, columns)),
+        tuple(blocks),
         paper.remarks(number),
     )

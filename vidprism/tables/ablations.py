@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from vidprism import paper, results
@@ -93,7 +94,7 @@ def _block(
     lines += [line(config, found, None, key, records) for key in added]
     labels = ("Experts", "Rates") if number == 3 else ("Type",)
     panel = tuple((real_name(c.dataset), "Top-1") for c in found)
-    return Block(PARTS[part], labels, found, panel, tuple(lines))
+    return Block(PARTS[part], labels, found, panel, tuple(replace(line, contest=part) for line in lines))
 
 
 def line(
