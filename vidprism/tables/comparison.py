@@ -107,7 +107,8 @@ def table2(config: Config) -> list[Block]:
         for method, row in main.items()
         if method not in known
     ]
-    note = clip_encoders.note([row.backbone for row in main.values() if row in video], records)
+    on_clips = [row.backbone for row in main.values() if row in video]
+    note = " ".join(filter(None, (_bold_elsewhere(on_clips), clip_encoders.note(on_clips, records))))
     blocks = [Block("", ("Method",), columns, _panel(columns), tuple(lines), note=note)]
     printed_of = {printed.run: printed for printed in printed_rows if printed.run}
     blocks += [_other_backbone(config, columns, name, own, records, printed_of) for name in p.few_shot.more.backbones]
@@ -120,6 +121,15 @@ def table2(config: Config) -> list[Block]:
     if others:
         blocks.append(_other_track(config, others, records, printed_of))
     return blocks
+
+
+def _bold_elsewhere(on_clips: list[str]) -> str:
+    """That a row on an encoder of clips competes for bold with its like, which stand in a block of their own."""
+    if not on_clips:
+        return ""
+    return (
+        f"For bold the row on {on_clips[0]} competes with the other rows on {on_clips[0]} alone, wherever they stand."
+    )
 
 
 def _other_backbone(

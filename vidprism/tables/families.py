@@ -144,32 +144,29 @@ def _columns_in_words(columns: Sequence[Family]) -> str:
 
 
 def smallest(values: Sequence[float]) -> str:
-    """The smallest separable differences in words: the middle one and the range, in points."""
+    """The smallest separable differences of a family's tests in words: their median and range, in points."""
     if not len(values):
         return "There is no smallest separable difference: the rows answer alike, or one group of videos tells nothing."
-    return (
-        f"Smallest separable difference: {np.median(values):.1f} points in the middle, "
-        f"{min(values):.1f} to {max(values):.1f}."
-    )
+    median, low, high = np.median(values), min(values), max(values)
+    return f"Smallest separable difference: median {median:.1f} points, {low:.1f} to {high:.1f}."
 
 
 def sampled(blocks: Sequence[Block]) -> str:
-    """The numbers of draws and of groups of the measured entries, by column heading."""
-    draws: set[int] = set()
+    """The numbers of draws (of seeds where there are no shots) and of groups of the measured entries, by column."""
+    numbers: dict[str, set[int]] = {"draws": set(), "seeds": set()}
     counts: dict[str, set[str]] = defaultdict(set)
     for block in blocks:
         for line in block.lines:
             for column, entry in zip(block.columns, line.entries, strict=True):
                 if entry.status == MEASURED:
-                    draws.add(entry.accuracy.n_draws)
+                    numbers["seeds" if column.shots is None else "draws"].add(entry.accuracy.n_draws)
                     counts[column.group].add(_groups(entry))
     if not counts:
         return ""
-    each = "; ".join(f"{name} {' or '.join(sorted(found))}" for name, found in counts.items())
-    several = sorted(draws - {1}, reverse=True)
-    said = f"{' or '.join(map(str, several))} draws" if several else "one draw: intervals are over groups only"
-    one = " (one where nothing in a row is random: its interval is over groups only)" if several and 1 in draws else ""
-    return f"{said}{one}; {each}"
+    said = [f"{n} {word}" for word, found in numbers.items() for n in sorted(found - {1}, reverse=True)]
+    if 1 in numbers["draws"] | numbers["seeds"]:
+        said.append("one where nothing in a row is random or it has one repeat (its interval is over groups only)")
+    return "; ".join([", ".join(said), *(f"{name} {' or '.join(sorted(found))}" for name, found in counts.items())])
 
 
 def _groups(entry: Entry) -> str:
