@@ -63,7 +63,7 @@ def test_verdicts_of_a_table_are_one_family(config: Config) -> None:
     assert "False verdicts to expect: at most 0.05 (without Holm 1.3)." in words
 
 
-def test_a_table_of_which_nothing_survives_says_so(config: Config) -> None:
+def test_a_table_where_nothing_survives_says_so(config: Config) -> None:
     assert "none separable: these data cannot tell" in _caption(tables.build(config, 5))["Verdicts"]
 
 
