@@ -79,7 +79,17 @@ def write_store(config: Config, dataset: str = "ucf101", seed: int = 0) -> Path:
     }
     (folder / "meta.json").write_text(json.dumps(meta))
     _write_draws(config, dataset, rows)
+    _write_manifest(config, dataset, rows)
     return folder
+
+
+def _write_manifest(config: Config, dataset: str, rows: list[list]) -> None:
+    """The columns that evaluation reads; the test videos of a class are two groups."""
+    with (paths.manifest(config, dataset) / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["video_id", "path", "split", "label", "group", "readable"])
+        for split, i, name, label, _, readable, _, path in rows:
+            writer.writerow([name, path, split, label, f"{split}/{label}/g{i % 2}", readable])
 
 
 def _write_draws(config: Config, dataset: str, rows: list[list]) -> None:

@@ -18,7 +18,7 @@ LAYERS = [
     {"execute", "stats", "paper", "world", "video", "draws", "datasets", "shot_lists", "model", "backbones"},
     {"duplicates"},
     {"results", "probing", "manifest", "masked", "methods", "complexity", "subset", "shards", "frame_cache"},
-    {"pretrain", "pretrain_video"},
+    {"grouping", "pretrain", "pretrain_video"},
     {"encoding", "features", "tables"},
     {"learned", "report", "compare", "scores", "live"},
     {"training"},

@@ -1,5 +1,6 @@
 """Cells that changed since a git revision, in a repository of the test's own."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -34,19 +35,35 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     _write(config, {"default": 0.6, "loss_cls": 0.6, "loss_cls_rank": 0.6})
     _git(config.root_dir, "add", ".")
     _git(config.root_dir, "commit", "-qm", "first")
-    _write(config, {"default": 0.6, "loss_cls": 0.2, "loss_cls_rank_div": 0.6, "loss_cls_rank": 0.61})
+    _write(config, {"default": 0.6, "loss_cls": 0.2, "loss_cls_rank_div": 0.6, "loss_cls_rank": 0.602})
     return config
 
 
 def test_changed_cells(config: Config) -> None:
-    found = {change.cell: change for change in compare.changes(config.root_dir, paths.tables(config), "HEAD")}
+    found = {change.cell: change for change in compare.changes(config, "HEAD")}
     assert not any("gate" in cell for cell in found)  # the default row is the same
     lost = found["4, L_cls, ucf101_k16_top1"]
-    assert lost.beyond is True and "±" in lost.old and "±" in lost.new
+    assert lost.found.startswith("beyond the interval [-") and float(lost.old) > float(lost.new)
     new = found["4, L_cls + L_rank + L_div, hmdb51_k16_top1"]
-    assert (new.old, new.beyond) == ("not run", None)
+    assert (new.old, new.found) == ("not run", "")
     small = [change for cell, change in found.items() if cell.startswith("4, L_cls + L_rank, ")]
-    assert small and all(change.beyond is False for change in small)
+    assert small and all(change.found.startswith("within the interval [-") for change in small)
+
+
+def test_cells_of_other_test_videos_are_not_compared(config: Config) -> None:
+    path = paths.results(config, "ablations")
+    before = path.read_text(encoding="utf-8")
+    content = json.loads(before)
+    for cell in content["records"][-1]["cells"]:
+        cell["groups"] = None
+        for repeat in cell["repeats"]:
+            repeat["correct"] = repeat["correct"][:50]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    try:
+        found = compare.changes(config, "HEAD")
+    finally:
+        path.write_text(before, encoding="utf-8")
+    assert "not comparable: other test videos or repeats" in {change.found for change in found}
 
 
 def test_nothing_changed_since_the_same_state(
@@ -62,7 +79,7 @@ def test_nothing_changed_since_the_same_state(
 
 def test_a_new_table_is_absent_before(config: Config) -> None:
     report.write_table(config, 5)
-    found = compare.changes(config.root_dir, paths.tables(config), "HEAD")
+    found = compare.changes(config, "HEAD")
     (paths.tables(config) / "table5.csv").unlink()
     assert {change.old for change in found if change.cell.startswith("5,")} == {"absent"}
 
@@ -82,9 +99,9 @@ def test_unknown_revision_and_profile(
 
 def test_option_like_revision_is_no_option(config: Config) -> None:
     with pytest.raises(compare.RevisionError, match="is not a revision"):
-        compare.changes(config.root_dir, paths.tables(config), "--output=x")
+        compare.changes(config, "--output=x")
 
 
 def test_not_a_repository(tmp_path: Path) -> None:
     with pytest.raises(compare.RevisionError):
-        compare.changes(tmp_path, tmp_path, "HEAD")
+        compare.changes(fake_config(tmp_path), "HEAD")

@@ -10,8 +10,8 @@ import pytest
 from sklearn.metrics import top_k_accuracy_score
 
 from tests.synthetic_store import small_config, write_choice, write_store
-from vidprism import evaluation, metrics, paths, rows, scores, tables, training
-from vidprism.config import Config
+from vidprism import evaluation, metrics, paths, rows, scores, stats, tables, training
+from vidprism.config import Config, ConfigError
 from vidprism.record import ResultsError
 
 
@@ -85,8 +85,30 @@ def test_a_group_is_evaluated_and_written(config: Config) -> None:
     assert cell["top1"]["mean"] == pytest.approx(mean, abs=1e-3)
     low, high = cell["top1"]["ci95_repeats"]
     assert (low + high) / 2 == pytest.approx(mean, abs=1e-3)
-    assert cell["top1"]["ci95_videos"][0] <= mean <= cell["top1"]["ci95_videos"][1]
+    assert cell["groups"].split()[:6] == ["0", "1", "0", "1", "2", "3"] and cell["top1"]["n_groups"] == 12
+    assert (cell["top1"]["ci95"], cell["top1"]["ci95_groups"]) == _rounded_intervals(cell)
     assert out["default"]["ucf101_k2"]["top1"] == pytest.approx(mean, abs=0.01)
+
+
+def _rounded_intervals(cell: dict) -> tuple[list[float], list[float]]:
+    matrix = stats.answers([repeat["correct"] for repeat in cell["repeats"]])
+    of_video = np.array([2 * (i // 4) + i % 2 for i in range(24)])  # two groups a class, in turn
+    whole, groups = stats.accuracy(matrix, of_video).interval, stats.single_factor(matrix, of_video)[1]
+    return np.round(whole, 4).tolist(), np.round(groups, 4).tolist()
+
+
+def test_groups_of_another_test_list_are_refused(config: Config) -> None:
+    path = paths.manifest(config, "ucf101") / "manifest.csv"
+    before = path.read_text()
+    try:
+        path.write_text("\n".join(before.splitlines()[:-1]))
+        with pytest.raises(ConfigError, match=r"ucf101 lists 23 test videos and the result 24; run `dvc repro`"):
+            evaluation.evaluate(config, "ablations")
+        path.unlink()
+        with pytest.raises(ConfigError, match=r"manifest.csv' does not exist.*run the prepare stage of ucf101"):
+            evaluation.evaluate(config, "ablations")
+    finally:
+        path.write_text(before)
 
 
 def test_the_use_of_the_experts_is_recorded(config: Config) -> None:

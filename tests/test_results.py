@@ -39,8 +39,8 @@ def test_metrics_for_dvc(config: Config, record: Record) -> None:
     content = json.loads(results.write(config, "few_shot", [record]).read_text())
     cell = record["cells"][0]
     shown = content["mean_pool"][results.cell_key(cell["dataset"], cell["shots"])]
-    low, high = cell["top1"]["ci95_repeats"]
-    assert shown == {"top1": round(cell["top1"]["mean"], 2), "ci95_repeats": round((high - low) / 2, 2)}
+    low, high = cell["top1"]["ci95"]
+    assert shown == {"top1": round(cell["top1"]["mean"], 2), "ci95": round((high - low) / 2, 2)}
     assert set(content) == {"mean_pool", "records"}
 
 
@@ -59,8 +59,24 @@ def test_estimate() -> None:
     found = results.estimate(["1100-", "1000-"])
     assert found["mean"] == pytest.approx(37.5)
     assert found["ci95_repeats"][0] < 37.5 < found["ci95_repeats"][1]
-    assert 0 <= found["ci95_videos"][0] <= found["ci95_videos"][1] <= 100
-    assert results.estimate(["10"])["ci95_repeats"] is None
+    assert 0 <= found["ci95_groups"][0] <= found["ci95_groups"][1] <= 100
+    assert found["ci95"][0] <= found["ci95_groups"][0] and (found["n_draws"], found["n_groups"]) == (2, 4)
+    alone = results.estimate(["1010"], "0 0 1 1")
+    assert (alone["ci95_repeats"], alone["n_draws"], alone["n_groups"]) == (None, 1, 2)
+    assert alone["ci95"] == alone["ci95_groups"]
+
+
+def test_groups_are_numbers_in_order_of_appearance() -> None:
+    """A video without a group is a group of its own; a dataset without groups has none."""
+    assert results.encode_groups(["b", "b", "", "a", "", "b"]) == "0 0 1 2 3 0"
+    assert results.decode_groups("0 0 1 2 3 0").tolist() == [0, 0, 1, 2, 3, 0]
+    assert results.encode_groups(["", ""]) is None and results.decode_groups(None) is None
+
+
+def test_groups_of_another_list_are_refused(config: Config, record: Record) -> None:
+    record["cells"][0]["groups"] = "0 0 1"
+    with pytest.raises(results.ResultsError, match=r"n_listed is 120 but 3 have a group"):
+        results.write(config, "few_shot", [record])
     with pytest.raises(ValueError, match="no test video is readable"):
         results.estimate(["--"])
 

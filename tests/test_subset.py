@@ -16,8 +16,7 @@ from vidprism.report.provenance import _lists
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """A trained row on the synthetic store, with the manifest that belongs to it."""
     config = small_config(tmp_path_factory.mktemp("root"))
-    index = pd.read_csv(write_store(config) / "index.csv")
-    index.to_csv(paths.manifest(config, "ucf101") / "manifest.csv", index=False)
+    write_store(config)
     write_choice(config, "vidprism_c", 0.01)
     training.train_row(config, rows.row(config, "ablations", "default"))
     return config

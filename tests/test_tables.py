@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_results import fake_config, fake_record, write_all
+from tests.fake_results import GROUPED, fake_config, fake_record, write_all
 from vidprism import complexity, evaluation, paper, results, tables
 from vidprism.complexity import count
 from vidprism.config import Config
@@ -79,8 +79,10 @@ def test_measured_cells_carry_the_record(config: Config, built: dict[int, Table]
     line = _line(built[2], "vidprism_c")
     for column, entry in zip(built[2].blocks[0].columns, line.entries, strict=True):
         cell = results.find_cell(line.record, column.dataset, column.shots)
-        assert (entry.mean, list(entry.videos)) == (cell["top1"]["mean"], cell["top1"]["ci95_videos"])
-        assert entry.half_width == pytest.approx(cell["top1"]["ci95_repeats"][1] - entry.mean)
+        assert (entry.mean, list(entry.groups)) == (cell["top1"]["mean"], cell["top1"]["ci95_groups"])
+        assert entry.half_width == pytest.approx(cell["top1"]["ci95"][1] - entry.mean)
+        assert entry.parts[0] == pytest.approx(cell["top1"]["ci95_repeats"][1] - entry.mean)
+        assert entry.accuracy.n_groups == (40 if column.dataset in GROUPED else 119)
         assert (entry.n_scored, entry.n_listed) == (119, 120)
     top5 = _line(built[1], "vidprism_c-mini_clip-32f").entries[1]
     assert top5.mean == line.record["cells"][0]["top5"]["mean"] or top5.mean > 60
@@ -251,7 +253,7 @@ def test_results_of_different_test_lists_are_refused(tmp_path: Path) -> None:
     expected = rows(config, "ablations")
     records = [fake_record(config, expected[key]) for key in ("default", "loss_cls")]
     cell = records[1]["cells"][0]
-    cell["n_listed"] = 50
+    cell["n_listed"], cell["groups"] = 50, None
     for repeat in cell["repeats"]:
         repeat["correct"], repeat["correct5"] = repeat["correct"][:50], repeat["correct5"][:50]
     results.write(config, "ablations", records)
@@ -269,7 +271,10 @@ def test_csv_twin(config: Config, built: dict[int, Table]) -> None:
     line = next(x for x in csv.DictReader(io.StringIO(tables.to_csv(built[3]))) if x["run"] == "rates_2")
     entry = _line(built[3], "rates_2").entries[0]
     assert float(line["mean"]) == pytest.approx(entry.mean, abs=1e-4)
-    assert float(line["ci95_videos_low"]) == pytest.approx(entry.videos[0], abs=1e-4)
+    assert float(line["ci95_low"]) == pytest.approx(entry.accuracy.interval[0], abs=1e-4)
+    assert float(line["ci95_groups_low"]) == pytest.approx(entry.groups[0], abs=1e-4)
+    assert (line["n_draws"], line["n_groups"]) == ("5", "40") and float(line["p"]) <= float(line["p_holm"]) < 0.05
+    assert float(line["difference"]) == pytest.approx(entry.mean - _line(built[3], "default").entries[0].mean, abs=1e-4)
     assert (line["published"], line["verdict"], line["n_repeats"]) == ("94.8", "agrees", "5")
     assert line["column"] == "ucf101_k16_top1" and line["code_version"] == "0123456789ab"
 

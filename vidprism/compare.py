@@ -2,8 +2,8 @@
 [--profile mini]``.
 
 Compares the CSV twins of the tables in the working tree with those of the revision. A change is "beyond the
-interval" when it is larger than the two half widths over repeats together (root of the sum of squares):
-repeats alone would rarely do that.
+interval" when the paired test over draws and groups (`vidprism.stats.paired`) separates the answers that the results
+of both hold for the cell. Cells whose test videos or repeats differ cannot be paired, and the line says so.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import math
+import json
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vidprism import paths
-from vidprism.config import ConfigError, load_config
+from vidprism.config import Config, ConfigError, load_config
+from vidprism.record import MEASURED, ResultsError
+from vidprism.tables import entries
+from vidprism.tables.layout import Column, Entry
+from vidprism.tables.setting import GROUP_OF_TABLE
 
 KEY = ("table", "block", "section", "row", "column")
 
@@ -30,36 +34,86 @@ class RevisionError(ValueError):
 
 @dataclass(frozen=True)
 class Change:
-    """One cell that differs: its name, its old and new text, and whether the change is beyond the interval
-    (None: not numbers).
+    """One cell that differs: its name, its old and new text, and how the change stands to the interval over draws and
+    groups ("" where one side is no number).
     """
 
     cell: str
     old: str
     new: str
-    beyond: bool | None
+    found: str = ""
 
 
-def changes(root: Path, folder: Path, revision: str) -> list[Change]:
-    """Cells of the tables in `folder` (in the repository `root`) that differ from `revision`, new and
-    vanished ones among them.
+def changes(config: Config, revision: str) -> list[Change]:
+    """Cells of the profile's tables that differ from `revision`, new and vanished ones among them.
 
     Raises:
         RevisionError: not a git repository, or no such revision.
+        ResultsError: a results file of either side that cannot be read.
     """
+    root, folder = config.root_dir, paths.tables(config)
     commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if commit is None:
         raise RevisionError(
             f"'{revision}' is not a revision of the repository in {root}; `git log --oneline` lists them"
         )
-    inside = folder.resolve().relative_to(root.resolve()).as_posix()
-    listed = (_git(root, "ls-tree", "--name-only", commit.strip(), f"{inside}/") or "").split()
-    old = {file: _git(root, "show", f"{commit.strip()}:{file}") for file in listed if Path(file).match("table*.csv")}
+    commit, inside = commit.strip(), folder.resolve().relative_to(root.resolve()).as_posix()
+    listed = (_git(root, "ls-tree", "--name-only", commit, f"{inside}/") or "").split()
+    old = {file: _git(root, "show", f"{commit}:{file}") for file in listed if Path(file).match("table*.csv")}
     new = {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob("table*.csv"))}
     before, after = cells(old.values()), cells(new.values())
-    keys = dict.fromkeys([*after, *before])
-    found = [Change(", ".join(filter(None, key)), *_texts(before.get(key), after.get(key))) for key in keys]
-    return [change for change in found if change.old != change.new]
+    was, now = _entries(config, commit), _entries(config, None)
+    found = []
+    for key in dict.fromkeys([*after, *before]):
+        texts = _text(before.get(key)), _text(after.get(key))
+        if texts[0] != texts[1]:
+            sides = was(before.get(key)), now(after.get(key))
+            found.append(Change(", ".join(filter(None, key)), *texts, _compared(*sides) if all(sides) else ""))
+    return found
+
+
+def _entries(config: Config, commit: str | None) -> Callable[[dict[str, str] | None], Entry | None]:
+    """What gives the measured entry of a line of a table's CSV, from the results in git (or, without a commit, in the
+    working tree). Records of a revision are not held to today's schema.
+
+    Raises:
+        ResultsError: a results file is not valid JSON.
+    """
+    records = {}
+    for group in dict.fromkeys(GROUP_OF_TABLE.values()):
+        path = paths.results(config, group)
+        where = f"{commit}:{path.relative_to(config.root_dir).as_posix()}"
+        if commit is None:
+            text = path.read_text(encoding="utf-8") if path.is_file() else None
+        else:
+            text = _git(config.root_dir, "show", where)
+        try:
+            found = json.loads(text)["records"] if text is not None else []
+        except json.JSONDecodeError as error:
+            raise ResultsError(f"{where if commit else path} is not valid JSON ({error})") from error
+        records |= {(group, record["row"]): record for record in found}
+
+    def entry(line: dict[str, str] | None) -> Entry | None:
+        if line is None or not line["mean"] or line["status"] != MEASURED:
+            return None
+        record = records.get((GROUP_OF_TABLE[int(line["table"])], line["run"]))
+        cell, metric = line["column"].rsplit("_", 1)
+        dataset, shots = cell.rsplit("_", 1)
+        column = Column(dataset, None if shots == "all" else int(shots[1:]), metric, "", "", "")
+        found = entries.measured(record, column) if record else None
+        return found if found and found.status == MEASURED else None
+
+    return entry
+
+
+def _compared(old: Entry, new: Entry) -> str:
+    """Where a change stands to the interval of the paired difference."""
+    try:
+        difference = entries.compare(new, old)
+    except ResultsError:
+        return "not comparable: other test videos or repeats"
+    beyond = difference.low > 0 or difference.high < 0
+    return f"{'beyond' if beyond else 'within'} the interval [{difference.low:+.2f}, {difference.high:+.2f}]"
 
 
 def cells(texts: Iterable[str]) -> dict[tuple[str, ...], dict[str, str]]:
@@ -69,31 +123,10 @@ def cells(texts: Iterable[str]) -> dict[tuple[str, ...], dict[str, str]]:
     }
 
 
-def _texts(old: dict[str, str] | None, new: dict[str, str] | None) -> tuple[str, str, bool | None]:
-    return _text(old), _text(new), _beyond(old, new)
-
-
 def _text(line: dict[str, str] | None) -> str:
     if line is None:
         return "absent"
-    half = _half_width(line)
-    spread = "" if half is None else f" ±{half:.2f}"
-    return f"{float(line['mean']):.2f}{spread}" if line["mean"] else line["status"]
-
-
-def _half_width(line: dict[str, str]) -> float | None:
-    low, high = line["ci95_repeats_low"], line["ci95_repeats_high"]
-    return (float(high) - float(low)) / 2 if low and high else None
-
-
-def _beyond(old: dict[str, str] | None, new: dict[str, str] | None) -> bool | None:
-    """Whether two means differ by more than their intervals over repeats allow; None where one side has no
-    mean or interval.
-    """
-    if old is None or new is None or not (old["mean"] and new["mean"]):
-        return None
-    halves = _half_width(old), _half_width(new)
-    return None if None in halves else abs(float(new["mean"]) - float(old["mean"])) > math.hypot(*halves)
+    return f"{float(line['mean']):.2f}" if line["mean"] else line["status"]
 
 
 def _git(root: Path, *arguments: str) -> str | None:
@@ -126,13 +159,12 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     try:
         config = load_config(chosen.profile)
-        found = changes(config.root_dir, paths.tables(config), chosen.revision)
-    except (ConfigError, RevisionError) as error:
+        found = changes(config, chosen.revision)
+    except (ConfigError, RevisionError, ResultsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    words = {True: "beyond the interval", False: "within the interval", None: ""}
     for change in found:
-        print(f"{change.cell}: {change.old} -> {change.new}  {words[change.beyond]}".rstrip())
+        print(f"{change.cell}: {change.old} -> {change.new}  {change.found}".rstrip())
     print(f"{len(found)} cells of profile {config.profile.name} changed since {chosen.revision}")
     return 0
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vidprism import metrics, paths, plots, results, subset
+from vidprism import grouping, metrics, paths, plots, results, subset
 from vidprism.config import RANDOM_WEIGHTS, Config
 from vidprism.record import NOT_RUN, REHEARSED, cell_key
 from vidprism.rows import Row, rows
@@ -26,6 +26,7 @@ def evaluate(config: Config, group: str) -> dict[str, Any]:
     Raises:
         ConfigError: no such group.
         ResultsError: a record or its scores are damaged, or a training diverged.
+        ConfigError: the manifest of a dataset is missing or of another test list.
     """
     records = [evaluate_row(config, row) for row in rows(config, group).values()]
     plots.write(config, group, records)
@@ -78,15 +79,20 @@ def _evaluate_cell(config: Config, cell: dict[str, Any], folder: Path) -> dict[s
         {**repeat, **_evaluate_repeat(fused, labels, readable)}
         for repeat, fused in zip(cell["repeats"], fused_RNC, strict=True)
     ]
-    top1, top5 = (_rounded(results.estimate([repeat[key] for repeat in repeats])) for key in ("correct", "correct5"))
+    names = grouping.of_test(config, cell["dataset"], cell["n_listed"])
+    groups = results.encode_groups(names)
+    top1, top5 = (
+        _rounded(results.estimate([repeat[key] for repeat in repeats], groups)) for key in ("correct", "correct5")
+    )
     return {
         **cell,
+        "groups": groups,
         "repeats": repeats,
         "top1": top1,
         "top5": top5,
         "fusion": fusion,
         "views": _fewer_views(scores.logits[:, readable], labels, cell, fusion),
-        "subset": _on_subset(config, cell, repeats),
+        "subset": _on_subset(config, cell, repeats, names),
         **_expert_usage(scores, readable, fused_RNC, labels, cell["n_classes"]),
     }
 
@@ -123,14 +129,17 @@ def _fewer_views(
     return curve
 
 
-def _on_subset(config: Config, cell: dict[str, Any], repeats: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _on_subset(
+    config: Config, cell: dict[str, Any], repeats: list[dict[str, Any]], names: list[str]
+) -> dict[str, Any] | None:
     """Top-1 over the test videos that several copies of the dataset have in common; None without such a list."""
     chosen = subset.read(config, cell["dataset"])
     if chosen is None:
         return None
     texts = [subset.answers(repeat["correct"], chosen, cell["dataset"]) for repeat in repeats]
     n_scored = len(texts[0]) - texts[0].count("-")
-    top1 = _rounded(results.estimate(texts)) if n_scored else None
+    groups = results.encode_groups([name for name, named in zip(names, chosen.named, strict=True) if named])
+    top1 = _rounded(results.estimate(texts, groups)) if n_scored else None
     about = {"file": chosen.file, "sha256": chosen.sha256}
     return {**about, "n_listed": len(texts[0]), "n_scored": n_scored, "top1": top1}
 

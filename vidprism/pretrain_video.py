@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,10 +32,11 @@ CLIPS_AT_ONCE = 8  # encoded by one core
 
 
 class Videos(NamedTuple):
-    """Videos of one split: frames, each uint8 (U, S, S, 3), and labels (N,)."""
+    """Videos of one split: frames, each uint8 (U, S, S, 3), labels (N,) and group numbers (N,)."""
 
     frames: list[np.ndarray]
     labels: np.ndarray
+    groups: np.ndarray
 
 
 def pretrain(config: Config, name: str) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
         torch.manual_seed(cfg.seed)
         initialise(encoder)  # as training begins
     untrained = probe_scores(encoder, videos, cfg.threads)
+    dev_groups = {name: splits["dev"].groups for name, splits in videos.items()}
     unlabelled = [frames for splits in videos.values() for frames in splits["train"].frames]
     losses = train(encoder, unlabelled, cfg)
     out_dir = Path(paths.backbone(config, name))
@@ -72,7 +74,7 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
         "videos": len(unlabelled),
         "parameters": sum(p.numel() for p in encoder.parameters()),
         "curve": [{"step": i, "loss": round(x, 4)} for i, x in enumerate(losses) if i % 20 == 0 or i == cfg.steps - 1],
-        "probe": probe(probe_scores(encoder, videos, cfg.threads), untrained),
+        "probe": probe(probe_scores(encoder, videos, cfg.threads), untrained, dev_groups),
     }
     (out_dir / "pretraining.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
@@ -91,8 +93,15 @@ def read_videos(config: Config, dataset: str, size_px: int) -> dict[str, Videos]
     for split in ("train", "dev"):
         part = listed[(listed["split"] == split) & listed["readable"]]
         with ThreadPoolExecutor(config.profile.video_pretraining.threads) as pool:
-            found[split] = Videos(list(pool.map(read, part["path"])), part["label"].to_numpy(int))
+            frames = list(pool.map(read, part["path"]))
+        found[split] = Videos(frames, part["label"].to_numpy(int), group_numbers(part["group"]))
     return found
+
+
+def group_numbers(names: Iterable[str]) -> np.ndarray:
+    """Number of each video's group, (N,), from its name; a video without one ("") is a group of its own."""
+    keys = [f"group {name}" if name else f"video {i}" for i, name in enumerate(names)]
+    return np.unique(np.array(keys, dtype=str), return_inverse=True)[1]
 
 
 def train(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainConfig) -> list[float]:
@@ -187,13 +196,15 @@ def _encode(backbone: VideoMAEBackbone, clips: Tensor) -> Tensor:
     return backbone.encode_clips(clips)
 
 
-def probe(trained: dict[str, np.ndarray], untrained: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Per dataset the probe's dev accuracies in percent, their difference with its paired interval over the videos, and
-    whether the trained network is better by more than that interval.
+def probe(
+    trained: dict[str, np.ndarray], untrained: dict[str, np.ndarray], groups: dict[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    """Per dataset the probe's dev accuracies in percent, their difference with its paired interval over the groups of
+    dev videos (there is one training of each network), and whether the trained one is better by more than that.
     """
     found = []
     for dataset, right in trained.items():
-        difference = stats.paired(right[None], untrained[dataset][None])
+        difference = stats.paired(right[None], untrained[dataset][None], groups[dataset])
         numbers = {
             "trained": 100 * right.mean(),
             "untrained": 100 * untrained[dataset].mean(),
@@ -202,5 +213,6 @@ def probe(trained: dict[str, np.ndarray], untrained: dict[str, np.ndarray]) -> l
             "ci95_high": difference.high,
         }
         rounded = {key: round(float(value), 2) for key, value in numbers.items()}
-        found.append({"dataset": dataset, **rounded, "n": len(right), "better": difference.low > 0})
+        counts = {"n": len(right), "n_groups": difference.mean.n_groups}
+        found.append({"dataset": dataset, **rounded, **counts, "better": difference.low > 0})
     return found

@@ -17,13 +17,16 @@ class ResultsError(ValueError):
 
 
 class Estimate(TypedDict):
-    """An accuracy in percent: mean over repeats, 95 % interval over repeats (None for one repeat) and over
-    test videos.
+    """An accuracy in percent: mean over repeats with its 95 % interval over draws and groups of test videos, and the
+    intervals over repeats alone (None for one repeat) and over groups alone. Without groups each video is one.
     """
 
     mean: float
+    ci95: list[float]
+    n_draws: int  # 1 where all repeats are equal: then the interval is over groups only
+    n_groups: int
     ci95_repeats: list[float] | None
-    ci95_videos: list[float] | None
+    ci95_groups: list[float]
 
 
 class Repeat(TypedDict):
@@ -57,6 +60,7 @@ class Cell(TypedDict):
     n_listed: int  # videos of the official test list
     n_scored: int  # of them, readable
     unreadable: list[dict[str, str]]  # path and reason of the others
+    groups: NotRequired[str | None]  # group number of each listed test video; None: the dataset has no groups
     n_classes: int
     data_fingerprint: str
     updates: int
@@ -102,7 +106,7 @@ def check(record: Any, where: str) -> None:
     """Hold a record to the schema.
 
     Raises:
-        ResultsError: another schema, a missing key, or answers that do not match `n_listed`.
+        ResultsError: another schema, a missing key, or answers or groups that do not match `n_listed`.
     """
     if not isinstance(record, dict) or not {"row", "status"} <= record.keys():
         raise ResultsError(f"{where}: a record lacks 'row' or 'status'; delete the file and run `dvc repro`")
@@ -117,6 +121,8 @@ def check(record: Any, where: str) -> None:
     for cell in record["cells"]:
         _require(cell, Cell, f"{name}, a cell")
         at = f"{name}, cell {cell_key(cell['dataset'], cell['shots'])}"
+        if cell.get("groups") is not None and len(cell["groups"].split()) != cell["n_listed"]:
+            raise ResultsError(f"{at}: n_listed is {cell['n_listed']} but {len(cell['groups'].split())} have a group")
         for repeat in cell["repeats"]:
             _require(repeat, Repeat, f"{at}, a repeat")
             if {len(repeat["correct"]), len(repeat["correct5"])} != {cell["n_listed"]}:

@@ -8,7 +8,7 @@ group's: per row and cell the numbers that `dvc metrics` shows, and the full rec
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,15 @@ __all__ = [
     "Record",
     "Repeat",
     "ResultsError",
+    "accuracy",
     "answers",
     "cell_key",
     "check",
+    "decode_groups",
+    "encode_groups",
     "estimate",
     "find_cell",
+    "groups",
     "load",
     "metrics",
     "read",
@@ -122,13 +126,13 @@ def write(config: Config, group: str, records: Iterable[Record]) -> Path:
 
 def metrics(record: Record) -> dict[str, dict[str, float]]:
     """What `dvc metrics show` prints of a record: per cell top-1 in percent and the half width of its
-    interval over repeats.
+    interval over draws and groups.
     """
     out = {}
     for cell in record["cells"]:
-        interval = cell["top1"]["ci95_repeats"]
-        spread = {} if interval is None else {"ci95_repeats": round((interval[1] - interval[0]) / 2, 2)}
-        out[cell_key(cell["dataset"], cell["shots"])] = {"top1": round(cell["top1"]["mean"], 2), **spread}
+        mean = accuracy(cell)
+        shown = {"top1": round(mean.value, 2), "ci95": round(float(mean.half_width()), 2)}
+        out[cell_key(cell["dataset"], cell["shots"])] = shown if mean.n_groups > 1 else {"top1": shown["top1"]}
     return out
 
 
@@ -144,24 +148,51 @@ def answers(cell: Cell, key: str = "correct") -> np.ndarray:
     return stats.answers([repeat[key] for repeat in cell["repeats"]])
 
 
-def estimate(texts: list[str]) -> Estimate:
-    """Accuracy from answer strings, one per repeat: mean, interval over repeats, interval over test videos
-    (percent).
+def groups(cell: Cell) -> np.ndarray | None:
+    """Group number of each listed test video, (V,); None where each counts as a group of its own: the dataset has no
+    groups, or the record is older than they are.
+    """
+    return decode_groups(cell.get("groups"))
+
+
+def accuracy(cell: Cell, key: str = "correct") -> stats.Mean:
+    """The cell's accuracy in percent over draws and groups; `key` as in `answers`."""
+    return stats.accuracy(answers(cell, key), groups(cell))
+
+
+def estimate(texts: list[str], of_video: str | None = None) -> Estimate:
+    """Accuracy in percent from answer strings, one per repeat, with its intervals; `of_video` as `Cell.groups`.
 
     Raises:
         ValueError: malformed strings, or no readable video.
     """
-    matrix = stats.answers(texts)
-    scored = (matrix >= 0).all(axis=0)
-    if not scored.any():
-        raise ValueError("no test video is readable, so there is no accuracy")
-    by_repeat = 100 * matrix[:, scored].mean(axis=1)
-    repeats, videos = stats.t_interval(by_repeat), stats.bootstrap_videos(matrix)
+    matrix, numbers = stats.answers(texts), decode_groups(of_video)
+    mean = stats.accuracy(matrix, numbers)
+    by_repeat, over_groups = stats.single_factor(matrix, numbers)
     return {
-        "mean": float(by_repeat.mean()),
-        "ci95_repeats": None if repeats is None else list(repeats),
-        "ci95_videos": list(videos),
+        "mean": mean.value,
+        "ci95": list(mean.interval),
+        "n_draws": mean.n_draws,
+        "n_groups": mean.n_groups,
+        "ci95_repeats": None if by_repeat is None else list(by_repeat),
+        "ci95_groups": list(over_groups),
     }
+
+
+def encode_groups(names: Sequence[str]) -> str | None:
+    """Names of groups, one per listed test video ("": none, a group of its own), as numbers in order of appearance,
+    `0 0 1 2 2`; None if no video has a group.
+    """
+    if not any(names):
+        return None
+    numbers: dict[tuple[str, int], int] = {}
+    keys = [(name, -1 if name else i) for i, name in enumerate(names)]
+    return " ".join(str(numbers.setdefault(key, len(numbers))) for key in keys)
+
+
+def decode_groups(text: str | None) -> np.ndarray | None:
+    """The numbers of `encode_groups`, (V,); None stays None."""
+    return None if text is None else np.array(text.split(), dtype=np.int64)
 
 
 def _current(row: Row, spec: BackboneConfig | None, record: Record | None, first: tuple[Row, Record] | None) -> Record:

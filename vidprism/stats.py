@@ -1,36 +1,92 @@
-"""Intervals and paired comparisons of accuracies, in percent.
+"""Intervals and paired comparisons of accuracies, in percent, over draws and groups of test videos at once.
 
-Two kinds of doubt are kept apart: over repeats (another seed or draw would give another number) and over
-test videos (another test set of the same size would). Answers are a matrix (R repeats, V videos) of 1
-(right), 0 (wrong) or -1 (unreadable video). Videos answered alike are interchangeable, so resampling V
-videos is one multinomial draw over the few distinct answer patterns: exact, and as fast for 24,000 videos
-as for 300.
+Answers are a matrix (R repeats, V videos) of 1 (right), 0 (wrong) or -1 (unreadable video). Another draw (or
+seed) would give another number, and so would other test videos. Test videos come in groups (cuts of one recording),
+within which answers are alike, so the groups are what is sampled; a video without a group is a group of its own.
+Repeats and groups are crossed: every repeat answers every group. The sums over the groups, (R, G), become residuals
+of the ratio estimator (groups differ in size), and their mean squares MS give the variance
+
+    var(draws) / R + var(groups) / G + var(draws x groups) / (R G) = (MS_R + MS_G - MS_RG) / (R G).
+
+MS_R rests on R - 1 degrees of freedom, a handful, and MS_G - MS_RG on about G - 1. Each part gets its own t quantile,
+
+    half width^2 = t(R-1)^2 MS_R / (R G) + t(G-1)^2 (MS_G - MS_RG) / (R G),
+
+which covers at least at its level for every mixture of the two. One t with Satterthwaite's degrees of freedom does not,
+far out in the tails where Holm's first steps are: `tests/interval_worlds.py` tries both. Where MS_G - MS_RG is below
+zero, the interval is the wider one of those over draws alone and over groups alone. Sources: S. R. Searle, G. Casella,
+C. E. McCulloch, Variance Components, chapter 4 (two crossed random factors); W. G. Cochran, Sampling Techniques,
+chapter 6 (ratio estimator); S. K. Banerjee, Sankhya 22, 1960 (the half width).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
 
 LEVEL = 0.95
-RESAMPLES = 2000
-SEED = 1024
+SMALLEST_P = 1e-30
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean in percent (or a difference of two, in points) with its standard errors: `error_draws` holds the draws and
+    their interaction with groups, `error_groups` the groups. Where the groups' variance is estimated below zero,
+    `error_groups` is 0 and `error_least` the error over groups alone; else `error_least` is 0. Numbers, or arrays of
+    many worlds.
+
+    `n_draws` is 1 where there is one repeat or all repeats are equal; then the interval is over groups only.
+    """
+
+    value: Any
+    error_draws: Any
+    error_groups: Any
+    error_least: Any
+    n_draws: int
+    n_groups: int
+
+    def half_width(self, alpha: float = 1 - LEVEL) -> Any:
+        """Half of the interval that errs with a probability of at most `alpha`; infinite for one group."""
+        draws, groups = (-stdtrit(max(n - 1, 1), alpha / 2) for n in (self.n_draws, self.n_groups))
+        crossed = np.hypot(draws * self.error_draws, groups * self.error_groups)
+        return np.maximum(crossed, groups * self.error_least)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of an accuracy in percent, not beyond 0 and 100."""
+        half = self.half_width()
+        return float(max(0.0, self.value - half)), float(min(100.0, self.value + half))
+
+    @property
+    def p(self) -> Any:
+        """Two-sided p of the mean being 0: the alpha whose half width is the mean itself, at least `SMALLEST_P`."""
+        low, high = np.full_like(self.value, np.log(SMALLEST_P), dtype=float), np.zeros_like(self.value, dtype=float)
+        for _ in range(50):
+            middle = (low + high) / 2
+            wide = self.half_width(np.exp(middle)) >= np.abs(self.value)
+            low, high = np.where(wide, middle, low), np.where(wide, high, middle)
+        return np.exp(high)
+
+    def smallest_separable(self, n_tests: int) -> float:
+        """The smallest difference, in points, that Holm's first step over `n_tests` tests would separate from 0."""
+        return float(self.half_width((1 - LEVEL) / n_tests))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Accuracy of a minus accuracy of b in points, its interval, a two-sided bootstrap p, and whether 0
-    lies outside the interval.
+    """Accuracy of a minus accuracy of b in points, its 95 % interval and its two-sided p. Whether it is separable is
+    decided in a family of tests, see `holm`.
     """
 
     difference: float
     low: float
     high: float
     p: float
-    separable: bool
+    mean: Mean
 
     @property
     def sign(self) -> int:
@@ -64,69 +120,105 @@ def t_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, fl
     return float(values.mean() - half), float(values.mean() + half)
 
 
-def bootstrap_videos(
-    correct: np.ndarray, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = SEED
-) -> tuple[float, float] | None:
-    """Percentile bootstrap over test videos of the accuracy averaged over repeats.
+def accuracy(correct: np.ndarray, groups: np.ndarray | None = None) -> Mean:
+    """Accuracy in percent over draws and groups.
 
     Args:
         correct: (R, V) of 1, 0, -1; a video that any repeat could not read is left out.
+        groups: (V,) group number of each video; None: each video is a group of its own.
 
-    Returns:
-        (low, high) in percent; None if no video is readable.
+    Raises:
+        ValueError: no video that every repeat could read, or not one group number per video.
     """
-    scores = _readable(correct).mean(axis=0)
-    if scores.size == 0:
-        return None
-    values, counts = np.unique(scores, return_counts=True)
-    drawn = np.random.default_rng(seed).multinomial(scores.size, counts / scores.size, size=resamples)
-    return _percentiles(100 * (drawn @ values) / scores.size, level)
+    scored = (correct >= 0).all(axis=0)
+    if not scored.any():
+        raise ValueError("no test video is readable, so there is no accuracy")
+    return _mean(correct, scored, groups)
 
 
-def paired(
-    a: np.ndarray, b: np.ndarray, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = SEED
-) -> Comparison:
-    """Paired comparison of two methods on the same videos: repeats and videos are both resampled (the
-    pigeonhole bootstrap).
+def single_factor(
+    correct: np.ndarray, groups: np.ndarray | None = None
+) -> tuple[tuple[float, float] | None, tuple[float, float]]:
+    """The 95 % intervals of an accuracy over repeats alone (None for one repeat) and over groups alone (of the mean
+    over repeats); each leaves the other doubt out. Arguments as in `accuracy`.
+    """
+    scored = (correct >= 0).all(axis=0)
+    of_video = correct.mean(axis=0, keepdims=True)
+    return t_interval(100 * correct[:, scored].mean(axis=1)), _mean(of_video, scored, groups).interval
+
+
+def paired(a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = None) -> Comparison:
+    """Paired comparison of two methods on the same videos, over draws and groups.
 
     Repeat i of a is paired with repeat i of b (same seed, same draw). A side with one repeat (nothing in it
     is random) is set against every repeat of the other. Videos that either side could not read are left out
-    of both. Source: A. B. Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1 (2007).
+    of both.
 
     Args:
         a, b: (R, V) of 1, 0, -1.
+        groups: (V,) group number of each video; None: each video is a group of its own.
 
     Raises:
-        ValueError: different videos, repeat counts that cannot be paired, or no video both could read.
+        ValueError: different videos, repeat counts that cannot be paired, no video both could read, or not one group
+            number per video.
     """
     if a.shape[1] != b.shape[1] or (len(a) != len(b) and 1 not in (len(a), len(b))):
         raise ValueError(f"cannot pair answers of shape {a.shape} with {b.shape}: (repeats, videos) must agree")
     both = ((a >= 0).all(axis=0)) & ((b >= 0).all(axis=0))
     if not both.any():
         raise ValueError("cannot pair: there is no video that both could read")
-    differences = a[:, both].astype(np.int8) - b[:, both].astype(np.int8)  # (R, V), each -1, 0 or 1
-    patterns, counts = np.unique(differences, axis=1, return_counts=True)  # (R, P), (P,)
-    n_repeats, n_videos = differences.shape
-    rng = np.random.default_rng(seed)
-    videos = rng.multinomial(n_videos, counts / n_videos, size=resamples)  # (S, P)
-    repeats = rng.multinomial(n_repeats, np.full(n_repeats, 1 / n_repeats), size=resamples)  # (S, R)
-    drawn = 100 * ((repeats @ patterns) * videos).sum(axis=1) / (n_repeats * n_videos)
-    low, high = _percentiles(drawn, level)
-    tail = min((drawn <= 0).mean(), (drawn >= 0).mean())
-    return Comparison(
-        float(100 * differences.mean()),
-        low,
-        high,
-        float(min(1.0, max(2 * tail, 1 / resamples))),
-        bool(low > 0 or high < 0),
-    )
+    mean = _mean(a.astype(np.int8) - b.astype(np.int8), both, groups)
+    half = float(mean.half_width())
+    low, high = max(-100.0, mean.value - half), min(100.0, mean.value + half)
+    return Comparison(mean.value, low, high, 1.0 if mean.value == 0 else float(mean.p), mean)
 
 
-def _readable(correct: np.ndarray) -> np.ndarray:
-    """The columns (videos) that every repeat could read."""
-    return correct[:, (correct >= 0).all(axis=0)]
+def _mean(values_RV: np.ndarray, kept: np.ndarray, groups: np.ndarray | None) -> Mean:
+    """The mean of `values` in percent over the kept videos."""
+    values = values_RV[:, kept].astype(float)
+    if groups is not None and len(groups) != len(kept):
+        raise ValueError(f"there are {len(groups)} group numbers for {len(kept)} videos")
+    of_video = np.arange(values.shape[1]) if groups is None else np.unique(groups[kept], return_inverse=True)[1]
+    if (values == values[0]).all():
+        values = values[:1]
+    found = crossed(np.stack([np.bincount(of_video, row) for row in values]), np.bincount(of_video))
+    numbers = found.value, found.error_draws, found.error_groups, found.error_least
+    return Mean(*map(float, numbers), found.n_draws, found.n_groups)
 
 
-def _percentiles(drawn: np.ndarray, level: float) -> tuple[float, float]:
-    low, high = np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2])
-    return float(low), float(high)
+def crossed(sums_RG: np.ndarray, sizes_G: np.ndarray) -> Mean:
+    """Means over videos with their standard errors, in percent, from sums per repeat and group.
+
+    One group says nothing about others: its error is infinite.
+
+    Args:
+        sums_RG: (..., R, G) sums over the videos of a group; leading axes are worlds, in the result too.
+        sizes_G: (G,) videos of each group.
+    """
+    n_repeats, n_groups = sums_RG.shape[-2:]
+    mean = sums_RG.mean(axis=-2).sum(axis=-1) / sizes_G.sum()
+    residuals = (sums_RG - mean[..., None, None] * sizes_G) * (n_groups / sizes_G.sum())
+    of_repeat, of_group = residuals.mean(axis=-1), residuals.mean(axis=-2)
+    within = residuals - of_repeat[..., None] - of_group[..., None, :]
+    df_r, df_g = max(n_repeats - 1, 1), max(n_groups - 1, 1)
+    square_r = n_groups * (of_repeat**2).sum(axis=-1) / df_r if n_repeats > 1 else np.zeros_like(mean)
+    square_g = n_repeats * (of_group**2).sum(axis=-1) / df_g
+    square_rg = (within**2).sum(axis=(-2, -1)) / (df_r * df_g)
+    if n_groups == 1:
+        square_g = np.full_like(mean, np.inf)
+    positive = square_g > square_rg
+    squares = square_r, np.where(positive, square_g - square_rg, 0), np.where(positive, 0, square_g)
+    errors = (100 * np.sqrt(square / (n_repeats * n_groups)) for square in squares)
+    return Mean(100 * mean, *errors, n_repeats, n_groups)
+
+
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """p values of a family of tests, adjusted by Holm's steps (last axis); at most 1. Source: S. Holm, Scandinavian
+    Journal of Statistics 6, 1979.
+    """
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, axis=-1, kind="stable")
+    steps = np.take_along_axis(p, order, axis=-1) * np.arange(p.shape[-1], 0, -1)
+    adjusted = np.empty_like(p)
+    np.put_along_axis(adjusted, order, np.minimum(np.maximum.accumulate(steps, axis=-1), 1), axis=-1)
+    return adjusted

@@ -4,7 +4,8 @@ it alone changes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vidprism import results, stats
@@ -13,7 +14,7 @@ from vidprism.model.readings import PRESETS, Setting, differences
 from vidprism.record import MEASURED, Record
 from vidprism.report.provenance import anchor
 from vidprism.rows import Row, rows
-from vidprism.tables import ablations, entries, identity
+from vidprism.tables import ablations, entries, families, identity
 from vidprism.tables.identity import Trained
 from vidprism.tables.layout import Column, Line, heading
 from vidprism.tables.setting import training_videos
@@ -26,6 +27,7 @@ class Change:
     comparison: stats.Comparison | None
     reason: str = ""
     href: str = ""
+    separable: bool = False  # after Holm within its family
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Readings:
     others: tuple[tuple[str, tuple[Change, ...]], ...]
     agreeing: tuple[tuple[str, Setting], ...]
     lines: tuple[Line, ...]
+    tests: str = ""  # on the family of the changes against the default, and on that of the two methods
+    tests_of_methods: str = ""
 
 
 def build(config: Config) -> Readings:
@@ -78,7 +82,7 @@ def build(config: Config) -> Readings:
     def changes(key: str) -> tuple[Change, ...]:
         return _changes(records, default, key, columns)
 
-    return Readings(
+    page = Readings(
         columns=tuple(column.group for column in columns),
         switches=tuple(Switch(name, paper[name], released[name], key, changes(key)) for name, key in of_switch.items()),
         preset=changes(preset),
@@ -89,6 +93,37 @@ def build(config: Config) -> Readings:
             ablations.line(config, 0, None, trained[key], key, records) for key in [*shown, *others] if key in records
         ),
     )
+    return _in_families(page)
+
+
+def _in_families(page: Readings) -> Readings:
+    """The page with each change held against its family (c): all cells against one opponent, which is the default row,
+    and for the two methods the paper's reading.
+    """
+    every = [*(c for s in page.switches for c in s.changes), *page.preset, *(c for _, cs in page.others for c in cs)]
+    settle, tests = _family(every, "the default row")
+    settle_method, tests_of_methods = _family([change for _, change in page.methods], "the paper's reading")
+    return replace(
+        page,
+        switches=tuple(replace(s, changes=tuple(map(settle, s.changes))) for s in page.switches),
+        preset=tuple(map(settle, page.preset)),
+        others=tuple((name, tuple(map(settle, changes))) for name, changes in page.others),
+        methods=tuple((name, settle_method(change)) for name, change in page.methods),
+        tests=tests,
+        tests_of_methods=tests_of_methods,
+    )
+
+
+def _family(changes: list[Change], opponent: str) -> tuple[Callable[[Change], Change], str]:
+    """What sets `separable` of each change of a family, and the family in words."""
+    comparisons = [change.comparison for change in changes if change.comparison]
+    if not comparisons:
+        return (lambda change: change), ""
+    told = {id(c) for c, p in zip(comparisons, families.adjusted(comparisons), strict=True) if p <= families.ALPHA}
+    words = (
+        f"Family (c) of the protocol, the cells against {opponent}: {families.in_words(families.describe(comparisons))}"
+    )
+    return (lambda change: replace(change, separable=id(change.comparison) in told)), words
 
 
 def _turned(trained: dict[str, Trained], default: str, changed: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from vidprism import live, paths
+from vidprism import live, paths, results
 from vidprism.config import Config
 from vidprism.record import MEASURED, Record, cell_key
 from vidprism.tables import identity
@@ -108,7 +108,7 @@ def _line(points: list[tuple[int, float]], low: float, high: float, last: int) -
 
 
 def _trained(cell: dict[str, Any]) -> Trained:
-    interval = cell["top1"]["ci95_repeats"]
+    mean = results.accuracy(cell)
     failed = {item["path"]: item["reason"] for repeat in cell["repeats"] for item in repeat.get("failed_videos", [])}
     skipped = [
         f"repeat {repeat['seed']}: {', '.join(videos)}"
@@ -117,8 +117,8 @@ def _trained(cell: dict[str, Any]) -> Trained:
     ]
     return Trained(
         cell_key(cell["dataset"], cell["shots"]),
-        cell["top1"]["mean"],
-        (interval[1] - interval[0]) / 2 if interval else None,
+        mean.value,
+        float(mean.half_width()) if mean.n_groups > 1 else None,
         cell["updates"],
         cell["batch_size"],
         tuple(failed.items()),

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from vidprism import paper
 from vidprism.config import Config
-from vidprism.tables import ablations, comparison, entries, identity, order
+from vidprism.tables import ablations, comparison, families, identity, order
 from vidprism.tables.layout import Block, Table
 from vidprism.tables.setting import setting
 from vidprism.tables.tidy import to_csv
@@ -36,7 +36,8 @@ def build(config: Config, number: int) -> Table:
         ResultsError: a results file that cannot be read, or results that do not belong together.
     """
     number = paper.number(number)
-    blocks = tuple(entries.mark_best(_distinct(block)) for block in BLOCKS[number](config))
+    blocks, signs = families.verdicts([_distinct(block) for block in BLOCKS[number](config)])
+    blocks, columns = families.bold(blocks)
     agreement = order.agreement(line for block in blocks for line in block.lines)
     p = config.profile
     return Table(
@@ -44,8 +45,8 @@ def build(config: Config, number: int) -> Table:
         paper.TITLES[number],
         p.name,
         p.generated,
-        setting(config, number),
-        blocks,
+        (*setting(config, number), *families.caption(blocks, signs, columns)),
+        tuple(blocks),
         paper.remarks(number),
         (agreement,) if agreement else (),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from vidprism import paper, results
@@ -105,6 +106,7 @@ def _block(
     )
     labels = ("Experts", "Rates") if number == 3 else ("Type",)
     panel = tuple((real_name(c.dataset), "Top-1") for c in found)
+    lines = tuple(replace(line, contest=part) for line in lines)
     return Block(PARTS[part], labels, found, panel, lines, footnotes=order.footnotes(lines))
 
 

@@ -37,8 +37,16 @@ def note(backbones: list[str], records: dict[str, Record]) -> str:
     )
     return (
         f"{backbones[0]} was pre-trained by masked autoencoding on unlabelled training videos. A linear probe on the "
-        f"mean of its features, against the same network untrained, on dev pools, in percent: {scores}. {verdict}"
+        f"mean of its features, against the same network untrained, on dev pools, in percent, with intervals over "
+        f"{_groups(probe)}: {scores}. {verdict}"
     )
+
+
+def _groups(probe: list[dict[str, Any]]) -> str:
+    """What the probe's intervals are over; a result that is older than groups says so."""
+    if all("n_groups" in found for found in probe):
+        return " and ".join(f"{f['n_groups']} groups ({HEADINGS[f['dataset']][1]})" for f in probe)
+    return "videos, each its own group, because the result is older than groups (too narrow)"
 
 
 def _probe(record: Record | None) -> list[dict[str, Any]] | None:

@@ -105,7 +105,8 @@ def table2(config: Config) -> list[Block]:
         )
         for printed, key in identity.arrange(printed_rows, {row.key: trained[row.key] for row in main.values()})
     ]
-    note = clip_encoders.note([row.backbone for row in main.values() if row in video], records)
+    on_clips = [row.backbone for row in main.values() if row in video]
+    note = " ".join(filter(None, (_bold_elsewhere(on_clips), clip_encoders.note(on_clips, records))))
     blocks = [Block("", ("Method",), columns, _panel(columns), tuple(lines), note=note)]
 
     def lines_of(chosen: list[Row], columns: tuple[Column, ...] = columns) -> tuple[Line, ...]:
@@ -122,6 +123,15 @@ def table2(config: Config) -> list[Block]:
         columns = _tuned_columns(config)
         blocks.append(_other_track(config, columns, others[0].track, lines_of(others, columns)))
     return blocks
+
+
+def _bold_elsewhere(on_clips: list[str]) -> str:
+    """That a row on an encoder of clips competes for bold with its like, which stand in a block of their own."""
+    if not on_clips:
+        return ""
+    return (
+        f"For bold the row on {on_clips[0]} competes with the other rows on {on_clips[0]} alone, wherever they stand."
+    )
 
 
 def _other_backbone(config: Config, columns: tuple[Column, ...], backbone: str, lines: tuple[Line, ...]) -> Block:

@@ -1,8 +1,7 @@
-"""Measured entries of a table: from a record's cells, with bold and signs decided by paired tests."""
+"""Measured entries of a table: from a record's cells, with their intervals and signs."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 
 import numpy as np
@@ -22,25 +21,29 @@ def measured(record: Record, column: Column) -> Entry:
     cell = results.find_cell(record, column.dataset, column.shots)
     if cell is None:
         return Entry(NOT_RUN, "this row has no such cell in the profile")
-    estimate = cell[column.metric]
+    key = ANSWERS[column.metric]
+    answers, of_video = results.answers(cell, key), results.groups(cell)
+    repeats, groups = stats.single_factor(answers, of_video)
     return Entry(
         MEASURED,
-        mean=estimate["mean"],
-        repeats=None if estimate["ci95_repeats"] is None else tuple(estimate["ci95_repeats"]),
-        videos=None if estimate["ci95_videos"] is None else tuple(estimate["ci95_videos"]),
+        accuracy=results.accuracy(cell, key),
+        repeats=repeats,
+        groups=groups,
         n_scored=cell["n_scored"],
         n_listed=cell["n_listed"],
         seeds=tuple(r["seed"] for r in cell["repeats"]),
-        answers=results.answers(cell, ANSWERS[column.metric]),
+        answers=answers,
+        of_video=of_video,
+        groups_known="groups" in cell,
     )
 
 
 def compare(a: Entry, b: Entry) -> stats.Comparison:
-    """Entry a minus entry b, paired over the test videos and over the repeats (seeds, and with them draws)
-    that both have.
+    """Entry a minus entry b, paired over the groups of test videos and over the repeats (seeds, and with them draws)
+    that both have. Where one of the two records is older than its groups, those of the other count.
 
     Raises:
-        ResultsError: the two were measured on different videos or share no repeat.
+        ResultsError: the two were measured on different videos or in different groups, or share no repeat.
     """
     answers_a, answers_b = a.answers, b.answers
     if len(answers_a) > 1 and len(answers_b) > 1:
@@ -52,34 +55,19 @@ def compare(a: Entry, b: Entry) -> stats.Comparison:
             f"cannot pair two results of one column, {answers_a.shape} and {answers_b.shape} (repeats in "
             "common, test videos): one of them is out of date, run `dvc repro`"
         )
-    return stats.paired(answers_a, answers_b)
-
-
-def mark_best(block: Block) -> Block:
-    """Per column and contest: bold for the best measured entry and for all that the paired test cannot
-    separate from it.
-    """
-    contests = defaultdict(list)
-    for index, line in enumerate(block.lines):
-        contests[line.contest].append(index)
-    best = np.zeros((len(block.lines), len(block.columns)), dtype=bool)
-    for indices in contests.values():
-        for column in range(len(block.columns)):
-            found = {i: block.lines[i].entries[column] for i in indices}
-            found = {i: entry for i, entry in found.items() if entry.status == MEASURED}
-            if len(found) > 1:
-                top = max(found.values(), key=lambda entry: entry.mean)
-                for i, entry in found.items():
-                    best[i, column] = entry is top or not compare(top, entry).separable
-    lines = [
-        replace(line, entries=tuple(replace(e, best=bool(b)) for e, b in zip(line.entries, row, strict=True)))
-        for line, row in zip(block.lines, best, strict=True)
-    ]
-    return replace(block, lines=tuple(lines))
+    of_video = a.of_video if a.groups_known else b.of_video
+    if a.groups_known and b.groups_known and not np.array_equal(a.of_video, b.of_video):
+        raise ResultsError(
+            "cannot pair two results of one column: their test videos are in other groups, so one of them is out of "
+            "date; run `dvc repro`"
+        )
+    return stats.paired(answers_a, answers_b, of_video)
 
 
 def add_signs(block: Block) -> Block:
-    """Per entry of an ablation: the sign of its effect against the default row, in the paper and measured."""
+    """Per entry of an ablation: the sign of its effect against the default row, in the paper and measured. Which of
+    them are separable is decided over the whole table, see `families.verdicts`.
+    """
     default = next((line for line in block.lines if line.default), None)
     if default is None:
         return block
@@ -99,7 +87,7 @@ def _with_sign(entry: Entry, default: Entry, printed: Published, printed_default
     effect = compare(entry, default)
     paper = int(np.sign(round(printed.value - printed_default.value, 6)))
     agreement = {1: "agrees", -1: "opposite", 0: "agrees" if paper == effect.sign else "differs"}[paper * effect.sign]
-    return replace(entry, sign=Sign(paper, effect.sign, agreement if effect.separable else "not separable"))
+    return replace(entry, sign=Sign(paper, effect.sign, agreement, effect))
 
 
 def published(

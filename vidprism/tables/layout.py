@@ -9,6 +9,7 @@ import numpy as np
 from vidprism.complexity.published import Check
 from vidprism.config import Profile
 from vidprism.record import Record, cell_key
+from vidprism.stats import Comparison, Mean
 
 REPORTED = "reported"  # the paper prints a number, the suite has no run for the row
 
@@ -47,35 +48,56 @@ class Column:
 
 @dataclass(frozen=True)
 class Sign:
-    """Effect against the default row: its sign in the paper, in the measurement, and whether the two
-    agree.
+    """Effect against the default row: its sign in the paper, in the measurement, and whether the two agree; the
+    paired comparison behind it and its p after Holm among the verdicts of the table.
     """
 
     paper: int
     measured: int
-    verdict: str  # agrees, opposite, not separable
+    verdict: str  # agrees, opposite, differs; not separable where p_holm says so
+    comparison: Comparison
+    p_holm: float = 1.0
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One measured cell of a line, or why there is none. Accuracies in percent."""
+    """One measured cell of a line, or why there is none. Accuracies in percent: `accuracy` over draws and groups of
+    test videos, and the intervals over repeats alone and over groups alone.
+    """
 
     status: str  # measured, not run, reported, rehearsed
     reason: str = ""
-    mean: float | None = None
+    accuracy: Mean | None = None
     repeats: tuple[float, float] | None = None
-    videos: tuple[float, float] | None = None
+    groups: tuple[float, float] | None = None
     n_scored: int = 0
     n_listed: int = 0
     best: bool = False
     sign: Sign | None = None
     seeds: tuple[int, ...] = ()
     answers: np.ndarray | None = field(default=None, compare=False, repr=False)
+    of_video: np.ndarray | None = field(default=None, compare=False, repr=False)  # group numbers; None: no groups
+    groups_known: bool = True  # False: the record is older than its groups
+
+    @property
+    def mean(self) -> float | None:
+        """Accuracy in percent, the mean over repeats."""
+        return None if self.accuracy is None else self.accuracy.value
 
     @property
     def half_width(self) -> float | None:
-        """Half of the interval over repeats: what stands behind the plus-minus sign."""
-        return None if self.repeats is None else (self.repeats[1] - self.repeats[0]) / 2
+        """Half of the interval over draws and groups, in points: what stands behind the plus-minus sign. None where
+        one group of videos says nothing about others.
+        """
+        return None if self.accuracy is None or self.accuracy.n_groups == 1 else float(self.accuracy.half_width())
+
+    @property
+    def parts(self) -> tuple[float | None, float | None]:
+        """Half of the interval over draws alone and over groups alone, in points; None where there is no such doubt."""
+        if self.accuracy is None:
+            return None, None
+        draws = None if self.accuracy.n_draws == 1 else (self.repeats[1] - self.repeats[0]) / 2
+        return draws, None if self.accuracy.n_groups == 1 else (self.groups[1] - self.groups[0]) / 2
 
 
 @dataclass(frozen=True)
@@ -108,7 +130,7 @@ class Line:
     entries: tuple[Entry, ...]
     published: tuple[Published, ...]
     section: str = ""
-    contest: str = ""  # bold compares within one contest
+    contest: str = ""  # bold compares within one contest, and there within one track and one encoder
     run: str = ""
     reference: str = ""
     mark: str = ""  # behind the name; the block's notes say what it stands for
