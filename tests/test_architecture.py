@@ -19,7 +19,8 @@ LAYERS = [
     {"pretrain", "pretrain_video"},
     {"encoding", "features", "tables"},
     {"learned", "report", "compare", "scores", "live"},
-    {"training"},
+    {"training", "dev_error"},
+    {"trials"},
     {"search", "evaluation", "rehearsal", "distributed"},
 ]
 

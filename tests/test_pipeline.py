@@ -35,7 +35,7 @@ def stage_names(folder: Path, profile: str) -> list[str]:
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.split()
 
 
-@pytest.mark.parametrize(("profile", "at_most"), [("smoke", 24), ("mini", 100), ("paper", 200), ("rehearsal", 30)])
+@pytest.mark.parametrize(("profile", "at_most"), [("smoke", 24), ("mini", 110), ("paper", 200), ("rehearsal", 30)])
 def test_it_expands(bare: Path, profile: str, at_most: int) -> None:
     names = stage_names(bare, profile)
     assert 15 <= len(names) <= at_most

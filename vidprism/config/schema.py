@@ -135,7 +135,9 @@ class AnalysisConfig:
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """The search every method gets: the same number of trials, scored on the dev pools of `datasets` (empty: all)."""
+    """The search every method gets: the same list of rates, scored on the dev pools of `datasets` (empty: all) over the
+    first `draws` of protocol.draw_seeds. Rows of `tuned` have a search of their own, with `tuned_updates` updates.
+    """
 
     methods: dict[str, list[str]]
     lr: tuple[float, ...]
@@ -143,6 +145,8 @@ class SearchConfig:
     shots: int
     frames: int
     updates: int
+    draws: int = 3
+    tuned_updates: int = 50
 
 
 @dataclass(frozen=True)
