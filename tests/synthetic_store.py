@@ -105,6 +105,8 @@ def _write_draws(config: Config, dataset: str, rows: list[list]) -> None:
     folder.mkdir(parents=True)
     (folder / "draws.json").write_text(json.dumps({"shots": [2, 4], "draws": draws, "sha256": hashes}))
     (folder / "checks.json").write_text(json.dumps(CHECKS))
+    lines = [f"{row[2]},{row[0]},{f'group {i // 2}' if row[0] == 'dev' else ''}" for i, row in enumerate(rows)]
+    (folder / "manifest.csv").write_text("\n".join(["video_id,split,group", *lines]) + "\n")
 
 
 def write_choice(config: Config, method: str, chosen: float | str) -> None:
@@ -112,4 +114,6 @@ def write_choice(config: Config, method: str, chosen: float | str) -> None:
     path = paths.search(config, method, "mini_clip")
     path.parent.mkdir(parents=True, exist_ok=True)
     space = "lr" if isinstance(chosen, float) else "prompt_set"
-    path.write_text(json.dumps({"chosen": chosen, "trials": {str(chosen): 50.0}, "space": space, "split": "dev"}))
+    found = {"chosen": chosen, "trials": {str(chosen): 50.0}, "error": {str(chosen): 2.0}, "space": space}
+    found |= {"split": "dev", "draws": 3, "not_separable": [], "at_edge": False}
+    path.write_text(json.dumps(found))

@@ -21,7 +21,8 @@ LAYERS = [
     {"grouping", "pretrain", "pretrain_video"},
     {"encoding", "features", "tables"},
     {"learned", "report", "compare", "scores", "live"},
-    {"training"},
+    {"training", "dev_error"},
+    {"trials"},
     {"search", "evaluation", "rehearsal", "distributed"},
 ]
 

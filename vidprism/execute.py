@@ -100,7 +100,7 @@ def execute(notebook: str, parameters: dict[str, str], root: Path | None = None)
     source = root / "notebooks" / f"{notebook}.ipynb"
     values = typed_parameters(source, parameters)
     profile = str(values.get("profile", "none"))
-    label = "-".join([notebook, *(str(v) for k, v in values.items() if k != "profile")])
+    label = "-".join([notebook, *(str(v) for k, v in values.items() if k != "profile" and v != "")])
     target = root / "reports" / "notebooks" / profile / f"{label}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()

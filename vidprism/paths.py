@@ -59,12 +59,15 @@ def backbone(config: Config, name: str) -> str:
     return str(local) if local.exists() or weights.startswith("data/") else weights
 
 
-def search(config: Config, method: str, backbone: str) -> Path:
-    """The record of a method's search on the dev pool. Encoders of clips have one of their own, `<method>-<backbone>`;
-    all other backbones share the one on the profile's first.
+def search(config: Config, method: str, backbone: str, track: str = "") -> Path:
+    """The record of a method's search on the dev pool. Encoders of clips have one of their own, `<method>-<backbone>`,
+    and so has a track that is not the profile's own (""), `<method>-<track>`; all other backbones share the one on the
+    profile's first.
     """
     own = backbone in config.profile.few_shot.video.backbones
     name = f"{method}-{backbone}" if own else method
+    if track not in ("", config.profile.protocol.track):
+        name += f"-{track}"
     return config.root_dir / "reports" / "search" / config.profile.name / f"{name}.json"
 
 

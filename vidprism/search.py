@@ -1,55 +1,54 @@
-"""The search every method gets: the same number of trials, each scored on the dev pools, never on test
-videos.
+"""The search that every trained method gets by one rule: the same list of learning rates, widened at an edge, each rate
+scored on the dev pools, never on test videos.
 
-A trial of a trained method is a learning rate, one of a method that is not trained a prompt set. The datasets of
-`search.datasets`, or all of the profile, are used (draw 0, seed 0); the mean dev top-1 over them decides, the first of
-equals wins. On the tuned track a trial keeps its state and its score in `data/work/<profile>/search/`, so that a search
-that was killed goes on; they go when the search's file is written.
+The mean dev top-1 over draws and over the datasets of `search.datasets` (or all of the profile) decides; the first of
+equals wins. Rows of another track than the profile's have a search of their own (`vidprism.trials.setting_of`). On the
+tuned track a trial keeps its state and its answers in `data/work/<profile>/search/`, so that a search that was killed
+goes on; they go when the search's file is written.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vidprism import interruption, methods, metrics, paths
-from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError
+from vidprism import interruption, paths, trials
+from vidprism.config import RANDOM_WEIGHTS, Config
+from vidprism.dev_error import DevScore, dev_score, separable
 from vidprism.training import lock, processes, store
 from vidprism.training.determinism import workspace
-from vidprism.training.inputs import Inputs, training_sets
-from vidprism.training.jobs import Job, plan
-from vidprism.training.parallel import side_by_side
-from vidprism.training.recipe import NotWritable, TrainingError
-from vidprism.training.tracks import Run, open_track
+from vidprism.training.recipe import TrainingError
+from vidprism.trials import Answers, Setting, Trial, Value
 
-Track = tuple[Run, Inputs]
 UNSCORED = "random weights: every trial ran, none was scored, and the first is taken"
 
 
-def search(config: Config, method: str, backbone: str) -> dict[str, Any]:
+def search(config: Config, method: str, backbone: str, track: str = "") -> dict[str, Any]:
     """Search one method on a backbone and write its file (`paths.search`): on the profile's first backbone for all that
-    encode frames, and apart for each encoder of clips, whose features differ in kind.
+    encode frames, apart for each encoder of clips, whose features differ in kind, and apart for a track that is not the
+    profile's own (""), on which other rates are best.
 
     Returns:
-        `chosen`, `trials` (value -> mean dev top-1 in percent, None if training diverged), `dev` (value ->
-        dataset -> top-1), `failed` (value -> why) and what the trials had in common. On random weights no trial is
-        scored: `trials` holds None, `reason` says why, and the first that ran is chosen.
+        `chosen`; by value `trials` (mean dev top-1 in percent, None if training diverged), `error` (its standard error
+        in points, over draws and dev groups) and `dev` (dataset -> top-1); `not_separable`, the values that cannot be
+        told from the best; `widened`, those that were added; `at_edge`, whether the chosen rate is still the lowest or
+        highest tried; `failed` (value -> why) and what the trials had in common. On random weights no trial is scored:
+        `trials` and `error` hold None, `reason` says why, and the first that ran is chosen.
 
     Raises:
-        ConfigError: missing draws or features, or fewer prompt sets than trials.
+        ConfigError: missing draws, features or manifest, or fewer prompt sets than trials.
         TrainingError: every trial diverged, a launcher started more than one process, another process runs this
             search, or its folder cannot be written (NotWritable).
         Interrupted: the process was asked to stop; finished trials and the state of the last one are kept.
     """
     interruption.watch()
     processes.one_alone(f"search of {method}", "a search")
-    kept = _kept(config, method, backbone)
+    path = paths.search(config, method, backbone, track)
+    kept = paths.work(config, "search", f"{method}-{backbone}{f'-{track}' if track else ''}")
     with lock.alone(kept, f"search of {method} on {backbone}"):
-        found = _found(config, method, backbone)
-        path = paths.search(config, method, backbone)
+        found = _found(config, method, backbone, trials.setting_of(config, method, backbone, track), kept)
         with store.writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -58,136 +57,95 @@ def search(config: Config, method: str, backbone: str) -> dict[str, Any]:
     return found
 
 
-def _kept(config: Config, method: str, backbone: str) -> Path:
-    """Where trials of the tuned track keep what they have done."""
-    return paths.work(config, "search", f"{method}-{backbone}")
-
-
-def _found(config: Config, method: str, backbone: str) -> dict[str, Any]:
+def _found(config: Config, method: str, backbone: str, setting: Setting, kept: Path) -> dict[str, Any]:
     """Run the trials; what the search's file will hold."""
-    p = config.profile
-    space, values = trials(config, method)
-    with workspace(p.train.deterministic):
-        outcomes = _try_all(config, method, backbone, values)
-    failed = {str(value): outcome for (value, _), outcome in outcomes.items() if isinstance(outcome, str)}
-    ran = [value for value in values if str(value) not in failed]
-    if not ran:
-        raise TrainingError(f"search of {method}: every trial diverged; the last one: {list(failed.values())[-1]}")
-    dev = {
-        value: {d: outcomes[value, d] for d in datasets_of(config) if isinstance(outcomes[value, d], float)}
-        for value in values
-    }
-    means = {value: sum(dev[value].values()) / len(dev[value]) for value in ran if dev[value]}
-    unscored = p.backbones[backbone].weights == RANDOM_WEIGHTS
+    space, listed = trials.values(config, method)
+    unscored = config.profile.backbones[backbone].weights == RANDOM_WEIGHTS
+    tried: dict[Value, Trial] = {}
+    to_try = listed
+    with workspace(config.profile.train.deterministic):
+        while to_try:
+            tried |= trials.run(config, method, backbone, setting, to_try, kept)
+            if space == "lr":
+                tried = dict(sorted(tried.items()))
+            best = _best(method, tried, unscored)
+            added = trials.beyond(best, list(tried), listed) if space == "lr" and not unscored else None
+            to_try = [] if added is None else [added]
+    values = list(tried)
     return {
         "method": method,
         "space": space,
-        "chosen": ran[0] if unscored else max(ran, key=means.__getitem__),
-        "trials": {str(value): round(means[value], 3) if value in means else None for value in values},
+        "chosen": best,
+        **_scores(tried, best),
         "split": "dev",
-        "dev": {str(value): {d: round(score, 3) for d, score in by.items()} for value, by in dev.items()},
-        "failed": failed,
+        "widened": [value for value in values if value not in listed],
+        "at_edge": space == "lr" and not unscored and len(values) > 1 and best in (values[0], values[-1]),
+        "failed": {str(value): why for value, trial in tried.items() if (why := _failure(trial))},
         **({"reason": UNSCORED} if unscored else {}),
-        "shots": p.search.shots,
-        "frames": frames_of(config, backbone),
+        "draws": len(setting.draws),
+        "shots": setting.shots,
+        "frames": setting.frames,
         "backbone": backbone,
-        "updates": p.search.updates if space == "lr" else 0,
-        "track": p.protocol.track,
+        "updates": setting.updates if space == "lr" else 0,
+        "track": setting.track,
     }
 
 
-def _try_all(
-    config: Config, method: str, backbone: str, values: list[float | str]
-) -> dict[tuple[float | str, str], float | str | None]:
-    """(value, dataset) -> outcome of every trial, by value. One dataset after the other, so that each is opened once
-    and its class texts are encoded once.
-    """
-    p = config.profile
-    outcomes = {(value, dataset): None for value in values for dataset in datasets_of(config)}
-    for dataset in datasets_of(config):
-        track = open_track(config, p.protocol.track, dataset, frames_of(config, backbone), backbone)
-        found = side_by_side(
-            lambda value, dataset=dataset, track=track: _attempt(config, method, track, value, dataset),
-            values,
-            p.train.threads,
-            f"search {method}, {dataset}",
-            split=p.protocol.track == "frozen",
-        )
-        outcomes |= {(value, dataset): outcome for value, outcome in zip(values, found, strict=True)}
-    return outcomes
+def _failure(trial: Trial) -> str:
+    """Why training diverged on some dataset; "" if it did not."""
+    return next((outcome for outcome in trial.values() if isinstance(outcome, str)), "")
 
 
-def datasets_of(config: Config) -> tuple[str, ...]:
-    """The datasets on whose dev pools trials are scored."""
-    return config.profile.search.datasets or config.profile.datasets
-
-
-def frames_of(config: Config, backbone: str) -> int:
-    """Frames of a clip in the search: an encoder of clips is searched at the length that its rows have."""
-    video = config.profile.few_shot.video
-    return video.frames if backbone in video.backbones else config.profile.search.frames
-
-
-def trials(config: Config, method: str) -> tuple[str, list[float | str]]:
-    """What is tried: ("lr", rates) or ("prompt_set", names), as many of one as of the other.
+def _best(method: str, tried: dict[Value, Trial], unscored: bool) -> Value:
+    """The first of the best trials that ran, or the first that ran where none has a score.
 
     Raises:
-        ConfigError: fewer prompt sets than learning rates.
+        TrainingError: every trial diverged.
     """
-    rates, prompts = config.profile.search.lr, config.profile.protocol.prompt_sets
-    if methods.load(method).TRAINED:
-        return "lr", list(rates)
-    if len(prompts) < len(rates):
-        raise ConfigError(
-            f"params.yaml: {len(rates)} learning rates but {len(prompts)} prompt sets; every method gets the "
-            "same number of trials"
-        )
-    return "prompt_set", list(prompts[: len(rates)])
+    ran = [value for value, trial in tried.items() if not _failure(trial)]
+    if not ran:
+        why = _failure(list(tried.values())[-1])
+        raise TrainingError(f"search of {method}: every trial diverged; the last one: {why}")
+    return ran[0] if unscored else max(ran, key=lambda value: _score(_answered(tried[value])).mean)
 
 
-def _attempt(config: Config, method: str, track: Track, value: float | str, dataset: str) -> float | str | None:
-    """The trial's score, or why training diverged: an unusable learning rate is a finding, not the end of the
-    search. A full disk is.
-    """
-    try:
-        return score(config, method, track, value, dataset)
-    except NotWritable:
-        raise
-    except TrainingError as error:
-        return str(error)
+def _answered(trial: Trial) -> dict[str, Answers]:
+    """The datasets on which a trial has answers."""
+    return {dataset: outcome for dataset, outcome in trial.items() if isinstance(outcome, Answers)}
 
 
-def score(config: Config, method: str, track: Track, value: float | str, dataset: str) -> float | None:
-    """Dev top-1 in percent of one trial on one dataset, whose training function and inputs are `track`; None on random
-    weights, whose accuracy says nothing.
-
-    Raises:
-        TrainingError: training diverged.
-    """
-    p = config.profile
-    run, inputs = track
-    recipe, prompt_set = plan(config, method, value, p.search.updates, p.train.batch_size)
-    recipe = replace(recipe, tuned=replace(recipe.tuned, strategy="ddp"))  # one process holds no shards
-    options = methods.resolve(method, config.methods.get(method, {}), inputs.n_steps)
-    training = training_sets(config, dataset, inputs, p.search.shots, (p.protocol.draw_seeds[0],))
-    where = f"search of {method} at {value}, {dataset}"
-    job = Job(method, options, prompt_set, recipe, training, [0], "dev", where)
-    if p.protocol.track == "frozen":  # done in seconds: there is nothing to keep
-        return _score(run, job, inputs)
-    kept = _kept(config, method, inputs.backbone["name"])
-    folder = store.place_of_trial(kept, config, f"{value}-{dataset}", job, inputs)
-    done = store.read(folder, "")
-    if done:
-        return done.facts["score"]
-    found = _score(run, replace(job, states=store.states(folder)), inputs)
-    store.write_facts(folder, {"score": found})
-    return found
+def _score(answered: dict[str, Answers]) -> DevScore:
+    found = answered.values()
+    return dev_score([answers.right for answers in found], [answers.groups for answers in found])
 
 
-def _score(run: Run, job: Job, inputs: Inputs) -> float | None:
-    outcome = run(job, inputs)
-    if inputs.backbone.get("weights") == RANDOM_WEIGHTS:
-        return None
-    # the dev pool has one view a video, so nothing is fused
-    labels = inputs.labels("dev")[inputs.usable("dev")]
-    return 100.0 * float(metrics.hits(outcome.logits[0, :, 0], labels, 1).mean())
+def _scores(tried: dict[Value, Trial], best: Value) -> dict[str, Any]:
+    """`trials`, `error`, `dev` and `not_separable`, by value; a trial that diverged on one dataset has no mean."""
+    answered = {value: _answered(trial) for value, trial in tried.items()}
+    whole = {value: _score(found) for value, found in answered.items() if found and not _failure(tried[value])}
+    others = [value for value in whole if value != best]
+    close = [v for v in others if not separable(_difference(answered[best], answered[v]), len(others))]
+    return {
+        "trials": {str(v): round(whole[v].mean, 3) if v in whole else None for v in tried},
+        "error": {str(v): _rounded(whole[v].error) if v in whole else None for v in tried},
+        "not_separable": close,
+        "dev": {
+            str(v): {d: round(100 * float(a.right.mean()), 3) for d, a in found.items()}
+            for v, found in answered.items()
+        },
+        "groups": {d: len(set(a.groups)) for d, a in answered[best].items()},
+    }
+
+
+def _difference(best: dict[str, Answers], other: dict[str, Answers]) -> DevScore:
+    """Two trials paired over draws and dev videos."""
+    rights = [best[d].right.astype(float) - other[d].right for d in best]
+    return dev_score(rights, [answers.groups for answers in best.values()])
+
+
+def _top1(answers: Answers) -> float:
+    return round(100 * float(answers.right.mean()), 3)
+
+
+def _rounded(error: float | None) -> float | None:
+    return None if error is None else round(error, 3)

@@ -203,6 +203,8 @@ def test_what_is_missing_is_named(config: Config) -> None:
         training.train_row(config, make_row(config, key="other", backbone="clip_b16"))
     with pytest.raises(ConfigError, match="no option 'ratez'"):
         training.train_row(config, make_row(config, "vidprism_c", key="typo", options={"ratez": [2]}))
+    found = paths.search(config, "mean_pool", "mini_clip")
+    found.with_name("mean_pool-frosen.json").write_text(found.read_text())
     with pytest.raises(ConfigError, match="frozen or tuned"):
         training.train_row(config, make_row(config, key="track", track="frosen"))
 

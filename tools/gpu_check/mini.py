@@ -98,7 +98,7 @@ def _mean(accuracies: list[float]) -> tuple[float, float]:
 def _stacked(config: Config, asked: Row, dataset: str) -> Outcome:
     """All cells as one job: a repeat is a training set and a seed, whatever its cell."""
     inputs = FrozenInputs(config, dataset, asked.frames, asked.backbone)
-    chosen = read_choice(config, asked.method, asked.backbone)["chosen"]
+    chosen = read_choice(config, asked.method, asked.backbone, asked.track)["chosen"]
     recipe, prompt_set = plan(config, asked.method, chosen, asked.updates, asked.batch_size)
     options = methods.resolve(asked.method, asked.options, inputs.n_steps)
     sets = [s for _, shots in asked.cells for s in training_sets(config, dataset, inputs, shots, asked.repeats)]

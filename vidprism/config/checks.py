@@ -53,7 +53,7 @@ POSITIVE = (
             "timeout_sec",
         )
     ),
-    *(f"search.{key}" for key in ("lr", "shots", "frames", "updates")),
+    *(f"search.{key}" for key in ("lr", "shots", "frames", "updates", "draws", "tuned_updates")),
     *(f"closed_set.{key}" for key in ("frames", "updates")),
     *(f"few_shot.{key}" for key in ("frames", "shots")),
     *(f"tuned.{key}" for key in ("shots", "frames", "updates", "batch_size")),
@@ -203,6 +203,11 @@ def _check_prepared(config: Config) -> None:
             raise ConfigError(
                 f"params.yaml: {p.name}.backbones.{backbone}.frames has {lost}; add them to protocol.frames"
             )
+    if p.search.draws > len(p.protocol.draw_seeds):
+        raise ConfigError(
+            f"params.yaml: {p.name}.search.draws asks for {p.search.draws} draws, but protocol.draw_seeds prepares "
+            f"{list(p.protocol.draw_seeds)} only; add some there, or search with fewer"
+        )
     video = ("few_shot.video",) if p.few_shot.video.backbones else ()
     for name, groups in (
         ("shots", ("search", "few_shot", "tuned", "ablations")),

@@ -136,7 +136,9 @@ class AnalysisConfig:
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """The search every method gets: the same number of trials, scored on the dev pools of `datasets` (empty: all)."""
+    """The search every method gets: the same list of rates, scored on the dev pools of `datasets` (empty: all) over the
+    first `draws` of protocol.draw_seeds. Rows of `tuned` have a search of their own, with `tuned_updates` updates.
+    """
 
     methods: dict[str, list[str]]
     lr: tuple[float, ...]
@@ -144,6 +146,8 @@ class SearchConfig:
     shots: int
     frames: int
     updates: int
+    draws: int = 3
+    tuned_updates: int = 50
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def train_row(config: Config, row: Row) -> dict[str, Any]:
         Interrupted: the process was asked to stop; finished cells and the states of the others are kept.
     """
     processes.join(row.key, config.profile.train.timeout_sec)
-    choice = read_choice(config, row.method, row.backbone)
+    choice = read_choice(config, row.method, row.backbone, row.track)
     alone = lock.alone(paths.work(config, row.group, row.key), f"row {row.key}")
     with alone, workspace(config.profile.train.deterministic):
         processes.from_first(lambda: shutil.rmtree(paths.live(config, row.group, row.key), ignore_errors=True))

@@ -94,17 +94,25 @@ class Recipe:
         return half_cosine**self.decay_power
 
 
-def read_choice(config: Config, method: str, backbone: str) -> dict[str, Any]:
-    """What the search found for a method on a backbone: `chosen`, `trials`, `space` ("lr" or "prompt_set"), `split`.
+CHOICE = ("chosen", "trials", "error", "space", "split", "draws", "not_separable", "at_edge")
+
+
+def read_choice(config: Config, method: str, backbone: str, track: str) -> dict[str, Any]:
+    """What the search found for a method on a backbone and a track: the keys of `CHOICE`, see `vidprism.search`.
 
     Raises:
-        ConfigError: the search has not been run.
+        ConfigError: the search has not been run, or its file is of an earlier version of the suite.
     """
-    path = paths.search(config, method, backbone)
+    path = paths.search(config, method, backbone, track)
     if not path.is_file():
         raise ConfigError(f"{path} is missing; run `dvc repro`, whose search stage for '{method}' writes it")
     found = json.loads(path.read_text(encoding="utf-8"))
-    return {key: found[key] for key in ("chosen", "trials", "space", "split")}
+    lost = [key for key in CHOICE if key not in found]
+    if lost:
+        raise ConfigError(
+            f"{path} was written by an earlier version and has no {' and no '.join(map(repr, lost))}; run dvc repro"
+        )
+    return {key: found[key] for key in CHOICE}
 
 
 def batch_order(n: int, batch_size: int, updates: int, seed: int) -> np.ndarray:
