@@ -84,7 +84,7 @@ def write_store(config: Config, dataset: str = "ucf101", seed: int = 0) -> Path:
 
 
 def _write_manifest(config: Config, dataset: str, rows: list[list]) -> None:
-    """The columns that evaluation reads; the test videos of a class are two groups."""
+    """The columns that evaluation and search read; the videos of a class and split are two groups."""
     with (paths.manifest(config, dataset) / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["video_id", "path", "split", "label", "group", "readable"])
@@ -105,8 +105,6 @@ def _write_draws(config: Config, dataset: str, rows: list[list]) -> None:
     folder.mkdir(parents=True)
     (folder / "draws.json").write_text(json.dumps({"shots": [2, 4], "draws": draws, "sha256": hashes}))
     (folder / "checks.json").write_text(json.dumps(CHECKS))
-    lines = [f"{row[2]},{row[0]},{f'group {i // 2}' if row[0] == 'dev' else ''}" for i, row in enumerate(rows)]
-    (folder / "manifest.csv").write_text("\n".join(["video_id,split,group", *lines]) + "\n")
 
 
 def write_choice(config: Config, method: str, chosen: float | str) -> None:
