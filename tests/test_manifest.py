@@ -12,6 +12,8 @@ from tests.miniature import BUILDERS, small_config
 from vidprism import datasets, manifest, paths
 from vidprism.config import Config
 from vidprism.datasets import DatasetError
+from vidprism.report import index
+from vidprism.training import inputs
 
 LISTS = Path("annotations") / "ucfTrainTestlist"
 
@@ -294,6 +296,9 @@ def test_a_training_video_that_is_a_test_video_is_tested_on_and_not_trained_on(
     assert checks["train_test_overlap"] == [test.video_id if kind == "spelling" else "leaked"]
     assert checks["same_file"] == ([] if kind == "spelling" else [[test.video_id, "leaked"]])
     assert "warning: custom: 1 videos are listed for training and test" in capfd.readouterr().err
+    odd = inputs.oddities(config, "custom")
+    assert odd == {"train_test_overlap": 1, **({} if kind == "spelling" else {"same_file": 1})}
+    assert set(odd) <= set(index.ODDITIES), "what travels with the results has words on the index"
 
 
 def test_two_training_videos_of_one_file_are_one_and_two_test_videos_stay(tmp_path: Path) -> None:

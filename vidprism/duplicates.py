@@ -13,17 +13,25 @@ def first_of_file(root: Path, listed: list[Video]) -> dict[str, str]:
     """Video id -> id of the first listed video that is the same file, itself where there is none. Links,
     symbolic or hard, make one file of two names; a file that is missing or empty is nobody's twin.
     """
-    by_file: dict[tuple[int, int], str] = {}
+    by_file: dict[tuple[int, ...], str] = {}
     found = {}
     for v in listed:
         if v.video_id not in found:
-            try:
-                status = os.stat(root / "videos" / v.path)
-            except OSError:
-                status = None
-            twin = by_file.setdefault((status.st_dev, status.st_ino), v.video_id) if status and status.st_size else None
-            found[v.video_id] = twin or v.video_id
+            file = _identity(root / "videos" / v.path)
+            found[v.video_id] = by_file.setdefault(file, v.video_id) if file else v.video_id
     return found
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """What two names of one file share; None where nothing can be said. Size and time are among it because some network
+    file systems give one number to several files, or 0 to all.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    known = status.st_ino and status.st_size
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns) if known else None
 
 
 def distinct(listed: list[Video], firsts: dict[str, str]) -> list[Video]:

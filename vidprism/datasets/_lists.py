@@ -46,8 +46,8 @@ def one_of(folder: Path, file_names: Sequence[str], dataset: str, what: str) -> 
     found = [name for name in file_names if (folder / name).is_file()]
     if len(found) > 1:
         raise DatasetError(
-            f"{dataset}: '{folder}' holds both {' and '.join(found)}, two names of one list; keep the one that "
-            "belongs to these videos"
+            f"{dataset}: '{folder}' holds both {' and '.join(found)}, two names of one list; remove "
+            "the file that does not belong to these videos"
         )
     also = f" (or {', '.join(file_names[1:])})" if len(file_names) > 1 else ""
     return require(folder / (found or file_names)[0], dataset, what + also)

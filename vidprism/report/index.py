@@ -43,6 +43,7 @@ ODDITIES = {
     "repeated_lines": "videos listed more than once: {}",
     "conflicting_labels": "videos with two labels: {}",
     "train_test_overlap": "videos listed for training and test, by name or as one file, used for the test alone: {}",
+    "same_file": "files that are listed as several videos, through links: {}",
     "path_class_differs": "videos in the folder of another class than their label says: {}",
     "dev_shares_groups": "classes of which the dev pool shares groups with the training list: {}",
     "readers": "videos by the way they are read: {}",

@@ -127,9 +127,9 @@ def training_sets(
 
 def oddities(config: Config, dataset: str) -> dict[str, Any]:
     """What checks.json found odd in the lists and in this copy of the videos: the name of the known copy, and how many
-    unlisted files, repeated lines, videos with two labels, videos listed for training and test, paths of another class,
-    and classes that share groups with the dev pool there are, and readable videos by the way they are read. Zeros are
-    left out.
+    unlisted files, repeated lines, videos with two labels, videos listed for training and test, files that are several
+    videos, paths of another class, and classes that share groups with the dev pool there are, and readable videos by
+    the way they are read. Zeros are left out.
 
     Raises:
         ConfigError: the dataset has not been prepared, or by an earlier version.
@@ -140,9 +140,10 @@ def oddities(config: Config, dataset: str) -> dict[str, Any]:
     checks = json.loads(path.read_text(encoding="utf-8"))
     if "readers" not in checks:
         raise ConfigError(f"'{path}' is of an earlier version; run the prepare stage of {dataset} again")
-    named = ("repeated_lines", "conflicting_labels", "train_test_overlap", "path_class_differs", "dev_shares_groups")
+    named = ("repeated_lines", "conflicting_labels", "train_test_overlap", "same_file", "path_class_differs")
     found = {"copy": checks["copy"], "unlisted_files": checks["unlisted_files"]["count"]}
-    found |= {name: len(checks.get(name, ())) for name in named} | {"readers": checks["readers"]}
+    found |= {name: len(checks.get(name, ())) for name in (*named, "dev_shares_groups")}
+    found |= {"readers": checks["readers"]}
     return {name: value for name, value in found.items() if value}
 
 
