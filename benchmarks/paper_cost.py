@@ -14,7 +14,7 @@ from vidprism.complexity import Count, count
 from vidprism.config import Config, load_config
 from vidprism.rows import GROUPS, Row, rows
 from vidprism.search import datasets_of, frames_of, trials
-from vidprism.tables.ablations import DEFAULT, home
+from vidprism.tables import ablations, identity
 
 # Assumptions. A multiply-add is two operations; the backward pass costs two forward passes, checkpointing one more.
 SUSTAINED = 125e12  # operations a second: 40 % of the 312e12 that an A100 is sold with in bfloat16. Not measured
@@ -139,8 +139,9 @@ def parts(config: Config) -> Iterator[tuple[str, list[Row]]]:
     of_group = {group: [row for row in rows(config, group).values() if not row.off] for group in GROUPS}
     yield "Table 1", of_group["closed_set"]
     yield "Table 2", of_group["few_shot"]
-    variants = config.profile.ablations.variants
-    homes = {key: "default row" if key == DEFAULT else home(key, variants[key])[0] for key in variants}
+    trained = ablations.runs(config, {})
+    homes: dict[str, int | str] = {key: ablations.home(identity.changes(found))[0] for key, found in trained.items()}
+    homes[ablations.default(config)] = "default row"
     names = {3: "Table 3", 4: "Table 4", 5: "Table 5", "default row": "default row of Tables 3 to 5", 0: "readings"}
     for where, name in names.items():
         yield name, [row for row in of_group["ablations"] if homes[row.key] == where]
