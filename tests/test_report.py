@@ -122,6 +122,7 @@ def test_provenance_of_every_measured_cell(config: Config) -> None:
         assert fact in panel
     for fact in (
         "119 of 120 listed test videos",
+        "over 5 repeats that differ and 40 groups; over repeats alone [",
         "sha256:cdcd",
         f"{config.profile.train.updates} of {config.profile.train.batch_size} clips",
         "train-few_shot-vidprism_c.json",
