@@ -155,6 +155,8 @@ def test_readings_page(config: Config) -> None:
     line = text[text.index("<code>act</code>") : text.index("<code>readout_norm</code>")]
     assert "quickgelu" in line and line.count('class="m best"') == 2 and "#p.to_act.ucf101_k16" in line
     assert "All of them: the released preset" in text and "inferred" in text
+    assert "5 draws; mini-UCF 40 groups of 119 videos; mini-HMDB 40 groups of 119 videos" in text
+    assert text.count("Family (c) of the protocol") == 2 and "tests, Holm at 5%" in text
     assert "no variant" not in text
 
 
