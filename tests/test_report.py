@@ -122,6 +122,7 @@ def test_provenance_of_every_measured_cell(config: Config) -> None:
         assert fact in panel
     for fact in (
         "119 of 120 listed test videos",
+        "over 5 repeats that differ and 40 groups; over repeats alone [",
         "sha256:cdcd",
         f"{config.profile.train.updates} of {config.profile.train.batch_size} clips",
         "train-few_shot-vidprism_c.json",
@@ -154,6 +155,8 @@ def test_readings_page(config: Config) -> None:
     line = text[text.index("<code>act</code>") : text.index("<code>readout_norm</code>")]
     assert "quickgelu" in line and line.count('class="m best"') == 2 and "#p.to_act.ucf101_k16" in line
     assert "All of them: the released preset" in text and "inferred" in text
+    assert "5 draws; mini-UCF 40 groups of 119 videos; mini-HMDB 40 groups of 119 videos" in text
+    assert text.count("Family (c) of the protocol") == 2 and "tests, Holm at 5%" in text
     assert "no variant" not in text
 
 

@@ -15,6 +15,8 @@ from vidprism import paper, paths, results, tables
 from vidprism.config import Config
 from vidprism.report import provenance
 from vidprism.report.render import render
+from vidprism.tables import ablations, families
+from vidprism.tables.layout import Block
 from vidprism.tables.setting import GROUP_OF_TABLE, setting
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -68,6 +70,7 @@ def write_readings(config: Config) -> Path:
     from vidprism.report import readings  # reads the model's list of switches, which no other page needs
 
     page = readings.build(config)
+    shown = Block("", (), ablations.columns(config), (), page.lines)
     target = paths.tables(config) / "readings.html"
     version = report_version(
         config,
@@ -79,7 +82,7 @@ def write_readings(config: Config) -> Path:
         "page": page,
         "not_measured": paper.release_only(),
         "choices": paper.choices(),
-        "setting": setting(config, 3),
+        "setting": (*setting(config, 3), ("Draws and groups", families.sampled([shown]))),
         "panels": panels,
     }
     _write(

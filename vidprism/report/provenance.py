@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from vidprism import results
 from vidprism.config import Profile
 from vidprism.record import Cell, Record, cell_key
 from vidprism.tables import identity
@@ -109,6 +110,7 @@ def _cell(record: Record, run: str, cell: Cell) -> CellPanel:
     cost = counted(record, cell)
     facts = [
         ("Scored", f"{scored}, {cell['n_classes']} classes"),
+        ("Top-1 with 95 % intervals", _intervals(cell)),
         ("Data", str(cell["data_fingerprint"])),
         ("Split, frames, views", f"split {cell['split']}, {seen}, mean of {cell['fusion']}"),
         ("GMACs per view", f"{cost.gmacs:.4g}" if cost else NO_FORMULA),
@@ -131,6 +133,18 @@ def _cell(record: Record, run: str, cell: Cell) -> CellPanel:
         listed,
         len(broken),
     )
+
+
+def _intervals(cell: Cell) -> str:
+    """Top-1 in percent over draws and groups, and over each alone."""
+    found = results.estimate([repeat["correct"] for repeat in cell["repeats"]], cell.get("groups"))
+
+    def written(interval: list[float] | None) -> str:
+        return "none" if interval is None else f"[{interval[0]:.1f}, {interval[1]:.1f}]"
+
+    over = f"{found['n_draws']} repeats that differ and {found['n_groups']} groups"
+    alone = f"over repeats alone {written(found['ci95_repeats'])}, over groups alone {written(found['ci95_groups'])}"
+    return f"{found['mean']:.1f} {written(found['ci95'])} over {over}; {alone}"
 
 
 def _left_out(cell: Cell) -> list[tuple[str, str]]:

@@ -111,12 +111,14 @@ def _with_entries(block: Block, rows: Iterable[Iterable[Entry]]) -> Block:
 
 def caption(blocks: Sequence[Block], signs: Family, columns: Sequence[Family]) -> tuple[tuple[str, str], ...]:
     """What the caption says of draws, groups and tests, as (name, value) pairs; nothing where nothing is measured."""
+    if not any(line.status == MEASURED for block in blocks for line in block.lines):
+        return ()
     found = [("Draws and groups", sampled(blocks))]
     if signs.n_tests:
         found.append(("Verdicts", f"family (a) of the protocol: {in_words(signs)}"))
     if columns:
         found.append(("Bold", f"family (b) of the protocol: {_columns_in_words(columns)}"))
-    return tuple(found) if found[0][1] else ()
+    return tuple(found)
 
 
 def in_words(family: Family) -> str:
@@ -162,10 +164,10 @@ def sampled(blocks: Sequence[Block]) -> str:
                     numbers["seeds" if column.shots is None else "draws"].add(entry.accuracy.n_draws)
                     counts[column.group].add(_groups(entry))
     if not counts:
-        return ""
+        return "nothing measured"
     said = [f"{n} {word}" for word, found in numbers.items() for n in sorted(found - {1}, reverse=True)]
     if 1 in numbers["draws"] | numbers["seeds"]:
-        said.append("one where nothing in a row is random or it has one repeat (its interval is over groups only)")
+        said.append("or one where nothing in a row is random or it has one repeat (then over groups only)")
     return "; ".join([", ".join(said), *(f"{name} {' or '.join(sorted(found))}" for name, found in counts.items())])
 
 
