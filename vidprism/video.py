@@ -40,8 +40,8 @@ def probe(path: Path, full: bool = False) -> Probe:
     start to end is decoded as a whole; the number of its frames is what was shown.
 
     Args:
-        full: compare every frame of one that is read another way with decoding from start to end; where one differs, it
-            is read so.
+        full: compare every frame of one that is read another way with decoding from start to end, and with decord where
+            that is right; where one differs, it is read from start to end.
 
     Raises:
         Unreadable: the file is missing, empty, not a video, cut off, or one of the frames cannot be decoded.
@@ -53,7 +53,7 @@ def probe(path: Path, full: bool = False) -> Probe:
     reader, why = way.reader, way.why
     differs = difference(path) if full and reader != START_TO_END else ""
     if differs:
-        reader, why = START_TO_END, f"{reader} gives {differs}"
+        reader, why = START_TO_END, differs
     with opened(StartToEnd(path) if reader == START_TO_END else path) as frames:
         n_frames = len(frames)
         if not n_frames:

@@ -1,13 +1,12 @@
 """Which way a video file is read, and why.
 
-The rule is from start to end (`vidprism.sequential`). Two ways that decode less are for files that are shown to read
-the same: by what is checked here, before a frame is read, and by tests that compare every way with the rule over the
-codecs and containers. Both seek, so they need groups of pictures that stand alone and packets that each show one frame
-at a time of its own.
+The rule is from start to end (`vidprism.sequential`). The way by packets (`vidprism.selective`) decodes less, with the
+same FFmpeg, and is for files that are shown to read the same: by what is checked here, before a frame is read, and by
+tests that compare both ways over the codecs and containers. It needs groups of pictures that stand alone, and packets
+that each show one frame at a time of its own.
 
-- "packets" (`vidprism.selective`) reads H.264 and VP9 by the same FFmpeg as the rule.
-- "decord" reads HEVC. Its FFmpeg is another one: of MPEG-4 its pixels differ, in avi and program streams, and wherever
-  groups are open, so do its frames, some from one reading to the next.
+decord reads no frames for results: it is right on fewer files and slower on these, and on damaged ones its answers
+vary. It is the second opinion of `check.decoding: full` where it is right, another FFmpeg that must agree.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from av.video.stream import VideoStream
 
 from vidprism.container import MATROSKA, display_matrix
 
-START_TO_END, PACKETS, DECORD = READERS = ("start to end", "packets", "decord")
+START_TO_END, PACKETS = READERS = ("start to end", "packets")
 CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", MATROSKA: "Matroska"}
-CODECS = {"h264": PACKETS, "vp9": PACKETS, "hevc": DECORD}
+CODECS = ("h264", "hevc", "vp9")
 PROGRESSIVE = (0, 1)  # FFmpeg's AVFieldOrder: not known (VP9 has no fields), progressive
 # The packets of a video lie in memory while it is read.
 MOST_BYTES = 64 * 2**20
@@ -64,9 +63,13 @@ def choose(file: InputContainer, stream: VideoStream) -> Way:
     if obstacle:
         return Way(START_TO_END, obstacle)
     why = f"{decoder.name} in {CONTAINERS[file.format.name]}, groups of pictures stand alone"
-    if CODECS[decoder.name] == DECORD:
-        return Way(DECORD, why)
     return Way(PACKETS, why, packets, is_reference or (True,) * len(packets))
+
+
+def suits_decord(stream: VideoStream) -> bool:
+    """Whether decord reads a video right whose way is by packets."""
+    decoder = stream.codec_context
+    return decoder.pix_fmt in DECORD_PIXELS and decoder.height % 2 == 0 and decoder.width >= DECORD_LEAST_WIDTH_PX
 
 
 def _of_file(file: InputContainer, stream: VideoStream) -> str:
@@ -82,9 +85,6 @@ def _of_file(file: InputContainer, stream: VideoStream) -> str:
         return f"more than {MOST_BYTES // 2**20} MiB"
     if decoder.field_order not in PROGRESSIVE:
         return "interlaced"
-    odd = decoder.pix_fmt not in DECORD_PIXELS or decoder.height % 2 or decoder.width < DECORD_LEAST_WIDTH_PX
-    if odd and CODECS[decoder.name] == DECORD:
-        return f"{decoder.name} of {decoder.width}x{decoder.height} pixels {decoder.pix_fmt}"
     return ""
 
 
