@@ -19,10 +19,10 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from vidprism.container import MATROSKA, display_matrix
+from vidprism.container import MATROSKA, MP4, declared_packets, display_matrix
 
 START_TO_END, PACKETS = READERS = ("start to end", "packets")
-CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", MATROSKA: "Matroska"}
+CONTAINERS = {MP4: "mp4", MATROSKA: "Matroska"}
 CODECS = ("h264", "hevc", "vp9")
 PROGRESSIVE = (0, 1)  # FFmpeg's AVFieldOrder: not known (VP9 has no fields), progressive
 # The packets of a video lie in memory while it is read.
@@ -52,7 +52,7 @@ def choose(file: InputContainer, stream: VideoStream) -> Way:
     decoder, is_reference = stream.codec_context, ()
     try:
         packets = tuple(packet for packet in file.demux(stream) if packet.size)
-        obstacle = _of_packets(packets, stream.frames) or _of_order(packets, decoder.reorder_depth)
+        obstacle = _of_packets(packets, declared_packets(file, stream)) or _of_order(packets, decoder.reorder_depth)
         if not obstacle and decoder.name == "h264":
             slices = [_first_slice(packet, decoder.extradata or b"") for packet in packets]
             is_reference = tuple(priority > 0 for priority, _ in slices)
