@@ -27,6 +27,8 @@ from vidprism.ways import Way
 FRAMES_AT_ONCE = 32  # of a video that is read as a whole
 STRIDE = 16  # between frames that are compared in one reading, so that a reader has to seek
 
+Digest = tuple[tuple[int, ...], bytes]  # shape and hash of a picture
+
 
 class Frames(Protocol):
     """A video's frames: those of an opened file, or of a cache."""
@@ -132,36 +134,49 @@ def all_frames(path: Path) -> Iterator[np.ndarray]:
         yield np.stack([to_rgb(frame) for frame in part])
 
 
-def difference(path: Path) -> str:
-    """What a file's way of reading gives that decoding from start to end does not, in words, or what decord gives where
-    it is right; "" where all is equal: the number of frames, and each frame, read in order and read far from the one
-    before it.
+def difference(path: Path, full: bool) -> str:
+    """What reading a file by packets gives that decoding from start to end does not, in words; "" where all is equal:
+    the number of frames, and the first, the middle and the last one.
+
+    Args:
+        full: every frame, read in order and read far from the one before it; and the same by decord, where that reads
+            such files right.
 
     Raises:
         Unreadable: it does not decode from start to end.
     """
-    right = [_digest(pixels) for frames in all_frames(path) for pixels in frames]
-    with open_video(path) as (_, stream):
-        has_second = ways.suits_decord(stream)
+    exact = StartToEnd(path)
+    numbers = np.arange(len(exact))
+    if full:
+        right = dict(enumerate(_digest(pixels) for frames in all_frames(path) for pixels in frames))
+        in_order = np.split(numbers, numbers[FRAMES_AT_ONCE::FRAMES_AT_ONCE])
+        requests = [*in_order, *(numbers[first::STRIDE] for first in range(min(STRIDE, len(numbers))))]
+    else:
+        requests = [ends_and_middle(len(numbers))]
+        right = {i: _digest(pixels) for i, pixels in zip(requests[0].tolist(), read(exact, requests[0]), strict=True)}
     with opened(path) as frames:
-        found = _unequal(frames, right)
+        found = _unequal(frames, len(numbers), right, requests)
     if found:
         return f"{ways.PACKETS} gives {found}"
+    with open_video(path) as (_, stream):
+        has_second = full and ways.suits_decord(stream)
     try:
-        found = _unequal(open_decord(path), right) if has_second else ""
+        found = _unequal(open_decord(path), len(numbers), right, requests) if has_second else ""
     except Unreadable as error:
         found = error.reason
     return f"decord gives {found}" if found else ""
 
 
-def _unequal(frames: Frames, right: list[tuple[tuple[int, ...], bytes]]) -> str:
+def ends_and_middle(n_frames: int) -> np.ndarray:
+    """Numbers of the first, the middle and the last frame."""
+    return np.unique([0, n_frames // 2, n_frames - 1])
+
+
+def _unequal(frames: Frames, n_frames: int, right: dict[int, Digest], requests: list[np.ndarray]) -> str:
     """The first difference of frames from the digests of the right ones, "" if there is none."""
-    if len(frames) != len(right):
-        return f"{len(frames)} frames instead of {len(right)}"
-    numbers = np.arange(len(right))
-    in_order = np.split(numbers, numbers[FRAMES_AT_ONCE::FRAMES_AT_ONCE])
-    apart = [numbers[first::STRIDE] for first in range(min(STRIDE, len(right)))]
-    for indices in (*in_order, *apart):
+    if len(frames) != n_frames:
+        return f"{len(frames)} frames instead of {n_frames}"
+    for indices in requests:
         try:
             pixels = read(frames, indices)
         except Unreadable as error:
@@ -172,5 +187,5 @@ def _unequal(frames: Frames, right: list[tuple[tuple[int, ...], bytes]]) -> str:
     return ""
 
 
-def _digest(pixels: np.ndarray) -> tuple[tuple[int, ...], bytes]:
+def _digest(pixels: np.ndarray) -> Digest:
     return pixels.shape, hashlib.sha256(np.ascontiguousarray(pixels)).digest()

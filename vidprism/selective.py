@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from vidprism.container import Rgb
-from vidprism.sequential import MissingFrameError, StartToEnd
+from vidprism.sequential import StartToEnd
 
 
 class PacketReader:
@@ -39,29 +39,34 @@ class PacketReader:
         return len(self._packets)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """Frames (T, H, W, 3) uint8, RGB. Where the decoder covers damage up, its pictures depend on all that it has
-        decoded: then they are read from start to end.
+        """Frames (T, H, W, 3) uint8, RGB. Where the file turns out to be damaged, they are those of decoding from start
+        to end: what a decoder covers up depends on all that it has decoded.
 
         Args:
             indices: distinct and rising, (T,).
 
         Raises:
-            av.FFmpegError: a packet that is needed does not decode.
-            MissingFrameError: it decodes to nothing.
             Unreadable: the file is damaged, and does not decode from start to end.
+            MissingFrameError: it is damaged, and has fewer frames.
         """
+        try:
+            found = self._read(indices)
+        except av.FFmpegError:
+            found = None
+        return StartToEnd(self._path).read(indices) if found is None else found
+
+    def _read(self, indices: np.ndarray) -> np.ndarray | None:
+        """None where the decoder marks a picture as damaged, or gives none for a packet."""
         times = np.sort(self._times)[indices]
         place = {time: i for i, time in enumerate(times.tolist())}
         width, height = self._size
         out, to_rgb = np.empty((len(times), height, width, 3), np.uint8), Rgb(width, height)
         for frame in self._decode(place):
             if frame.is_corrupt:
-                return StartToEnd(self._path).read(indices)
+                return None
             if frame.pts in place:
                 out[place.pop(frame.pts)] = to_rgb(frame)
-        if place:
-            raise MissingFrameError(f"{len(place)} of {len(times)} frames are missing")
-        return out
+        return None if place else out
 
     def _decode(self, wanted: dict[int, int]) -> Iterator[av.VideoFrame]:
         """The pictures of all groups that hold a wanted time."""

@@ -29,8 +29,10 @@ PROGRESSIVE = (0, 1)  # FFmpeg's AVFieldOrder: not known (VP9 has no fields), pr
 MOST_BYTES = 64 * 2**20
 # Of other formats, FFmpeg's versions disagree about the conversion to RGB; decord fails at some smaller widths.
 DECORD_PIXELS, DECORD_LEAST_WIDTH_PX = ("yuv420p", "yuvj420p"), 100
-# NAL unit types (ITU-T H.264, table 7-1): a slice of any picture, and of a key frame that nothing refers across.
-SLICE, IDR = 1, 5
+# NAL unit types (ITU-T H.264, table 7-1; H.265, table 7-1): slices of any picture, and of key frames; in H.264 only
+# those that nothing refers across.
+SLICES = {"h264": range(1, 6), "hevc": range(32)}
+KEYS = {"h264": range(5, 6), "hevc": range(16, 24)}
 
 
 class Way(NamedTuple):
@@ -53,10 +55,10 @@ def choose(file: InputContainer, stream: VideoStream) -> Way:
     try:
         packets = tuple(packet for packet in file.demux(stream) if packet.size)
         obstacle = _of_packets(packets, declared_packets(file, stream)) or _of_order(packets, decoder.reorder_depth)
-        if not obstacle and decoder.name == "h264":
-            slices = [_first_slice(packet, decoder.extradata or b"") for packet in packets]
-            is_reference = tuple(priority > 0 for priority, _ in slices)
-            obstacle = _of_slices(packets, [kind for _, kind in slices])
+        if not obstacle and decoder.name in SLICES:
+            headers = [_first_slice(packet, decoder.name, decoder.extradata or b"") for packet in packets]
+            obstacle = _of_slices(packets, decoder.name, headers)
+            is_reference = tuple(decoder.name != "h264" or header >> 5 & 3 > 0 for header in headers)
         obstacle = obstacle or _of_first_picture(packets[0], decoder)
     except av.FFmpegError as error:
         obstacle = f"its packets, or the first picture, cannot be had ({type(error).__name__})"
@@ -118,30 +120,37 @@ def _of_order(packets: Sequence[av.Packet], reorder_depth: int) -> str:
     return "reordered more than its header says" if late > reorder_depth else ""
 
 
-def _of_slices(packets: Sequence[av.Packet], kinds: list[int]) -> str:
-    if not all(kinds):
-        return "h264 packets whose slices cannot be told"
-    if any(kind != IDR for packet, kind in zip(packets, kinds, strict=True) if packet.is_keyframe):
-        return "h264 key frames that others refer across"
+def _of_slices(packets: Sequence[av.Packet], codec: str, headers: list[int]) -> str:
+    if -1 in headers:
+        return f"{codec} packets whose slices cannot be told"
+    kinds = [_kind(codec, header) for header in headers]
+    if any(kind not in KEYS[codec] for packet, kind in zip(packets, kinds, strict=True) if packet.is_keyframe):
+        return f"{codec} key frames that others refer across"
     return ""
 
 
-def _first_slice(packet: av.Packet, setup: bytes) -> tuple[int, int]:
-    """(nal_ref_idc, nal_unit_type) of the first slice of an H.264 packet, (0, 0) if there is none or the packet is
-    damaged: NAL units follow their length, whose size `setup` tells (ISO/IEC 14496-15, 5.3.3), and fill the packet.
+def _kind(codec: str, header: int) -> int:
+    """Type of a NAL unit by the first byte of its header."""
+    return header & 31 if codec == "h264" else header >> 1 & 63
+
+
+def _first_slice(packet: av.Packet, codec: str, setup: bytes) -> int:
+    """First byte of the header of a packet's first slice, -1 if there is none or the packet is damaged: NAL units
+    follow their length, whose size `setup` tells (ISO/IEC 14496-15, 5.3.3 and 8.3.3), and fill the packet.
     """
-    if len(setup) < 5 or setup[0] != 1:
-        return 0, 0
-    content, n_bytes, at, found = memoryview(packet), (setup[4] & 3) + 1, 0, (0, 0)
+    size_at = 4 if codec == "h264" else 21
+    if len(setup) <= size_at or setup[0] != 1:
+        return -1
+    content, n_bytes, at, found = memoryview(packet), (setup[size_at] & 3) + 1, 0, -1
     while at < len(content):
         length = int.from_bytes(content[at : at + n_bytes], "big")
-        header = content[at + n_bytes] if at + n_bytes < len(content) else 0
-        if SLICE <= header & 31 <= IDR and found == (0, 0):
-            found = header >> 5 & 3, header & 31
+        header = content[at + n_bytes] if at + n_bytes < len(content) else 255
+        if found < 0 and _kind(codec, header) in SLICES[codec]:
+            found = header
         at += n_bytes + length
         if not length:
-            return 0, 0
-    return found if at == len(content) else (0, 0)
+            return -1
+    return found if at == len(content) else -1
 
 
 def _of_first_picture(packet: av.Packet, decoder: av.VideoCodecContext) -> str:
