@@ -136,16 +136,17 @@ def _silence(stream: av.AudioStream, seconds: float) -> list[av.Packet]:
     return packets + stream.encode(None)
 
 
-def copied(source: Path, path: Path, skip: int = 0, shift_frames: int = 0) -> Path:
-    """The packets of a video of 25 frames a second in another file, without the first `skip` ones; with `shift_frames`,
-    so many frames lie before time 0, where an edit list hides them: what cutting without encoding leaves.
+def copied(source: Path, path: Path, skip: int = 0, shift_frames: int = 0, lost: int = -1) -> Path:
+    """The packets of a video of 25 frames a second in another file, without the first `skip` ones and the one with the
+    number `lost`; with `shift_frames`, so many frames lie before time 0, where an edit list hides them: what cutting
+    without encoding leaves.
     """
     options = {"avoid_negative_ts": "disabled", "use_editlist": "1"} if shift_frames else {}
     with av.open(str(source)) as old, av.open(str(path), "w", options=options) as new:
         stream = new.add_stream_from_template(old.streams.video[0])
         for i, packet in enumerate(packet for packet in old.demux(old.streams.video[0]) if packet.size):
             ticks = int(Fraction(shift_frames, 25) / packet.time_base)
-            if i >= skip:
+            if i >= skip and i != lost:
                 packet.stream = stream
                 if ticks:
                     packet.pts, packet.dts = packet.pts - ticks, packet.dts - ticks

@@ -17,6 +17,7 @@ from tests.coded import KINDS, write
 from tests.miniature import write_video
 from vidprism import probing
 from vidprism.config import CheckConfig
+from vidprism.decoding import DecordReader
 from vidprism.probing import Facts
 from vidprism.selective import PacketReader
 
@@ -201,6 +202,10 @@ def test_a_full_check_compares_every_frame(tmp_path: Path, monkeypatch: pytest.M
     assert probing.facts(path, "full").why == "packets gives 41 frames instead of 40"
     monkeypatch.undo()
     assert probing.facts(path, "full") == probing.facts(path)
+    monkeypatch.setattr(DecordReader, "__len__", lambda self: 39)
+    assert probing.facts(path, "full").why == "decord gives 39 frames instead of 40"
+    narrow = write(tmp_path / "narrow.mp4", KINDS["h264"], size=(72, 80))
+    assert probing.facts(narrow, "full") == probing.facts(narrow), "decord does not read such a width"
 
 
 def test_what_a_quick_check_found_does_not_stand_for_a_full_one(tmp_path: Path) -> None:

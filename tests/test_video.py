@@ -2,8 +2,6 @@
 
 import math
 import struct
-import time
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,9 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from tests import coded
 from tests.miniature import write_video
-from vidprism import decoding, video
+from vidprism import video
 
 
 def centre_of_segments(n: int, t: int, clip: int, n_clips: int) -> list[int]:
@@ -189,7 +186,7 @@ def test_bad_files_say_why(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".avi", ".webm", ".mp4"])
 def test_file_cut_in_half_is_not_a_shorter_video(tmp_path: Path, suffix: str) -> None:
-    """decord opens half an avi or webm without a word."""
+    """Decoders open half an avi or webm without a word."""
     path = write_video(tmp_path / f"a{suffix}", n_frames=60)
     assert video.probe(path).n_frames == 60
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -216,24 +213,6 @@ def test_frame_that_does_not_decode_is_found_when_read(tmp_path: Path) -> None:
     path.write_bytes(bytes(content))
     with pytest.raises(video.Unreadable, match=r"damaged or cut off: \d+ of 60 frames decode"):
         video.read_clip(path, range(60))
-
-
-def test_threads_open_one_file_at_a_time_by_decord(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, inside, most = coded.write(tmp_path / "a.mp4", coded.KINDS["hevc"], 8), 0, 0
-
-    class Slow(decoding.DecordReader):
-        def __init__(self, *args: object, **choices: object) -> None:
-            nonlocal inside, most
-            inside += 1
-            most = max(most, inside)
-            time.sleep(0.02)
-            super().__init__(*args, **choices)
-            inside -= 1
-
-    monkeypatch.setattr(decoding, "DecordReader", Slow)
-    with ThreadPoolExecutor(4) as pool:
-        clips = list(pool.map(lambda _: video.read_clip(path, [0, 7]), range(8)))
-    assert most == 1 and all(np.array_equal(clip, clips[0]) for clip in clips)
 
 
 def test_one_frame_is_a_video(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ IMPOSTORS = {
 }
 # FFmpeg's demuxers of single pictures, besides those whose names end in "_pipe".
 PICTURES = ("image2", "ico")
-MATROSKA = "matroska,webm"
+MP4, MATROSKA = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"
 
 
 class Unreadable(Exception):
@@ -106,17 +106,21 @@ def check_whole(file: InputContainer, stream: VideoStream) -> None:
             end_sec = max(end_sec, float(packet.pts * packet.time_base) + length_sec)
     if not n_packets:
         raise Unreadable("no frames")
-    if stream.frames:
+    declared = declared_packets(file, stream)
+    if declared:
         # avi counts frames that were dropped when it was recorded, which have a time and no packet
-        n_there = (
-            max(n_packets, round(last_dts * stream.time_base * rate) + 1) if file.format.name == "avi" else n_packets
-        )
-        if n_there < COMPLETE * stream.frames:
-            raise Unreadable(f"damaged or cut off: {n_there} of {stream.frames} frames")
+        n_times = round(last_dts * stream.time_base * rate) + 1 if file.format.name == "avi" else 0
+        if max(n_packets, n_times) < COMPLETE * declared:
+            raise Unreadable(f"damaged or cut off: {max(n_packets, n_times)} of {declared} frames")
     elif file.duration and file.format.name == MATROSKA:  # whose duration counts from 0 and not from the first packet
         start_sec, declared_sec = (file.start_time or 0) / av.time_base, file.duration / av.time_base
         if end_sec - start_sec < COMPLETE * (declared_sec - start_sec):
             raise Unreadable(f"damaged or cut off: it ends at {end_sec:.1f} of {declared_sec:.1f} s")
+
+
+def declared_packets(file: InputContainer, stream: VideoStream) -> int:
+    """Packets of a stream by its header, 0 where it does not tell. Those that no edit list needs are not counted."""
+    return len(stream.index_entries) if file.format.name == MP4 and stream.frames else stream.frames
 
 
 def _packets(file: InputContainer) -> Iterator[av.Packet]:

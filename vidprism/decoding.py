@@ -1,7 +1,8 @@
-"""How the frames of a video file are read: from start to end, or by one of the two ways that `vidprism.ways` finds to
-give the same frames from less work. What a decoder's failures mean.
+"""How the frames of a video file are read: from start to end, or by packets where `vidprism.ways` finds that to give
+the same frames from less work. What a decoder's failures mean. All decoders run in one thread.
 
-A reader is opened where it is used (one of decord opened in a parent process kills a forked worker) with one thread.
+decord is asked for a second opinion alone (`difference`), in the process that compares: a reader of decord opened in a
+parent process kills a forked worker.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from threading import Lock
 from typing import Protocol
 
 import av
@@ -26,9 +26,8 @@ from vidprism.ways import Way
 
 FRAMES_AT_ONCE = 32  # of a video that is read as a whole
 STRIDE = 16  # between frames that are compared in one reading, so that a reader has to seek
-# The FFmpeg within decord makes tables when the first file of a codec is opened. Threads that open one at the same
-# time abort the process in a few of a thousand cases: "Assertion ret >= 0 failed at libavcodec/bitstream.c".
-_opening = Lock()
+
+Digest = tuple[tuple[int, ...], bytes]  # shape and hash of a picture
 
 
 class Frames(Protocol):
@@ -41,7 +40,7 @@ class Frames(Protocol):
 
 
 class DecordReader:
-    """`Frames` of a file by decord, which is imported here alone: files that are read otherwise do not need it."""
+    """`Frames` of a file by decord, which is imported here alone: reading for results does not need it."""
 
     def __init__(self, path: Path) -> None:
         import decord
@@ -71,8 +70,7 @@ def open_decord(path: Path) -> DecordReader:
     """
     check_file(path)
     try:
-        with _opening:
-            reader = DecordReader(path)
+        reader = DecordReader(path)
     except decode_errors() as error:
         raise Unreadable(f"not a video that decord can open ({type(error).__name__})") from error
     if len(reader) == 0:
@@ -103,9 +101,9 @@ def opened(source: Path | Frames) -> Iterator[Frames]:
     with open_video(source) as (file, stream):
         way = ways.choose(file, stream)
         if way.reader == ways.PACKETS:
-            yield PacketReader(stream.codec_context, way.packets, way.is_reference)
+            yield PacketReader(source, stream.codec_context, way.packets, way.is_reference)
             return
-    yield open_decord(source) if way.reader == ways.DECORD else StartToEnd(source)
+    yield StartToEnd(source)
 
 
 def read(frames: Frames, indices: np.ndarray) -> np.ndarray:
@@ -136,29 +134,58 @@ def all_frames(path: Path) -> Iterator[np.ndarray]:
         yield np.stack([to_rgb(frame) for frame in part])
 
 
-def difference(path: Path) -> str:
-    """What a file's way of reading gives that decoding from start to end does not, in words; "" where all is equal:
-    the number of frames, and each frame, read in order and read far from the one before it.
+def difference(path: Path, full: bool) -> str:
+    """What reading a file by packets gives that decoding from start to end does not, in words; "" where all is equal:
+    the number of frames, and the first, the middle and the last one.
+
+    Args:
+        full: every frame, read in order and read far from the one before it; and the same by decord, where that reads
+            such files right.
 
     Raises:
         Unreadable: it does not decode from start to end.
     """
-    right = [_digest(pixels) for frames in all_frames(path) for pixels in frames]
-    numbers = np.arange(len(right))
-    in_order = np.split(numbers, numbers[FRAMES_AT_ONCE::FRAMES_AT_ONCE])
-    apart = [numbers[first::STRIDE] for first in range(min(STRIDE, len(right)))]
+    exact = StartToEnd(path)
+    numbers = np.arange(len(exact))
+    if full:
+        right = dict(enumerate(_digest(pixels) for frames in all_frames(path) for pixels in frames))
+        in_order = np.split(numbers, numbers[FRAMES_AT_ONCE::FRAMES_AT_ONCE])
+        requests = [*in_order, *(numbers[first::STRIDE] for first in range(min(STRIDE, len(numbers))))]
+    else:
+        requests = [ends_and_middle(len(numbers))]
+        right = {i: _digest(pixels) for i, pixels in zip(requests[0].tolist(), read(exact, requests[0]), strict=True)}
+    with opened(path) as frames:
+        found = _unequal(frames, len(numbers), right, requests)
+    if found:
+        return f"{ways.PACKETS} gives {found}"
+    with open_video(path) as (_, stream):
+        has_second = full and ways.suits_decord(stream)
     try:
-        with opened(path) as frames:
-            if len(frames) != len(right):
-                return f"{len(frames)} frames instead of {len(right)}"
-            for indices in (*in_order, *apart):
-                for i, pixels in zip(indices.tolist(), read(frames, indices), strict=True):
-                    if _digest(pixels) != right[i]:
-                        return f"another frame {i}"
+        found = _unequal(open_decord(path), len(numbers), right, requests) if has_second else ""
     except Unreadable as error:
-        return error.reason
+        found = error.reason
+    return f"decord gives {found}" if found else ""
+
+
+def ends_and_middle(n_frames: int) -> np.ndarray:
+    """Numbers of the first, the middle and the last frame."""
+    return np.unique([0, n_frames // 2, n_frames - 1])
+
+
+def _unequal(frames: Frames, n_frames: int, right: dict[int, Digest], requests: list[np.ndarray]) -> str:
+    """The first difference of frames from the digests of the right ones, "" if there is none."""
+    if len(frames) != n_frames:
+        return f"{len(frames)} frames instead of {n_frames}"
+    for indices in requests:
+        try:
+            pixels = read(frames, indices)
+        except Unreadable as error:
+            return error.reason
+        for i, picture in zip(indices.tolist(), pixels, strict=True):
+            if _digest(picture) != right[i]:
+                return f"another frame {i}"
     return ""
 
 
-def _digest(pixels: np.ndarray) -> tuple[tuple[int, ...], bytes]:
+def _digest(pixels: np.ndarray) -> Digest:
     return pixels.shape, hashlib.sha256(np.ascontiguousarray(pixels)).digest()

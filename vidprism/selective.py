@@ -8,12 +8,13 @@ wanted. Only wanted frames become RGB. Which files can be read so is known befor
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import av
 import numpy as np
 
 from vidprism.container import Rgb
-from vidprism.sequential import MissingFrameError
+from vidprism.sequential import StartToEnd
 
 
 class PacketReader:
@@ -22,9 +23,13 @@ class PacketReader:
     """
 
     def __init__(
-        self, decoder: av.VideoCodecContext, packets: Sequence[av.Packet], is_reference: Sequence[bool]
+        self,
+        path: Path,
+        decoder: av.VideoCodecContext,
+        packets: Sequence[av.Packet],
+        is_reference: Sequence[bool],
     ) -> None:
-        self._decoder, self._packets, self._is_reference = decoder, packets, is_reference
+        self._path, self._decoder, self._packets, self._is_reference = path, decoder, packets, is_reference
         self._size = decoder.width, decoder.height
         self._times = np.array([packet.pts for packet in packets])
         keys = [i for i, packet in enumerate(packets) if packet.is_keyframe]
@@ -34,25 +39,34 @@ class PacketReader:
         return len(self._packets)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """Frames (T, H, W, 3) uint8, RGB.
+        """Frames (T, H, W, 3) uint8, RGB. Where the file turns out to be damaged, they are those of decoding from start
+        to end: what a decoder covers up depends on all that it has decoded.
 
         Args:
             indices: distinct and rising, (T,).
 
         Raises:
-            av.FFmpegError: a packet that is needed does not decode.
-            MissingFrameError: it decodes to nothing.
+            Unreadable: the file is damaged, and does not decode from start to end.
+            MissingFrameError: it is damaged, and has fewer frames.
         """
+        try:
+            found = self._read(indices)
+        except av.FFmpegError:
+            found = None
+        return StartToEnd(self._path).read(indices) if found is None else found
+
+    def _read(self, indices: np.ndarray) -> np.ndarray | None:
+        """None where the decoder marks a picture as damaged, or gives none for a packet."""
         times = np.sort(self._times)[indices]
         place = {time: i for i, time in enumerate(times.tolist())}
         width, height = self._size
         out, to_rgb = np.empty((len(times), height, width, 3), np.uint8), Rgb(width, height)
         for frame in self._decode(place):
+            if frame.is_corrupt:
+                return None
             if frame.pts in place:
                 out[place.pop(frame.pts)] = to_rgb(frame)
-        if place:
-            raise MissingFrameError(f"{len(place)} of {len(times)} frames are missing")
-        return out
+        return None if place else out
 
     def _decode(self, wanted: dict[int, int]) -> Iterator[av.VideoFrame]:
         """The pictures of all groups that hold a wanted time."""

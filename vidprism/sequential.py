@@ -34,15 +34,18 @@ def decoded(path: Path) -> Iterator[av.VideoFrame]:
         Unreadable: the file cannot be opened, most of it does not decode, or it begins with frames that show only what
             changes.
     """
-    n_frames = 0
+    n_frames, has_key = 0, False
     try:
         with open_video(path) as (file, stream):
-            stream.codec_context.thread_count = 1
-            for frame in file.decode(stream):
-                if not n_frames and frame.pict_type != PictureType.I:
-                    _refuse_grey(stream.codec_context.name)
-                n_frames += 1
-                yield frame
+            decoder = stream.codec_context
+            decoder.thread_count = 1
+            for i, packet in enumerate(file.demux(stream)):
+                has_key = packet.is_keyframe if i == 0 else has_key
+                for frame in decoder.decode(packet):
+                    if not n_frames and not has_key and frame.pict_type != PictureType.I:
+                        _refuse_grey(decoder.name)
+                    n_frames += 1
+                    yield frame
     except av.FFmpegError as error:
         n_packets = count_shown(path)
         if n_frames < COMPLETE * n_packets or not n_frames:

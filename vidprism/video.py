@@ -36,29 +36,28 @@ class Probe:
 
 
 def probe(path: Path, full: bool = False) -> Probe:
-    """Size and length of a video that is complete and whose first, middle and last frame decode. One that is read from
-    start to end is decoded as a whole; the number of its frames is what was shown.
+    """Size and length of a video that is complete and decodes from start to end; its frames are those that are shown.
+
+    One that is read by packets must give as many frames so, and the same first, middle and last one; otherwise it is
+    read from start to end.
 
     Args:
-        full: compare every frame of one that is read another way with decoding from start to end; where one differs, it
-            is read so.
+        full: compare every frame, also with decord where that is right (see `vidprism.decoding.difference`).
 
     Raises:
-        Unreadable: the file is missing, empty, not a video, cut off, or one of the frames cannot be decoded.
+        Unreadable: the file is missing, empty, not a video, cut off, or damaged.
     """
     with open_video(path) as (file, stream):
         fps = round(rate_hz(stream), 3)
         check_whole(file, stream)
+    exact = StartToEnd(path)
+    n_frames = len(exact)
+    if not n_frames:
+        raise Unreadable("no frames")
+    height, width = read(exact, np.array([0])).shape[1:3]
     way = way_of(path)
-    reader, why = way.reader, way.why
-    differs = difference(path) if full and reader != START_TO_END else ""
-    if differs:
-        reader, why = START_TO_END, f"{reader} gives {differs}"
-    with opened(StartToEnd(path) if reader == START_TO_END else path) as frames:
-        n_frames = len(frames)
-        if not n_frames:
-            raise Unreadable("no frames")
-        height, width = read(frames, np.unique([0, n_frames // 2, n_frames - 1])).shape[1:3]
+    differs = difference(path, full) if way.reader != START_TO_END else ""
+    reader, why = (START_TO_END, differs) if differs else (way.reader, way.why)
     return Probe(n_frames, fps, width, height, reader, why)
 
 

@@ -1,13 +1,12 @@
 """Which way a video file is read, and why.
 
-The rule is from start to end (`vidprism.sequential`). Two ways that decode less are for files that are shown to read
-the same: by what is checked here, before a frame is read, and by tests that compare every way with the rule over the
-codecs and containers. Both seek, so they need groups of pictures that stand alone and packets that each show one frame
-at a time of its own.
+The rule is from start to end (`vidprism.sequential`). The way by packets (`vidprism.selective`) decodes less, with the
+same FFmpeg, and is for files that are shown to read the same: by what is checked here, before a frame is read, and by
+tests that compare both ways over the codecs and containers. It needs groups of pictures that stand alone, and packets
+that each show one frame at a time of its own.
 
-- "packets" (`vidprism.selective`) reads H.264 and VP9 by the same FFmpeg as the rule.
-- "decord" reads HEVC. Its FFmpeg is another one: of MPEG-4 its pixels differ, in avi and program streams, and wherever
-  groups are open, so do its frames, some from one reading to the next.
+decord reads no frames for results: it is right on fewer files and slower on these, and on damaged ones its answers
+vary. It is the second opinion of `check.decoding: full` where it is right, another FFmpeg that must agree.
 """
 
 from __future__ import annotations
@@ -20,18 +19,20 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from vidprism.container import MATROSKA, display_matrix
+from vidprism.container import MATROSKA, MP4, declared_packets, display_matrix
 
-START_TO_END, PACKETS, DECORD = READERS = ("start to end", "packets", "decord")
-CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", MATROSKA: "Matroska"}
-CODECS = {"h264": PACKETS, "vp9": PACKETS, "hevc": DECORD}
+START_TO_END, PACKETS = READERS = ("start to end", "packets")
+CONTAINERS = {MP4: "mp4", MATROSKA: "Matroska"}
+CODECS = ("h264", "hevc", "vp9")
 PROGRESSIVE = (0, 1)  # FFmpeg's AVFieldOrder: not known (VP9 has no fields), progressive
 # The packets of a video lie in memory while it is read.
 MOST_BYTES = 64 * 2**20
 # Of other formats, FFmpeg's versions disagree about the conversion to RGB; decord fails at some smaller widths.
 DECORD_PIXELS, DECORD_LEAST_WIDTH_PX = ("yuv420p", "yuvj420p"), 100
-# NAL unit types (ITU-T H.264, table 7-1): a slice of any picture, and of a key frame that nothing refers across.
-SLICE, IDR = 1, 5
+# NAL unit types (ITU-T H.264, table 7-1; H.265, table 7-1): slices of any picture, and of key frames; in H.264 only
+# those that nothing refers across.
+SLICES = {"h264": range(1, 6), "hevc": range(32)}
+KEYS = {"h264": range(5, 6), "hevc": range(16, 24)}
 
 
 class Way(NamedTuple):
@@ -53,20 +54,24 @@ def choose(file: InputContainer, stream: VideoStream) -> Way:
     decoder, is_reference = stream.codec_context, ()
     try:
         packets = tuple(packet for packet in file.demux(stream) if packet.size)
-        obstacle = _of_packets(packets, stream.frames) or _of_order(packets, decoder.reorder_depth)
-        if not obstacle and decoder.name == "h264":
-            slices = [_first_slice(packet, decoder.extradata or b"") for packet in packets]
-            is_reference = tuple(priority > 0 for priority, _ in slices)
-            obstacle = _of_slices(packets, [kind for _, kind in slices])
+        obstacle = _of_packets(packets, declared_packets(file, stream)) or _of_order(packets, decoder.reorder_depth)
+        if not obstacle and decoder.name in SLICES:
+            headers = [_first_slice(packet, decoder.name, decoder.extradata or b"") for packet in packets]
+            obstacle = _of_slices(packets, decoder.name, headers)
+            is_reference = tuple(decoder.name != "h264" or header >> 5 & 3 > 0 for header in headers)
         obstacle = obstacle or _of_first_picture(packets[0], decoder)
     except av.FFmpegError as error:
         obstacle = f"its packets, or the first picture, cannot be had ({type(error).__name__})"
     if obstacle:
         return Way(START_TO_END, obstacle)
     why = f"{decoder.name} in {CONTAINERS[file.format.name]}, groups of pictures stand alone"
-    if CODECS[decoder.name] == DECORD:
-        return Way(DECORD, why)
     return Way(PACKETS, why, packets, is_reference or (True,) * len(packets))
+
+
+def suits_decord(stream: VideoStream) -> bool:
+    """Whether decord reads a video right whose way is by packets."""
+    decoder = stream.codec_context
+    return decoder.pix_fmt in DECORD_PIXELS and decoder.height % 2 == 0 and decoder.width >= DECORD_LEAST_WIDTH_PX
 
 
 def _of_file(file: InputContainer, stream: VideoStream) -> str:
@@ -82,9 +87,6 @@ def _of_file(file: InputContainer, stream: VideoStream) -> str:
         return f"more than {MOST_BYTES // 2**20} MiB"
     if decoder.field_order not in PROGRESSIVE:
         return "interlaced"
-    odd = decoder.pix_fmt not in DECORD_PIXELS or decoder.height % 2 or decoder.width < DECORD_LEAST_WIDTH_PX
-    if odd and CODECS[decoder.name] == DECORD:
-        return f"{decoder.name} of {decoder.width}x{decoder.height} pixels {decoder.pix_fmt}"
     return ""
 
 
@@ -118,30 +120,37 @@ def _of_order(packets: Sequence[av.Packet], reorder_depth: int) -> str:
     return "reordered more than its header says" if late > reorder_depth else ""
 
 
-def _of_slices(packets: Sequence[av.Packet], kinds: list[int]) -> str:
-    if not all(kinds):
-        return "h264 packets whose slices cannot be told"
-    if any(kind != IDR for packet, kind in zip(packets, kinds, strict=True) if packet.is_keyframe):
-        return "h264 key frames that others refer across"
+def _of_slices(packets: Sequence[av.Packet], codec: str, headers: list[int]) -> str:
+    if -1 in headers:
+        return f"{codec} packets whose slices cannot be told"
+    kinds = [_kind(codec, header) for header in headers]
+    if any(kind not in KEYS[codec] for packet, kind in zip(packets, kinds, strict=True) if packet.is_keyframe):
+        return f"{codec} key frames that others refer across"
     return ""
 
 
-def _first_slice(packet: av.Packet, setup: bytes) -> tuple[int, int]:
-    """(nal_ref_idc, nal_unit_type) of the first slice of an H.264 packet, (0, 0) if there is none or the packet is
-    damaged: NAL units follow their length, whose size `setup` tells (ISO/IEC 14496-15, 5.3.3), and fill the packet.
+def _kind(codec: str, header: int) -> int:
+    """Type of a NAL unit by the first byte of its header."""
+    return header & 31 if codec == "h264" else header >> 1 & 63
+
+
+def _first_slice(packet: av.Packet, codec: str, setup: bytes) -> int:
+    """First byte of the header of a packet's first slice, -1 if there is none or the packet is damaged: NAL units
+    follow their length, whose size `setup` tells (ISO/IEC 14496-15, 5.3.3 and 8.3.3), and fill the packet.
     """
-    if len(setup) < 5 or setup[0] != 1:
-        return 0, 0
-    content, n_bytes, at, found = memoryview(packet), (setup[4] & 3) + 1, 0, (0, 0)
+    size_at = 4 if codec == "h264" else 21
+    if len(setup) <= size_at or setup[0] != 1:
+        return -1
+    content, n_bytes, at, found = memoryview(packet), (setup[size_at] & 3) + 1, 0, -1
     while at < len(content):
         length = int.from_bytes(content[at : at + n_bytes], "big")
-        header = content[at + n_bytes] if at + n_bytes < len(content) else 0
-        if SLICE <= header & 31 <= IDR and found == (0, 0):
-            found = header >> 5 & 3, header & 31
+        header = content[at + n_bytes] if at + n_bytes < len(content) else 255
+        if found < 0 and _kind(codec, header) in SLICES[codec]:
+            found = header
         at += n_bytes + length
         if not length:
-            return 0, 0
-    return found if at == len(content) else (0, 0)
+            return -1
+    return found if at == len(content) else -1
 
 
 def _of_first_picture(packet: av.Packet, decoder: av.VideoCodecContext) -> str:
