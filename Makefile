@@ -61,8 +61,8 @@ audit: .venv-audit/.installed  ## known vulnerabilities of the pinned packages (
 	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==$(PIP_AUDIT)
 	@touch $@
 
-lab: $(ENV)  ## open the notebooks
-	jupyter lab notebooks
+lab: $(ENV)  ## open the notebooks; what Jupyter saves is stripped of outputs, so that no stage runs again for it
+	PYTHONPATH=$(CURDIR) jupyter lab --ContentsManager.pre_save_hook=tools.notebooks.before_save notebooks
 
 clean:  ## remove generated data and runs of this checkout (results and reports stay)
 	rm -rf data/generated data/backbones data/manifests data/frames data/features data/runs data/live data/text data/work data/rehearsal reports/notebooks reports/timings
