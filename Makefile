@@ -25,7 +25,8 @@ reproduce: $(ENV)  ## run the pipeline of the profile that params.yaml chooses: 
 	dvc repro
 
 smoke: $(ENV)  ## run the smoke profile in this checkout (data for opening the notebooks)
-	python -m tools.with_profile smoke dvc repro
+	python -m tools.preflight smoke
+	python -m tools.smoke
 
 rehearse: $(ENV)  ## the paper profile's chain at full model size, random weights, miniature data (a quarter of an hour on two cores)
 	python -m tools.rehearse

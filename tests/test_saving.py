@@ -1,4 +1,4 @@
-"""A notebook that is run and saved stays the same file, so that no stage is stale for it; one that is edited does not."""
+"""A notebook that is run and saved stays the same file, so that no stage is stale for it; an edit changes it."""
 
 import json
 import shutil
