@@ -25,7 +25,8 @@ reproduce: $(ENV)  ## run the pipeline of the profile that params.yaml chooses: 
 	dvc repro
 
 smoke: $(ENV)  ## run the smoke profile in this checkout (data for opening the notebooks)
-	python -m tools.with_profile smoke dvc repro
+	python -m tools.preflight smoke
+	python -m tools.smoke
 
 rehearse: $(ENV)  ## the paper profile's chain at full model size, random weights, miniature data (a quarter of an hour on two cores)
 	python -m tools.rehearse
@@ -61,8 +62,8 @@ audit: .venv-audit/.installed  ## known vulnerabilities of the pinned packages (
 	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==$(PIP_AUDIT)
 	@touch $@
 
-lab: $(ENV)  ## open the notebooks
-	jupyter lab notebooks
+lab: $(ENV)  ## open the notebooks; what Jupyter saves is stripped of outputs, so that no stage runs again for it
+	PYTHONPATH=$(CURDIR) jupyter lab --ContentsManager.pre_save_hook=tools.notebooks.before_save notebooks
 
 clean:  ## remove generated data and runs of this checkout (results and reports stay)
 	rm -rf data/generated data/backbones data/manifests data/frames data/features data/runs data/live data/text data/work data/rehearsal reports/notebooks reports/timings

@@ -13,8 +13,8 @@ from vidprism import methods
 from vidprism.complexity import Count, count
 from vidprism.config import Config, load_config
 from vidprism.rows import GROUPS, Row, rows
-from vidprism.search import datasets_of, frames_of, trials
 from vidprism.tables import ablations, identity
+from vidprism.trials import setting_of, values
 
 # Assumptions. A multiply-add is two operations; the backward pass costs two forward passes, checkpointing one more.
 SUSTAINED = 125e12  # operations a second: 40 % of the 312e12 that an A100 is sold with in bfloat16. Not measured
@@ -114,22 +114,24 @@ def _tower(config: Config, row: Row, dataset: str) -> int:
 
 
 def searched(config: Config) -> tuple[int, int, Cost]:
-    """Searches, trained trials and cost of all, on the first backbone; dev pools have one view a video."""
+    """Searches, models that they train and cost of all, on the first backbone, without rates that are added at an edge
+    (at most four a search); dev pools have one view a video.
+    """
     p, found, n_methods, n_trained = config.profile, Cost(), 0, 0
     for method in (m for ms in p.search.methods.values() for m in ms):
-        n_trials, learns = len(trials(config, method)[1]), methods.load(method).TRAINED
-        frames = frames_of(config, p.few_shot.backbone)
+        asked, learns = setting_of(config, method, p.few_shot.backbone), methods.load(method).TRAINED
+        n_models = len(values(config, method)[1]) * len(asked.draws)
         options = config.methods.get(method, {})
-        row = Row("search", method, method, p.few_shot.backbone, frames, (), (), (0,), options, "tuned", 0, 0)
-        for dataset in datasets_of(config):
+        row = Row("search", method, method, p.few_shot.backbone, asked.frames, (), (), (0,), options, "tuned", 0, 0)
+        for dataset in asked.datasets:
             macs = counted(config, row, dataset).macs
-            clips = p.search.updates * p.train.batch_size if learns else 0
+            clips = asked.updates * asked.batch_size if learns else 0
             dev = p.protocol.dev_per_class * DATA[dataset].classes
             once = Cost(
                 2.0 * macs * clips * step_factor(config), 2.0 * macs * dev, (clips + 2 * dev) * DATA[dataset].clip_ms
             )
-            found += sum([once] * n_trials, Cost())
-            n_trained += n_trials if learns else 0
+            found += sum([once] * n_models, Cost())
+            n_trained += n_models if learns else 0
         n_methods += 1
     return n_methods, n_trained, found
 

@@ -41,18 +41,25 @@ def write_all(config: Config, accuracy: dict[str, float] | None = None) -> None:
             group,
             [fake_record(config, row, (accuracy or {}).get(row.key, 0.6)) for row in rows(config, group).values()],
         )
-    p = config.profile
-    searched = [(method, p.few_shot.backbone) for group in p.search.methods.values() for method in group]
-    searched += [(method, backbone) for backbone in p.few_shot.video.run for method in p.few_shot.video.methods]
-    for method, backbone in searched:
-        path = paths.search(config, method, backbone)
+    for method, backbone, track in searched(config):
+        path = paths.search(config, method, backbone, track)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"method": method, **fake_search()}), encoding="utf-8")
+        path.write_text(json.dumps({"method": method, **fake_search(), "track": track}), encoding="utf-8")
+
+
+def searched(config: Config) -> list[tuple[str, str, str]]:
+    """Method, backbone and track of every search that the profile's stages run."""
+    p = config.profile
+    found = [(m, p.few_shot.backbone, p.protocol.track) for group in p.search.methods.values() for m in group]
+    found += [(m, b, p.protocol.track) for b in p.few_shot.video.run for m in p.few_shot.video.methods]
+    return found + [(m, p.few_shot.backbone, "tuned") for m in (*p.few_shot.tuned_controls, *p.few_shot.tuned_vidprism)]
 
 
 def fake_search() -> dict[str, Any]:
     """A search as the suite writes it."""
-    return {"space": "lr", "split": "dev", "chosen": 0.001, "trials": {"0.0003": 61.2, "0.001": 63.0}}
+    scores = {"chosen": 0.001, "trials": {"0.0003": 61.2, "0.001": 63.0}, "error": {"0.0003": 2.1, "0.001": 2.3}}
+    facts = {"draws": 3, "not_separable": [0.0003], "widened": [0.0003], "at_edge": False, "groups": {"ucf101": 40}}
+    return {"space": "lr", "split": "dev", "track": "frozen", **scores, **facts}
 
 
 def fake_record(config: Config, row: Row, accuracy: float = 0.6) -> Record:

@@ -109,6 +109,8 @@ def protocol(old: str, new: str) -> tuple[str, str]:
         (TRAIN, TRAIN.replace("20", "0"), ["smoke.train.updates must be above 0"]),
         (TRAIN, TRAIN.replace("16", "0"), ["smoke.train.batch_size must be above 0"]),
         (TRAIN, TRAIN.replace("16", "16, weight_decay: -1"), ["smoke.train.weight_decay must be 0 or more"]),
+        ("updates: 10, draws: 2", "updates: 10, draws: 3", ["smoke.search.draws asks for 3 draws", "[0, 1] only"]),
+        ("updates: 10, draws: 2", "updates: 10, draws: 0", ["smoke.search.draws must be above 0"]),
         (SEARCH, SEARCH.replace("[]", "[ucf]"), ["smoke.search.datasets", "'ucf'", "ucf101"]),
         (SEARCH, SEARCH.replace("0.003", ".nan"), ["smoke.search.lr must be above 0, not nan"]),
         (

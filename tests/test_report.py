@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_results import REPO, fake_config, fake_record, write_all
+from tests.fake_results import REPO, fake_config, fake_record, fake_search, write_all
 from vidprism import live, paper, paths, report, results
 from vidprism.config import Config
 from vidprism.model.readings import differences
@@ -114,7 +114,8 @@ def test_provenance_of_every_measured_cell(config: Config) -> None:
     panel = text[text.index('id="p.vidprism_c"') : text.index('id="p.vidprism_c-tuned"')]
     for fact in (
         "reading=paper",
-        "best of 2 on dev",
+        "best of 2 trials on dev",
+        "standard error of the best 2.3; not to be told from 0.0003; 3 draws",
         "version 0123456789ab",
         "base commit abcdef123456",
         "python=3.11.7",
@@ -206,17 +207,31 @@ def test_index_page(config: Config) -> None:
     assert "every row that the profile asks for is measured" in text
 
 
-@pytest.mark.parametrize(("chosen", "edge"), [("0.1", True), ("0.2", False), ("0.3", True)])
-def test_a_choice_at_the_edge_of_the_range_is_said(tmp_path: Path, chosen: str, edge: bool) -> None:
+def test_the_index_shows_what_a_search_found(config: Config) -> None:
+    text = _read(config, "index.html")
+    assert 'mean_pool</td><td>frozen</td><td>lr; added 0.0003</td><td>3</td><td>40</td><td>2</td><td class="m">' in text
+    assert '0.0003: 61.2 <span class="pm">± 2.1</span> ≈</td>' in text
+    assert '0.001: <b>63.0</b> <span class="pm">± 2.3</span></td>' in text
+    assert text.count("<td>tuned</td>") == 3, "rows of the tuned track have searches of their own"
+    assert "at the edge of the range</td>" not in text and "Searched over" not in text
+
+
+def test_a_search_at_the_edge_or_of_few_draws_is_said(tmp_path: Path) -> None:
     config = fake_config(tmp_path)
     path = paths.search(config, "mean_pool", "mini_clip")
     path.parent.mkdir(parents=True)
-    found = {"space": "lr", "split": "dev", "chosen": float(chosen), "trials": {"0.1": 1.0, "0.2": 2.0, "0.3": 3.0}}
-    path.write_text(json.dumps(found))
+    path.write_text(json.dumps({**fake_search(), "at_edge": True, "draws": 2}))
     text = report.write_index(config).read_text(encoding="utf-8")
-    assert ("; at the edge of the range</td>" in text) == edge
-    path.write_text(json.dumps({**found, "space": "prompt_set", "chosen": "plain", "trials": {"plain": 1.0}}))
-    assert "; at the edge" not in report.write_index(config).read_text(encoding="utf-8")
+    assert "; at the edge of the range</td>" in text and "Searched over 2 of 3 draws" in text
+
+
+def test_a_search_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    path = paths.search(config, "mean_pool", "mini_clip")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"space": "lr", "split": "dev", "chosen": 0.1, "trials": {"0.1": 1.0}}))
+    with pytest.raises(results.ResultsError, match=r"mean_pool.json was written by an earlier version .*run dvc repro"):
+        report.write_index(config)
 
 
 def test_the_note_of_a_profile_is_shown(tmp_path: Path) -> None:
@@ -230,7 +245,7 @@ def test_the_note_of_a_profile_is_shown(tmp_path: Path) -> None:
 def test_panels_say_where_the_learning_rate_comes_from(config: Config) -> None:
     assert "; learning rate found for the default row" in _read(config, "tables/mini/table3.html")
     second = _read(config, "tables/mini/table2.html")
-    assert "; learning rate from the search on the frozen track</dd>" in second
+    assert "; learning rate from the search on the dev pool, on the tuned track</dd>" in second
     assert "; learning rate from the search on the dev pool</dd>" in second
     first = _read(config, "tables/mini/table1.html")
     assert "kinetics400, training list without the dev pool</h4>" in first and "whole training list" not in first

@@ -11,11 +11,11 @@ from tests.synthetic_store import CLASSES, small_config, write_store
 from tests.training import toy
 from tests.training.toy import ToyBackbone
 from vidprism import backbones, paths, search, trials
-from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError
+from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError, load_config
 from vidprism.report import index
 from vidprism.report.render import render
 from vidprism.training import fitting, inputs, lock, resume
-from vidprism.training.recipe import NotWritable, TrainingError
+from vidprism.training.recipe import NotWritable, TrainingError, read_choice
 
 
 @pytest.fixture
@@ -277,6 +277,36 @@ def test_a_full_disk_is_no_diverged_trial(tuned: Config, monkeypatch: pytest.Mon
     with pytest.raises(NotWritable, match=r"repeat-0.pt cannot be written: .*No space left"):
         search.search(tuned, "mean_pool", "mini_clip")
     assert path.read_bytes() == before
+
+
+def test_rows_of_the_tuned_track_have_a_search_of_their_own(tuned: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a profile on cached features: another file, the setting of `tuned`, few updates."""
+    protocol = replace(tuned.profile.protocol, track="frozen")
+    cell = replace(tuned.profile.tuned, dataset="ucf101", shots=1, frames=4, batch_size=2)
+    beside = replace(tuned, profile=replace(tuned.profile, protocol=protocol, tuned=cell))
+    beside = changed(beside, "search", tuned_updates=3, draws=2)
+    done = counting(monkeypatch)
+    found = search.search(beside, "mean_pool", "mini_clip", "tuned")
+    assert len(done) == 3 * 3 * 2, "rates, updates, draws"
+    assert (found["track"], found["shots"], found["frames"], found["updates"]) == ("tuned", 1, 4, 3)
+    assert paths.search(beside, "mean_pool", "mini_clip", "tuned").name == "mean_pool-tuned.json"
+    written = read_choice(beside, "mean_pool", "mini_clip", "tuned")
+    assert written == {key: found[key] for key in written} and written["trials"] == found["trials"]
+    assert read_choice(beside, "mean_pool", "mini_clip", "frozen")["trials"] == {"0.01": 50.0}, "as it was"
+
+
+def test_a_file_of_an_earlier_version_is_refused(config: Config) -> None:
+    path = paths.search(config, "mean_pool", "mini_clip")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"chosen": 0.01, "trials": {"0.01": 50.0}, "space": "lr", "split": "dev"}))
+    with pytest.raises(ConfigError, match=r"mean_pool.json was written by an earlier .*'draws'.*; run dvc repro"):
+        read_choice(config, "mean_pool", "mini_clip", "frozen")
+
+
+def test_every_profile_searches_with_the_draws_it_has() -> None:
+    """Three, but for smoke, which has two, and the rehearsal, which scores nothing."""
+    draws = {name: load_config(name).profile.search.draws for name in ("smoke", "mini", "paper", "rehearsal")}
+    assert draws == {"smoke": 2, "mini": 3, "paper": 3, "rehearsal": 1}
 
 
 def test_one_process_runs_a_search(tuned: Config) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_results import GROUPED, fake_config, fake_record, write_all
-from vidprism import complexity, evaluation, paper, results, tables
+from tests.fake_results import GROUPED, fake_config, fake_record, searched, write_all
+from vidprism import complexity, evaluation, paper, paths, results, tables
 from vidprism.complexity import count
 from vidprism.config import Config
 from vidprism.record import ResultsError
@@ -178,7 +178,7 @@ def test_captions_say_where_the_learning_rate_and_the_videos_come_from(built: di
     assert first["Training videos per class"] == "training list without the dev pool"
     assert "learning rate from the search on the dev pool" in second["Training"]
     assert "learning rate found for the default row" in third["Training"] and "dev pool" not in third["Training"]
-    assert "learning rate from the search on the frozen track" in built[2].blocks[2].note
+    assert "learning rate from the search on the dev pool, on the tuned track" in built[2].blocks[2].note
 
 
 def test_captions_name_the_setting(built: dict[int, Table]) -> None:
@@ -299,12 +299,11 @@ def test_few_shot_rows_on_another_backbone_stand_in_a_block_of_their_own(tmp_pat
 
 @pytest.mark.parametrize("profile", ["smoke", "mini", "paper", "rehearsal"])
 def test_every_row_has_a_search(profile: str) -> None:
+    """Of the row's own track, and of its own backbone where that encodes clips."""
     config = fake_config(Path(), profile)
-    searched = {method for group in config.profile.search.methods.values() for method in group}
-    every = [row for group in GROUPS for row in rows(config, group).values()]
-    clips = config.profile.few_shot.video  # searched on their own backbones
-    assert {row.method for row in every if row.backbone not in clips.backbones} <= searched
-    assert {row.method for row in every if row.backbone in clips.backbones} <= set(clips.methods)
+    found = {paths.search(config, *which) for which in searched(config)}
+    every = [row for group in GROUPS for row in rows(config, group).values() if not row.off]
+    assert {paths.search(config, row.method, row.backbone, row.track) for row in every} <= found
 
 
 PROBE = {"dataset": "ucf101", "trained": 28.4, "untrained": 19.4, "difference": 9.0, "ci95_low": 3.0, "ci95_high": 15.0}

@@ -2,6 +2,7 @@
 
     python -m tools.preflight [profile]
 
+Strips notebooks that an editor saved with outputs (`tools.notebooks`), for which DVC would run their stages again.
 Prints one line and exits with 0, or with 1 at the first error.
 """
 
@@ -13,7 +14,7 @@ from typing import Any
 
 import torch
 
-from tools import running
+from tools import notebooks, running
 from vidprism import datasets, methods, paths
 from vidprism.complexity import time_steps
 from vidprism.config import RANDOM_WEIGHTS, BackboneConfig, Config, ConfigError, load_config
@@ -105,10 +106,13 @@ def main(profile: str | None = None) -> int:
         config = load_config(profile)
         n_rows = check_options(config)
         notes = [] if config.profile.generated else check_data(config)
+        stripped = notebooks.clean_all(config.root_dir)
         running.check(config.root_dir)
     except (ValueError, OSError, running.Busy) as error:  # ConfigError and DatasetError are ValueErrors
         print("error:", " ".join(str(error).split()))
         return 1
+    if stripped:
+        notes.append(f"outputs and metadata that an editor saved were stripped from {', '.join(stripped)}")
     print("; ".join([f"{config.profile.name}: {n_rows} rows in {len(GROUPS)} groups: parameters are sound", *notes]))
     return 0
 

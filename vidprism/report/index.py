@@ -36,6 +36,8 @@ class Group:
     pages: str
 
 
+LEAST_DRAWS = 3  # of a search, see docs/protocol.md
+
 # What is to be known of the lists and the copy of a dataset (`checks` of a cell), in words.
 ODDITIES = {
     "copy": "a known copy by its counts: {}",
@@ -66,17 +68,33 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Search:
-    """One method's search: (value, dev top-1 or None where training diverged, whether it was chosen).
+class Trial:
+    """One value of a search: dev top-1 in percent (None where training diverged), its standard error in points (None
+    where it cannot be known), whether it was chosen, and whether it cannot be told from the chosen one.
+    """
 
-    `at_edge`: the chosen learning rate is the lowest or the highest tried, so that a better one may lie outside.
-    `reason`: why no trial has a score, "" where they have.
+    value: str
+    top1: float | None
+    error: float | None
+    chosen: bool
+    close: bool
+
+
+@dataclass(frozen=True)
+class Search:
+    """One method's search: what was searched on which track, over how many draws and dev groups, and its trials.
+
+    `widened`: the values that were added to the list. `at_edge`: the chosen learning rate is still the lowest or the
+    highest tried, so that a better one may lie outside. `reason`: why no trial has a score, "" where they have.
     """
 
     method: str
     space: str
-    split: str
-    trials: tuple[tuple[str, float | None, bool], ...]
+    track: str
+    n_draws: int
+    n_groups: int
+    trials: tuple[Trial, ...]
+    widened: tuple[str, ...]
     at_edge: bool
     reason: str = ""
 
@@ -97,12 +115,20 @@ class Index:
         """The most trials that a method has."""
         return max((len(search.trials) for search in self.searches), default=1)
 
+    @property
+    def few_draws(self) -> str:
+        """A sentence where a search of learning rates trained fewer draws than three."""
+        fewest = min((search.n_draws for search in self.searches if search.space == "lr"), default=LEAST_DRAWS)
+        if fewest >= LEAST_DRAWS:
+            return ""
+        return f"Searched over {fewest} of {LEAST_DRAWS} draws (search.draws): too few to trust a choice of rate."
+
 
 def inputs(config: Config) -> list[Path]:
     """The files the overview is made from, whether they exist or not."""
     return (
         [paths.results(config, group) for group in GROUPS]
-        + [paths.search(config, *pair) for pair in _searched(config)]
+        + [paths.search(config, *which) for which in _searched(config)]
         + [world.path(config)]
     )
 
@@ -119,7 +145,7 @@ def build(config: Config) -> Index:
         links=tuple((f"table{n}.html", f"Table {n}: {paper.TITLES[n]}") for n in numbers),
         groups=tuple(_group(config, group, found) for group, found in records.items() if found),
         accounts=tuple(_accounts(config, [r for found in records.values() for r in found.values()])),
-        searches=tuple(search for pair in _searched(config) if (search := _search(config, *pair)) is not None),
+        searches=tuple(search for which in _searched(config) if (search := _search(config, *which)) is not None),
         world=world.read(config),
         not_flat=tuple(_not_flat(records)),
     )
@@ -166,22 +192,30 @@ def _counts(found: object) -> object:
     return ", ".join(f"{name} {n}" for name, n in found.items()) if isinstance(found, dict) else found
 
 
-def _searched(config: Config) -> list[tuple[str, str]]:
-    """The searches of the profile: method and backbone."""
+def _searched(config: Config) -> list[tuple[str, str, str]]:
+    """The searches of the profile: method, backbone and track."""
     p = config.profile
     shared = [(method, p.few_shot.backbone) for group in p.search.methods.values() for method in group]
-    return shared + [(method, backbone) for backbone in p.few_shot.video.run for method in p.few_shot.video.methods]
+    video = [(method, backbone) for backbone in p.few_shot.video.run for method in p.few_shot.video.methods]
+    tuned = [(method, p.few_shot.backbone) for method in (*p.few_shot.tuned_controls, *p.few_shot.tuned_vidprism)]
+    return [(*pair, p.protocol.track) for pair in shared + video] + [(*pair, "tuned") for pair in tuned]
 
 
-def _search(config: Config, method: str, backbone: str) -> Search | None:
-    path = paths.search(config, method, backbone)
+def _search(config: Config, method: str, backbone: str, track: str) -> Search | None:
+    path = paths.search(config, method, backbone, track)
     if not path.is_file():
         return None
     found = results.read_json(path)
-    trials = tuple((value, score, str(found["chosen"]) == value) for value, score in found["trials"].items())
-    reason = found.get("reason", "")
-    at_edge = not reason and found["space"] == "lr" and any(chosen for _, _, chosen in (trials[0], trials[-1]))
-    return Search(path.stem, found["space"], found["split"], trials, at_edge, reason)
+    lost = [key for key in ("error", "not_separable", "widened", "at_edge", "draws", "groups") if key not in found]
+    if lost:
+        raise results.ResultsError(f"{path} was written by an earlier version and has no '{lost[0]}'; run dvc repro")
+    close = list(map(str, found["not_separable"]))
+    trials = tuple(
+        Trial(value, top1, found["error"][value], str(found["chosen"]) == value, value in close)
+        for value, top1 in found["trials"].items()
+    )
+    facts = found["track"], found["draws"], sum(found["groups"].values()), trials, tuple(map(str, found["widened"]))
+    return Search(path.stem, found["space"], *facts, found["at_edge"], found.get("reason", ""))
 
 
 def _not_flat(records: dict[str, dict[str, Record]]) -> Iterable[tuple[str, str]]:

@@ -97,11 +97,18 @@ def _facts(profile: Profile, record: Record) -> tuple[tuple[str, str], ...]:
 
 
 def _search(profile: Profile, record: Record, search: dict[str, Any]) -> str:
-    trials = search["trials"]
-    found = f"{search['space']} {search['chosen']}, best of {len(trials)} on {search['split']} ({pairs(trials)})"
+    trials, chosen, close = search["trials"], str(search["chosen"]), search.get("not_separable", [])
+    error = (search.get("error") or {}).get(chosen)
+    found = f"{search['space']} {chosen}, best of {len(trials)} trials on {search['split']} ({pairs(trials)})"
+    if error is not None:
+        found += f", standard error of the best {error:.1f}"
+    if close:
+        found += f"; not to be told from {', '.join(map(str, close))}"
     if search["space"] != "lr":
         return found
-    return f"{found}; {learning_rate(record['group'], record['track'], profile.protocol.track)}"
+    found += f"; {search.get('draws', 1)} draw{'s' if search.get('draws', 1) != 1 else ''}"
+    edge = "; at the edge of the range" if search.get("at_edge") else ""
+    return f"{found}{edge}; {learning_rate(record['group'], record['track'], profile.protocol.track)}"
 
 
 def _cell(record: Record, run: str, cell: Cell) -> CellPanel:

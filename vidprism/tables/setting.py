@@ -65,13 +65,13 @@ def training_videos(shots: int | None) -> str:
 
 
 def learning_rate(group: str, track: str, searched_track: str) -> str:
-    """Where a row's learning rate comes from: each method is searched once, with its options in `methods` and
-    on the profile's own track.
+    """Where a row's learning rate comes from: a method is searched with its options in `methods` on the profile's own
+    track, and once more on another track that has rows of it.
     """
     if group == "ablations":
         return "learning rate found for the default row"
-    other = f"{searched_track} track" if track != searched_track else "dev pool"
-    return f"learning rate from the search on the {other}"
+    own = f", on the {track} track" if track != searched_track else ""
+    return f"learning rate from the search on the dev pool{own}"
 
 
 def views(n_clips: int, n_crops: int) -> str:
