@@ -10,12 +10,14 @@ import pytest
 from tests.fake_results import fake_config, fake_record, write_all
 from vidprism import tables
 from vidprism.rows import rows
+from vidprism.stats import Comparison, Mean
 from vidprism.tables import identity, order
 from vidprism.tables.layout import Entry, Line, Sign
 
 
 def line(mark: str, *verdicts: str) -> Line:
-    entries = tuple(Entry("measured", mean=50.0, sign=Sign(1, 1, verdict)) for verdict in verdicts)
+    comparison = Comparison(1.0, 0.5, 1.5, 0.01, Mean(1.0, 0.1, 0.1, 0.0, 5, 84))
+    entries = tuple(Entry("measured", sign=Sign(1, 1, verdict, comparison)) for verdict in verdicts)
     return Line(("a",), (*entries, Entry("not run")), (), mark=mark)
 
 
