@@ -4,7 +4,7 @@ scored on the dev pools, never on test videos.
 The mean dev top-1 over draws and over the datasets of `search.datasets` (or all of the profile) decides; the first of
 equals wins. Rows of another track than the profile's have a search of their own (`vidprism.trials.setting_of`). On the
 tuned track a trial keeps its state and its answers in `data/work/<profile>/search/`, so that a search that was killed
-goes on; they go when the search's file is written.
+continues there; both are deleted when the search's file is written.
 """
 
 from __future__ import annotations
