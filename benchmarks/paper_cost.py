@@ -115,7 +115,7 @@ def _tower(config: Config, row: Row, dataset: str) -> int:
 
 def searched(config: Config) -> tuple[int, int, Cost]:
     """Searches, models that they train and cost of all, on the first backbone, without rates that are added at an edge
-    (at most four a search); dev pools have one view a video.
+    (at most two a search); dev pools have one view a video.
     """
     p, found, n_methods, n_trained = config.profile, Cost(), 0, 0
     for method in (m for ms in p.search.methods.values() for m in ms):

@@ -105,6 +105,9 @@ def test_equal_trials_go_to_the_first(config: Config, monkeypatch: pytest.Monkey
     scoring(monkeypatch, dict.fromkeys((0.001, 0.003, 0.01), 50) | {0.0003: 40})
     config = changed(config, "search", lr=(0.01, 0.001, 0.003))
     assert search.search(config, "mean_pool", "mini_clip")["chosen"] == 0.001, "the lowest, however the list is ordered"
+    scoring(monkeypatch, dict.fromkeys((0.001, 0.003, 0.01, 0.0003), 50))
+    found = search.search(config, "mean_pool", "mini_clip")
+    assert found["chosen"] == 0.001 and found["widened"] == [0.0003], "a flat score widens the range no further"
 
 
 @pytest.mark.parametrize("method", ["mean_pool", "temporal_transformer", "vidprism_c", "vidprism_c_released"])

@@ -1,10 +1,11 @@
 """The search that every trained method gets by one rule: the same list of learning rates, widened at an edge, each rate
 scored on the dev pools, never on test videos.
 
-The mean dev top-1 over draws and over the datasets of `search.datasets` (or all of the profile) decides; the first of
-equals wins. Rows of another track than the profile's have a search of their own (`vidprism.trials.setting_of`). On the
-tuned track a trial keeps its state and its answers in `data/work/<profile>/search/`, so that a search that was killed
-goes on; they go when the search's file is written.
+The mean dev top-1 over draws and over the datasets of `search.datasets` (or all of the profile) decides; of equals
+the first one tried wins, so that a flat score does not widen the range. Rows of another track than the profile's have
+a search of their own (`vidprism.trials.setting_of`). On the tuned track a trial keeps its state and its answers in
+`data/work/<profile>/search/`, so that a search that was killed continues there; both are deleted when the search's file
+is written.
 """
 
 from __future__ import annotations
@@ -66,11 +67,10 @@ def _found(config: Config, method: str, backbone: str, setting: Setting, kept: P
     with workspace(config.profile.train.deterministic):
         while to_try:
             tried |= trials.run(config, method, backbone, setting, to_try, kept)
-            if space == "lr":
-                tried = dict(sorted(tried.items()))
             best = _best(method, tried, unscored)
             added = trials.beyond(best, list(tried), listed) if space == "lr" and not unscored else None
             to_try = [] if added is None else [added]
+    tried = dict(sorted(tried.items())) if space == "lr" else tried
     values = list(tried)
     return {
         "method": method,
