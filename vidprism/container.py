@@ -41,7 +41,7 @@ class Unreadable(Exception):
 
 @contextlib.contextmanager
 def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """An opened file and the stream that is read: the first of moving pictures (a cover is none).
+    """An opened file and the stream that is read: the first of moving pictures, which a cover is not.
 
     Raises:
         Unreadable: the file is missing, empty, no video, or in a codec that this FFmpeg does not decode.
@@ -81,7 +81,7 @@ def _moving_pictures(file: InputContainer) -> VideoStream:
     if not streams:
         raise Unreadable("not a video: it has no stream of moving pictures")
     if streams[0].codec_context is None:
-        raise Unreadable("its codec is none that this FFmpeg decodes")
+        raise Unreadable("this FFmpeg has no decoder for its codec")
     return streams[0]
 
 

@@ -134,18 +134,18 @@ def all_frames(path: Path) -> Iterator[np.ndarray]:
         yield np.stack([to_rgb(frame) for frame in part])
 
 
-def difference(path: Path, full: bool) -> str:
+def difference(path: Path, exact: StartToEnd, full: bool) -> str:
     """What reading a file by packets gives that decoding from start to end does not, in words; "" where all is equal:
     the number of frames, and the first, the middle and the last one.
 
     Args:
+        exact: the same file, read from start to end.
         full: every frame, read in order and read far from the one before it; and the same by decord, where that reads
             such files right.
 
     Raises:
         Unreadable: it does not decode from start to end.
     """
-    exact = StartToEnd(path)
     numbers = np.arange(len(exact))
     if full:
         right = dict(enumerate(_digest(pixels) for frames in all_frames(path) for pixels in frames))

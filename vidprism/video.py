@@ -56,7 +56,7 @@ def probe(path: Path, full: bool = False) -> Probe:
         raise Unreadable("no frames")
     height, width = read(exact, np.array([0])).shape[1:3]
     way = way_of(path)
-    differs = difference(path, full) if way.reader != START_TO_END else ""
+    differs = difference(path, exact, full) if way.reader != START_TO_END else ""
     reader, why = (START_TO_END, differs) if differs else (way.reader, way.why)
     return Probe(n_frames, fps, width, height, reader, why)
 

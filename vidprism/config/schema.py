@@ -114,8 +114,7 @@ class ProtocolConfig:
 @dataclass(frozen=True)
 class CheckConfig:
     """How prepare decodes every video once: worker processes (0: one a core), the time after which a video counts as
-    unreadable, and whether every frame that is read by packets is compared with decoding from start to end and with
-    decord ("full") or not ("quick").
+    unreadable, and whether three frames ("quick") or all ("full") of what is read by packets are compared.
     """
 
     processes: int = 0
