@@ -24,11 +24,11 @@ from torch.utils.data import Dataset
 from tools.gpu_check import models, speed
 from tools.gpu_check.lines import Lines
 from tools.gpu_check.models import Size, Tower
-from vidprism import decoding, shards, video
+from vidprism import shards, video
 from vidprism.training import fitting
 from vidprism.training.clips import Reading
 from vidprism.training.recipe import Tuning
-from vidprism.world.encode import H264_MP4, read_video, write_video
+from vidprism.world.encode import H264_MP4, write_video
 
 GOP, WIDTH, HEIGHT = "12", 320, 240
 WARM, MEASURED = 3, 10  # updates: the workers have to start
@@ -127,9 +127,9 @@ def _write_one(root: Path, i: int, n_frames: int, container: object) -> None:
 
 
 def _cached(root: Path, cores: int) -> list[shards.CachedFrames]:
-    """The cache of every video, in a shard each; PyAV decodes them, so that decord is not needed here."""
+    """The cache of every video, in a shard each."""
     names = sorted(path.name for path in root.glob("*.mp4"))
-    with mock.patch.object(decoding, "all_frames", lambda path: [read_video(path)]), ThreadPoolExecutor(cores) as pool:
+    with ThreadPoolExecutor(cores) as pool:
         list(pool.map(lambda name: shards.write(root / f"{name}.jpegs", root, [name]), names))
     tables = {name: shards.read_table(root / f"{name}.jpegs") for name in names}
     return [shards.CachedFrames(root / f"{name}.jpegs", entry) for name, (entry,) in tables.items()]
