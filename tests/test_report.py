@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.fake_results import REPO, fake_config, fake_record, fake_search, write_all
-from vidprism import live, paper, paths, report, results
+from vidprism import live, paper, paths, report, results, tables
 from vidprism.config import Config
 from vidprism.model.readings import differences
 from vidprism.report import index
@@ -129,6 +129,14 @@ def test_provenance_of_every_measured_cell(config: Config) -> None:
         "train-few_shot-vidprism_c.json",
     ):
         assert fact in panel
+
+
+def test_the_trials_of_its_search_stand_beside_each_measured_row(config: Config) -> None:
+    for number in range(1, 6):
+        built, text = tables.build(config, number), _read(config, f"tables/mini/table{number}.html")
+        measured = [line for line in built.lines if line.status == "measured"]
+        assert measured and {line.n_trials for line in measured} == {2}
+        assert text.count(">2 trials</span>") == len(measured)
 
 
 def test_table_words(config: Config) -> None:

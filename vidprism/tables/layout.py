@@ -147,6 +147,11 @@ class Line:
         """The status its entries share: measured as soon as one is."""
         return "measured" if any(e.status == "measured" for e in self.entries) else self.entries[0].status
 
+    @property
+    def n_trials(self) -> int:
+        """How many values the search tried that this row's recipe comes from; 0 for a row that is not measured."""
+        return len(self.record["search"]["trials"]) if self.record and self.status == "measured" else 0
+
 
 @dataclass(frozen=True)
 class Block:
