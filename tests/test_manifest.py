@@ -297,6 +297,7 @@ def test_a_training_video_that_is_a_test_video_is_tested_on_and_not_trained_on(
     assert checks["same_file"] == ([] if kind == "spelling" else [[test.video_id, "leaked"]])
     assert "warning: custom: 1 videos are listed for training and test" in capfd.readouterr().err
     odd = inputs.oddities(config, "custom")
+    assert odd.pop("readers") == {"packets": 36}
     assert odd == {"train_test_overlap": 1, **({} if kind == "spelling" else {"same_file": 1})}
     assert set(odd) <= set(index.ODDITIES), "what travels with the results has words on the index"
 
