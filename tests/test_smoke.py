@@ -107,7 +107,7 @@ def test_declared_dependencies_are_what_the_notebooks_load(clone: Path) -> None:
         name, *values = stage["cmd"].split()[3:]
         if "profile=smoke" not in values:
             continue  # another profile's stages, from the committed lock
-        label = "-".join([name, *order(clone, name, dict(v.split("=") for v in values))])
+        label = "-".join([name, *filter(None, order(clone, name, dict(v.split("=") for v in values)))])
         loaded = json.loads((clone / f"reports/timings/smoke/{label}.json").read_text())["modules"]
         code = [d["path"].removeprefix("../../") for d in stage["deps"] if "vidprism/" in d["path"]]
         missing = [m for m in loaded if m not in plumbing and not any(m == c or m.startswith(f"{c}/") for c in code)]
