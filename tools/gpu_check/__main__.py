@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     run_all(chosen, given.toy, path, start + 60 * given.minutes)
     found = read(path)
     report = {**environment(), "toy": given.toy, "seconds": round(time.monotonic() - start)}
-    target = given.out / f"{slug(report['device'])}.json"
+    target = given.out / (slug(f"{report['device']} {given.only}") + ".json")
     target.write_text(as_json(report, found), encoding="utf-8")
     summary(found)
     print(f"{report['seconds']} s; the report is {target}")

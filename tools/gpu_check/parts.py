@@ -36,7 +36,7 @@ def parts(size: Size) -> list[Part]:
         Part("right: the same bits", same_bits.repeated, 90, beside=True),
         Part("right: one process of a launcher", same_bits.launched, 150, beside=True),
         Part("fast: the device", speed.device, 30),
-        Part("fast: training", speed.training, 150),
+        Part("fast: training", speed.training, 200),
         Part("fast: a row of the mini profile", mini.of_mini, 90),
         Part("fast: each method", speed.each_method, 60),
         Part("fast: kernels", variants.kernels, 40),
