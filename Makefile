@@ -45,7 +45,7 @@ gpu-check: $(ENV)  ## check the suite on this machine's GPU, at most 8 minutes; 
 	python -m tools.gpu_check --out reports/gpu; status=$$?; python -m tools.gpu_check.page; exit $$status
 
 compare: $(ENV)  ## which cells changed since a revision: make compare REV=HEAD~1
-	python -m vidprism.compare $(REV)
+	python -m vidprism.report.compare $(REV)
 
 lint: $(ENV)  ## check style and notebooks
 	ruff check . && ruff format --check . && nbstripout --verify --keep-id notebooks/*.ipynb

@@ -24,8 +24,8 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from vidprism import decoding, shards, video
-from vidprism.sequential import StartToEnd
+from vidprism.videos import clips, decoding, frame_shards
+from vidprism.videos.sequential import StartToEnd
 
 SECONDS, FPS, SIZE_PX, FRAMES, CROP_PX = 10, 25, (320, 240), 32, 224
 CLOSED = "log-level=none:keyint=12:open-gop=0"
@@ -67,7 +67,7 @@ def run(rounds: int = 9) -> dict[str, str]:
         for name, choices in SHORT.items():
             path = write(Path(folder) / name, n_frames=180, **choices)
             for t in (8, 32):
-                found |= exactness(path, video.frame_indices(180, t), rounds)
+                found |= exactness(path, clips.frame_indices(180, t), rounds)
     return found
 
 
@@ -89,7 +89,7 @@ def exactness(path: Path, indices: np.ndarray, rounds: int) -> dict[str, str]:
     }
 
 
-def counted(frames: video.Frames, indices: np.ndarray) -> np.ndarray:
+def counted(frames: clips.Frames, indices: np.ndarray) -> np.ndarray:
     """What a clip takes: the number of frames, then some of them."""
     return frames.read(indices[indices < len(frames)])
 
@@ -122,7 +122,7 @@ def plain(path: Path) -> np.ndarray:
     """Frame by frame."""
     reader = decord.VideoReader(str(path), num_threads=1)
     frames = []
-    for index in video.frame_indices(len(reader), FRAMES):
+    for index in clips.frame_indices(len(reader), FRAMES):
         picture = Image.fromarray(reader[index].asnumpy())
         scale = CROP_PX / min(picture.size)
         size = [int(side * scale) for side in picture.size]
@@ -132,17 +132,17 @@ def plain(path: Path) -> np.ndarray:
     return np.stack(frames)
 
 
-def ours(source: Path | video.Frames) -> np.ndarray:
+def ours(source: Path | clips.Frames) -> np.ndarray:
     """The suite's way, from a file or from opened or cached frames."""
-    return video.load_views(source, FRAMES, 1, 1, CROP_PX)[0]
+    return clips.load_views(source, FRAMES, 1, 1, CROP_PX)[0]
 
 
-def cache(path: Path) -> tuple[shards.CachedFrames, float]:
+def cache(path: Path) -> tuple[frame_shards.CachedFrames, float]:
     """The cached frames of a video, and their mean size in bytes."""
     shard = path.with_suffix(".jpegs")
-    shards.write(shard, path.parent, [path.name])
-    (entry,) = shards.read_table(shard)
-    return shards.CachedFrames(shard, entry), shard.stat().st_size / entry.n_frames
+    frame_shards.write(shard, path.parent, [path.name])
+    (entry,) = frame_shards.read_table(shard)
+    return frame_shards.CachedFrames(shard, entry), shard.stat().st_size / entry.n_frames
 
 
 def decode_everything(path: Path) -> int:

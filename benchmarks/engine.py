@@ -16,17 +16,20 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from vidprism import distributed, interruption, methods, paths, results, rows
-from vidprism.config import Config, ConfigError, load_config
-from vidprism.interruption import Interrupted
-from vidprism.rows import Row
-from vidprism.training import fitting
-from vidprism.training.clips import VideoInputs
-from vidprism.training.jobs import Job
+from vidprism import methods
+from vidprism.config import Config, ConfigError, load_config, paths, rows
+from vidprism.config.rows import Row
+from vidprism.evaluation import results
+from vidprism.finetuning import loop
+from vidprism.finetuning.checkpoint import Keeper
+from vidprism.finetuning.inputs import VideoInputs
+from vidprism.finetuning.model import EndToEnd
+from vidprism.finetuning.score import predict
+from vidprism.runs import launch
+from vidprism.runtime import interruption
+from vidprism.runtime.interruption import Interrupted
+from vidprism.training.job import Job
 from vidprism.training.recipe import Recipe
-from vidprism.training.resume import Keeper
-from vidprism.training.scoring import predict
-from vidprism.training.tuning import EndToEnd
 
 LINKED = ("data/features", "data/manifests", "data/backbones", "data/generated", "data/lists", "reports/search")
 
@@ -66,7 +69,7 @@ def _with(config: Config, **train: object) -> Config:
 
 def _seconds(config: Config, row: Row) -> float:
     start = time.perf_counter()
-    distributed.train_row(config, row)
+    launch.train_row(config, row)
     return time.perf_counter() - start
 
 
@@ -125,22 +128,22 @@ def _saving(config: Config, row: Row) -> dict[str, str]:
 def _resume(config: Config, row: Row) -> dict[str, str]:
     alone = _with(config, devices=1, threads=1, save_every=0)
     whole = _seconds(alone, row)
-    update, half = fitting._Loop._update, row.updates // 2
+    update, half = loop._Loop._update, row.updates // 2
 
-    def stopping(self: fitting._Loop, *batch: torch.Tensor) -> None:
+    def stopping(self: loop._Loop, *batch: torch.Tensor) -> None:
         update(self, *batch)
         if self.step == half:
             interruption._asked.set()
 
-    fitting._Loop._update = stopping
+    loop._Loop._update = stopping
     start = time.perf_counter()
     try:
-        distributed.train_row(alone, row)
+        launch.train_row(alone, row)
     except Interrupted:
         interruption.forget()
     finally:
-        fitting._Loop._update = update
-    distributed.train_row(alone, row)
+        loop._Loop._update = update
+    launch.train_row(alone, row)
     lost = time.perf_counter() - start - whole
     return {"stopped half way and taken up, in one process": f"{lost:.2f} s more than {whole:.1f} s"}
 
@@ -182,7 +185,7 @@ def _accumulated(config: Config, row: Row) -> dict[str, str]:
 
 
 def _trained(config: Config, row: Row, accumulate: int) -> tuple[np.ndarray, torch.Tensor]:
-    record = distributed.train_row(_with(config, devices=1, threads=1, save_every=0, accumulate=accumulate), row)
+    record = launch.train_row(_with(config, devices=1, threads=1, save_every=0, accumulate=accumulate), row)
     weights = load_file(paths.run(config, row.group, row.key) / "weights.safetensors")
     curve = np.array(record["cells"][0]["curve"]["loss"])
     return curve, torch.cat([weights[name].flatten() for name in sorted(weights)])

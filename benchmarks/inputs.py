@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vidprism import backbones, draws, features, paths, video
-from vidprism.config import Config, ConfigError, load_config
+from vidprism import backbones
+from vidprism.config import Config, ConfigError, load_config, paths
 from vidprism.datasets import ucf101
+from vidprism.features.store import FeatureStore, open_store
+from vidprism.videos import clips, draws
 
 DATASET, FRAMES, N_DECODED = "ucf101", 32, 24
 CLASSES, GROUPS, CUTS = 100, 25, 8
@@ -29,7 +31,7 @@ def run() -> dict[str, str]:
 
 def _epoch(config: Config) -> dict[str, str]:
     try:
-        store = features.open_store(paths.features(config, DATASET, config.profile.few_shot.backbone))
+        store = open_store(paths.features(config, DATASET, config.profile.few_shot.backbone))
     except (ConfigError, FileNotFoundError):
         return {"not measured": "no features of this profile yet; `make reproduce` makes them"}
     order = np.random.default_rng(0).permutation(len(store.index("train")))
@@ -44,7 +46,7 @@ def _epoch(config: Config) -> dict[str, str]:
     }
 
 
-def _decode_and_encode(config: Config, store: features.FeatureStore, rows: np.ndarray) -> float:
+def _decode_and_encode(config: Config, store: FeatureStore, rows: np.ndarray) -> float:
     torch.set_num_threads(1)
     name = store.meta["backbone"]["name"]
     backbone = backbones.load(config.profile.backbones[name])
@@ -52,7 +54,7 @@ def _decode_and_encode(config: Config, store: features.FeatureStore, rows: np.nd
     root = paths.dataset_root(config, DATASET) / "videos"
     start = time.perf_counter()
     for path in paths_of:
-        frames = video.load_views(root / path, FRAMES, 1, 1, backbone.image_size)[0]
+        frames = clips.load_views(root / path, FRAMES, 1, 1, backbone.image_size)[0]
         with torch.inference_mode():
             backbone.encode_clips(torch.from_numpy(frames)[None])
     return time.perf_counter() - start

@@ -15,9 +15,9 @@ import torch
 
 from vidprism.backbones.videomae import create
 from vidprism.config import VideoPretrainConfig
-from vidprism.cores import side_by_side
-from vidprism.masked import MaskedAutoencoder
-from vidprism.muon import Muon
+from vidprism.pretraining.batch_parts import side_by_side
+from vidprism.pretraining.masked_autoencoder import MaskedAutoencoder
+from vidprism.pretraining.muon import Muon
 
 MODEL = "mini_videomae"
 

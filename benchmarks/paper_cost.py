@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from vidprism import methods
 from vidprism.complexity import Count, count
 from vidprism.config import Config, load_config
-from vidprism.rows import GROUPS, Row, rows
-from vidprism.tables import ablations, identity
-from vidprism.trials import setting_of, values
+from vidprism.config.rows import GROUPS, Row, rows
+from vidprism.report.tables import ablations, identity
+from vidprism.search.trials import setting_of, values
 
 # Assumptions. A multiply-add is two operations; the backward pass costs two forward passes, checkpointing one more.
 SUSTAINED = 125e12  # operations a second: 40 % of the 312e12 that an A100 is sold with in bfloat16. Not measured

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from vidprism import paths, results
 from vidprism.complexity import time_steps
-from vidprism.config import Config, load_config
+from vidprism.config import Config, load_config, paths
+from vidprism.config.rows import GROUPS, Row, rows
+from vidprism.evaluation import results
 from vidprism.model import readings
-from vidprism.record import Cell, Record
-from vidprism.rows import GROUPS, Row, rows
+from vidprism.records.record import Cell, Record
 
 REPO = Path(__file__).resolve().parents[1]
 N_VIDEOS = 120

@@ -15,7 +15,7 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from vidprism import stats
+from vidprism.evaluation import stats
 
 ROWS, COLUMNS, BOLD_ROWS = 14, 2, 6
 AT_ONCE = 20  # worlds

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vidprism import paths
-from vidprism.config import Config, load_config
+from vidprism.config import Config, load_config, paths
 
 DIM, CLASSES, TRAIN, DEV, TEST = 16, 6, 8, 3, 4  # the last three per class
 BROKEN = 1  # the test video that cannot be read

@@ -20,11 +20,12 @@ from tools.gpu_check.fake import fake_values
 from tools.gpu_check.models import MINI, Noise, Tower
 from vidprism import methods
 from vidprism.config import ConfigError
+from vidprism.finetuning import loop
+from vidprism.finetuning.model import EndToEnd
 from vidprism.methods import Output, Task
-from vidprism.training import fitting, frozen
-from vidprism.training.optimizer import AdamW
+from vidprism.training import frozen
+from vidprism.training.adamw import AdamW
 from vidprism.training.recipe import Recipe, Tuning, parameter_groups
-from vidprism.training.tuning import EndToEnd
 
 KEYS = methods.available()
 TRAINED = [key for key in KEYS if methods.load(key).TRAINED]
@@ -123,7 +124,7 @@ def tuned(head: Callable[[], nn.Module], half: bool) -> tuple[Tensor, Tensor]:
     settings = Tuning(precision="bf16" if half else "fp32")
     model = EndToEnd(ToyBackbone(), head(), settings)
     recipe = models.recipe(B, 3, settings)
-    losses = fitting.fit(model, Noise(2 * B, T, SIZE, C), recipe, B, 0, "here").losses
+    losses = loop.fit(model, Noise(2 * B, T, SIZE, C), recipe, B, 0, "here").losses
     weights = torch.cat([p.detach().flatten() for p in model.parameters()])
     assert weights.dtype == torch.float32 and np.isfinite(losses).all() and torch.isfinite(weights).all()
     return torch.from_numpy(losses), weights

@@ -8,9 +8,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from vidprism import interruption
 from vidprism.config import ConfigError
 from vidprism.execute import execute, main, typed_parameters
+from vidprism.runtime import interruption
 
 
 @pytest.fixture
@@ -61,7 +61,9 @@ def test_a_stage_that_was_asked_to_stop_has_a_status_of_its_own(
     notebook = nbformat.read(path, 4)
     notebook.cells[
         1
-    ].source = "from vidprism.interruption import Interrupted\nraise Interrupted('asked to stop after update 3')"
+    ].source = (
+        "from vidprism.runtime.interruption import Interrupted\nraise Interrupted('asked to stop after update 3')"
+    )
     nbformat.write(notebook, path)
     assert main(["divide"]) == interruption.STATUS == 75
     assert "divide: asked to stop after update 3; `dvc repro` goes on from there" in capsys.readouterr().err

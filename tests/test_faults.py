@@ -11,15 +11,20 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.test_resume import FILES, ROW, TOTAL, Apart
+from tests.finetuning.test_checkpoint import FILES, ROW, TOTAL, Apart
 from tests.training.toy import ToyBackbone, changed, make_config
-from vidprism import backbones, interruption, paths, training, video
-from vidprism.config import Config
-from vidprism.training import clips, fitting
-from vidprism.training.jobs import Job
-from vidprism.training.loading import Clips
-from vidprism.training.recipe import Recipe, TrainingError
-from vidprism.training.tuning import EndToEnd
+from vidprism import backbones
+from vidprism.config import Config, paths
+from vidprism.finetuning import loop
+from vidprism.finetuning.inputs import Reading, VideoInputs
+from vidprism.finetuning.loader import Clips
+from vidprism.finetuning.model import EndToEnd
+from vidprism.runs import train
+from vidprism.runtime import interruption
+from vidprism.runtime.errors import TrainingError
+from vidprism.training.job import Job
+from vidprism.training.recipe import Recipe
+from vidprism.videos.clips import Unreadable
 
 N = 8  # faults of each kind
 EVERY = 4  # updates between states
@@ -76,16 +81,16 @@ def strikes(
     config: Config, monkeypatch: pytest.MonkeyPatch, break_it: Callable[[random.Random], None]
 ) -> tuple[int, int]:
     """A fault that ends the run with an error, N times at random places; each time the run is started again."""
-    training.train_row(config, ROW)
+    train.train_row(config, ROW)
     whole, rng, struck, lost = files(config), random.Random(1), 0, 0
     for _ in range(N):
         with monkeypatch.context() as broken:
             break_it(broken, rng)
             with pytest.raises(TrainingError):
-                training.train_row(config, ROW)
+                train.train_row(config, ROW)
         struck += 1
         assert files(config) == whole
-        training.train_row(config, ROW)
+        train.train_row(config, ROW)
         lost += files(config) != whole
     return struck, lost
 
@@ -125,7 +130,7 @@ def test_a_loss_that_is_not_finite(config: Config, monkeypatch: pytest.MonkeyPat
 class Faulty(Clips):
     """Clips of which some crash, hang, or do not decode."""
 
-    def __init__(self, inputs: clips.VideoInputs, positions: np.ndarray, bad: dict[int, str]) -> None:
+    def __init__(self, inputs: VideoInputs, positions: np.ndarray, bad: dict[int, str]) -> None:
         super().__init__(inputs, positions)
         self.bad = bad
 
@@ -139,15 +144,15 @@ class Faulty(Clips):
             raise MemoryError
         if fault == "unreadable":
             try:
-                raise video.Unreadable("damaged")
-            except video.Unreadable as error:
+                raise Unreadable("damaged")
+            except Unreadable as error:
                 raise TrainingError("damaged") from error
         return super().__getitem__(number)
 
 
 @pytest.mark.parametrize("kind", ["crash", "hang", "memory", "unreadable"])
 def test_bad_videos(config: Config, table: list, kind: str) -> None:
-    inputs = clips.VideoInputs(config, "ucf101", 8, "mini_clip")
+    inputs = VideoInputs(config, "ucf101", 8, "mini_clip")
     readable = np.flatnonzero(inputs.usable("train"))
     rng, struck, lost = random.Random(2), 0, 0
     recipe = Recipe(6, 4, 0.01, 0.0, 0.1)
@@ -156,8 +161,8 @@ def test_bad_videos(config: Config, table: list, kind: str) -> None:
         bad = {which: kind for which in rng.sample(range(len(readable)), 4)}
         dataset = Faulty(inputs, readable, bad)
         model = EndToEnd(inputs.load_backbone("cpu"), job.build(inputs, 0))
-        found = fitting.fit(model, dataset, recipe, 4, 0, "here", clips.Reading(1, 1.5, 0.5))
-        seen = {int(i) for i in fitting.batch_order(len(readable), 4, 6, 0).ravel()}
+        found = loop.fit(model, dataset, recipe, 4, 0, "here", Reading(1, 1.5, 0.5))
+        seen = {int(i) for i in loop.batch_order(len(readable), 4, 6, 0).ravel()}
         wanted = {dataset.name(i) for i in bad if i in seen}
         struck += len(wanted)
         lost += len(set(found.failed) ^ wanted)

@@ -101,7 +101,12 @@ def test_declared_dependencies_are_what_the_notebooks_load(clone: Path) -> None:
     lock = {}
     for path in [clone / "dvc.lock", *clone.glob("pipelines/*/dvc.lock")]:
         lock |= yaml.safe_load(path.read_text())["stages"]
-    plumbing = {"vidprism/__init__.py", "vidprism/execute.py", "vidprism/interruption.py", "vidprism/provenance.py"}
+    plumbing = {
+        "vidprism/__init__.py",
+        "vidprism/execute.py",
+        "vidprism/runtime/interruption.py",
+        "vidprism/runtime/provenance.py",
+    }
     checked = 0
     for stage in lock.values():
         name, *values = stage["cmd"].split()[3:]
@@ -203,7 +208,7 @@ def test_an_experiment_is_run_shown_and_undone(clone: Path) -> None:
         assert not any("mean_pool" in name for values in moved.values() for name in values), moved
         run(clone, "dvc", "plots", "show", "--out", "shown")
         assert "rates_2_4" in (clone / "shown" / "index.html").read_text(encoding="utf-8")
-        *cells, total = run(clone, "vidprism.compare", "HEAD").splitlines()
+        *cells, total = run(clone, "vidprism.report.compare", "HEAD").splitlines()
         assert cells and all(line.startswith("3, ") for line in cells) and "since HEAD" in total
     finally:
         shutil.rmtree(clone / "shown", ignore_errors=True)

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from tools import notebooks, running
-from vidprism import datasets, methods, paths
+from vidprism import datasets, methods
 from vidprism.complexity import time_steps
-from vidprism.config import RANDOM_WEIGHTS, BackboneConfig, Config, ConfigError, load_config
-from vidprism.rows import GROUPS, rows
+from vidprism.config import RANDOM_WEIGHTS, BackboneConfig, Config, ConfigError, load_config, paths
+from vidprism.config.rows import GROUPS, rows
 
 N_CLASSES = 2  # of the heads that are built to try their options
 WITHOUT_TEXT = ("videomae",)  # kinds of backbones that know no text

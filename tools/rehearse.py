@@ -16,10 +16,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests import miniature
+from tools import rehearsal_page
 from tools.with_profile import choose
-from vidprism import datasets, rehearsal
+from vidprism import datasets
 from vidprism.config import find_root, load_config
+from vidprism.world import miniature
 
 PROFILE = "rehearsal"
 PIPELINES = tuple(f"pipelines/{group}/dvc.yaml" for group in ("ablations", "closed_set", "few_shot"))
@@ -113,7 +114,7 @@ def main() -> int:
     if status:
         print(f"the pipeline stopped; its files are in {copy.relative_to(root)}", file=sys.stderr)
         return status
-    print(rehearsal.write(load_config(PROFILE, root), load_config("paper", root)))
+    print(rehearsal_page.write(load_config(PROFILE, root), load_config("paper", root)))
     return 0
 
 

@@ -26,8 +26,8 @@ from nbformat.v4 import new_output  # noqa: E402
 from papermill.engines import Engine, papermill_engines  # noqa: E402
 from papermill.exceptions import PapermillExecutionError  # noqa: E402
 
-from vidprism import interruption, provenance  # noqa: E402
 from vidprism.config import ConfigError, find_root, nearest  # noqa: E402
+from vidprism.runtime import interruption, provenance  # noqa: E402
 
 
 class StageError(RuntimeError):

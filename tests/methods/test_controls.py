@@ -61,6 +61,8 @@ def test_controls_do_not_load_the_model() -> None:
     """Editing vidprism/model/ must not rerun a control's rows."""
     controls = [key for key in methods.available() if not key.startswith("vidprism")]
     loads = "; ".join(f"methods.load({key!r})" for key in controls)
-    imports = "import sys; from vidprism import methods, training, search"
+    imports = (
+        "import sys; from vidprism import methods; from vidprism.runs import train; from vidprism.search import search"
+    )
     program = f"{imports}; {loads}; sys.exit('vidprism.model' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vidprism.model import VidPrismHead
+from vidprism.model.released_state import released_head
 
 TOLERANCE = 1e-5
 
@@ -16,7 +16,7 @@ def close(got: torch.Tensor, expected: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
 def test_released_reading_reproduces_the_golden_numbers(golden, mode):
-    head = VidPrismHead.from_released_state(golden.state, golden.rates).train(mode == "train")
+    head = released_head(golden.state, golden.rates).train(mode == "train")
     expected = golden.outputs[mode]
     output = head(golden.features, streams=True)
     close(output.logits, expected["logits"])
@@ -30,5 +30,5 @@ def test_released_reading_reproduces_the_golden_numbers(golden, mode):
 
 
 def test_released_gates_before_the_threshold(golden):
-    head = VidPrismHead.from_released_state(golden.state, golden.rates).eval()
+    head = released_head(golden.state, golden.rates).eval()
     close(head(golden.features, streams=True).streams["gates"], golden.outputs["eval"]["dbi_scores"])

@@ -10,7 +10,7 @@ import torch
 from vidprism.config import load_config
 from vidprism.methods import vidprism_c
 from vidprism.model import VidPrismHead
-from vidprism.tables.order import is_order_blind
+from vidprism.report.tables.order import is_order_blind
 
 B, T, D, C = 4, 32, 16, 5
 VARIANTS = load_config("mini").profile.ablations.variants  # of the paper's reading, with 32 frames

@@ -6,8 +6,8 @@ import pytest
 
 from vidprism import paper
 from vidprism.config import load_config
+from vidprism.config.rows import rows
 from vidprism.model.readings import PRESETS
-from vidprism.rows import rows
 
 N_ROWS = {1: 28, 2: 14, 3: 14, 4: 4, 5: 13}
 N_COLUMNS = {1: 3, 2: 12, 3: 2, 4: 2, 5: 2}

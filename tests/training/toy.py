@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from tests.miniature import small_config
+from tests.small_config import small_config
 from tests.synthetic_store import write_choice
-from vidprism import manifest, rows
-from vidprism.config import Config
+from vidprism.config import Config, rows
+from vidprism.videos import manifest
 
 DIM, SIZE = 8, 24
 

@@ -23,7 +23,7 @@ from pebble import ProcessExpired, ProcessPool
 from tools.gpu_check import models, parts
 from tools.gpu_check.lines import GOAL, LOW_GOAL, RIGHT, Line, Lines, read, wrong
 from tools.gpu_check.parts import Part
-from vidprism import provenance
+from vidprism.runtime import provenance
 
 LINES = "lines.jsonl"
 BESIDE = 4  # parts at once, of those that measure no time

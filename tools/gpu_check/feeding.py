@@ -24,10 +24,11 @@ from torch.utils.data import Dataset
 from tools.gpu_check import models, speed
 from tools.gpu_check.lines import Lines
 from tools.gpu_check.models import Size, Tower
-from vidprism import shards, video
-from vidprism.training import fitting
-from vidprism.training.clips import Reading
+from vidprism.finetuning import loop
+from vidprism.finetuning.inputs import Reading
 from vidprism.training.recipe import Tuning
+from vidprism.videos import frame_shards
+from vidprism.videos.clips import Frames, load_views
 from vidprism.world.encode import H264_MP4, write_video
 
 GOP, WIDTH, HEIGHT = "12", 320, 240
@@ -39,7 +40,7 @@ FRAMES = (8, 32)
 class Videos(Dataset):
     """Training clips of T frames from files, or from cached frames."""
 
-    def __init__(self, sources: list[Path | video.Frames], frames: int, size_px: int, n_classes: int) -> None:
+    def __init__(self, sources: list[Path | Frames], frames: int, size_px: int, n_classes: int) -> None:
         self.sources, self.shape, self.n_classes = sources, (frames, size_px, size_px, 3), n_classes
 
     def __len__(self) -> int:
@@ -51,7 +52,7 @@ class Videos(Dataset):
 
     def __getitem__(self, number: int) -> tuple[Tensor, int]:
         i, (frames, size_px, *_) = number % len(self), self.shape
-        clip = video.load_views(self.sources[i], frames, 1, 1, size_px, rng=np.random.default_rng(number))[0]
+        clip = load_views(self.sources[i], frames, 1, 1, size_px, rng=np.random.default_rng(number))[0]
         return torch.from_numpy(clip), i % self.n_classes
 
 
@@ -89,7 +90,7 @@ def _fed(sources: list, size: Size, tower: Tower, batch_size: int, cores: int) -
     model = models.build(tower, speed.METHOD, size.n_classes)
     with _timed() as ends:
         recipe = models.recipe(batch_size, WARM + MEASURED, Tuning())
-        fitting.fit(model, clips, recipe, batch_size, 0, tower.name, Reading(cores, 60.0, 0.0))
+        loop.fit(model, clips, recipe, batch_size, 0, tower.name, Reading(cores, 60.0, 0.0))
     return (ends[-1] - ends[WARM - 1]) / MEASURED
 
 
@@ -97,15 +98,15 @@ def _fed(sources: list, size: Size, tower: Tower, batch_size: int, cores: int) -
 def _timed() -> Iterator[list[float]]:
     """The time at which each update of a training in here was done."""
     ends: list[float] = []
-    update = fitting._Loop._update
+    update = loop._Loop._update
 
-    def timed(self: fitting._Loop, *batch: Tensor) -> None:
+    def timed(self: loop._Loop, *batch: Tensor) -> None:
         update(self, *batch)
         if len(ends) in (WARM - 1, WARM + MEASURED - 1):  # between them nothing waits that does not wait in a training
             speed.wait()
         ends.append(time.perf_counter())
 
-    with mock.patch.object(fitting._Loop, "_update", timed):
+    with mock.patch.object(loop._Loop, "_update", timed):
         yield ends
 
 
@@ -126,10 +127,10 @@ def _write_one(root: Path, i: int, n_frames: int, container: object) -> None:
     write_video(root / f"{i:03d}.mp4", frames, container)
 
 
-def _cached(root: Path, cores: int) -> list[shards.CachedFrames]:
+def _cached(root: Path, cores: int) -> list[frame_shards.CachedFrames]:
     """The cache of every video, in a shard each."""
     names = sorted(path.name for path in root.glob("*.mp4"))
     with ThreadPoolExecutor(cores) as pool:
-        list(pool.map(lambda name: shards.write(root / f"{name}.jpegs", root, [name]), names))
-    tables = {name: shards.read_table(root / f"{name}.jpegs") for name in names}
-    return [shards.CachedFrames(root / f"{name}.jpegs", entry) for name, (entry,) in tables.items()]
+        list(pool.map(lambda name: frame_shards.write(root / f"{name}.jpegs", root, [name]), names))
+    tables = {name: frame_shards.read_table(root / f"{name}.jpegs") for name in names}
+    return [frame_shards.CachedFrames(root / f"{name}.jpegs", entry) for name, (entry,) in tables.items()]

@@ -25,8 +25,8 @@ from tools.gpu_check import models
 from tools.gpu_check.fake import fake_values
 from tools.gpu_check.models import Tower
 from vidprism.config import Config, load_config
-from vidprism.rows import GROUPS, rows
-from vidprism.training import blocks, microbatches
+from vidprism.config.rows import GROUPS, rows
+from vidprism.finetuning import blocks, microbatches
 from vidprism.training.recipe import Tuning
 
 PREDICTED = Path(__file__).resolve().parents[2] / "reports" / "gpu" / "predicted.json"

@@ -20,13 +20,15 @@ from tools.gpu_check import models
 from tools.gpu_check.lines import Lines
 from tools.gpu_check.models import Size
 from tools.gpu_check.speed import seconds
-from vidprism import evaluation, methods, paths, rows, training
-from vidprism.config import Config, load_config
-from vidprism.rows import Row
+from vidprism import methods
+from vidprism.config import Config, load_config, paths, rows
+from vidprism.config.rows import Row
+from vidprism.evaluation import evaluate
+from vidprism.runs.choice import read_choice
+from vidprism.runs.train import train_row
 from vidprism.training import frozen
 from vidprism.training.inputs import FrozenInputs, training_sets
-from vidprism.training.jobs import Job, Outcome, plan
-from vidprism.training.recipe import read_choice
+from vidprism.training.job import Job, Outcome, plan
 
 GROUP, METHOD = "few_shot", "vidprism_c"
 NEEDED = ("data/features", "data/manifests", "reports/search")
@@ -52,8 +54,8 @@ def row(lines: Lines, real: Config, dataset: str) -> None:
         found: list[Means] = []
         for name, guard in (("CPU", _hidden()), (where, nullcontext())):
             with guard:
-                took = seconds(lambda: training.train_row(config, asked))
-            found.append(_accuracies(evaluation.evaluate_row(config, asked)))
+                took = seconds(lambda: train_row(config, asked))
+            found.append(_accuracies(evaluate.evaluate_row(config, asked)))
             lines.measured(f"{dataset}, {METHOD}: {len(asked.cells)} cells one by one on the {name}", took, "s")
         outcomes: list[Outcome] = []
         took = seconds(lambda: outcomes.append(_stacked(config, asked, dataset)))

@@ -15,8 +15,8 @@ from torch.utils.data import Dataset
 
 from vidprism import backbones, methods
 from vidprism.config import RANDOM_WEIGHTS, BackboneConfig
+from vidprism.finetuning.model import EndToEnd
 from vidprism.training.recipe import Recipe, Tuning
-from vidprism.training.tuning import EndToEnd
 
 
 @dataclass(frozen=True)

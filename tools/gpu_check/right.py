@@ -22,11 +22,12 @@ from tools.gpu_check.lines import Lines
 from tools.gpu_check.models import Size, Tower
 from vidprism import methods
 from vidprism.config import ConfigError
-from vidprism.training import frozen, microbatches
-from vidprism.training.fitting import accelerator
-from vidprism.training.observing import LOGITS
+from vidprism.finetuning import microbatches
+from vidprism.finetuning.loop import accelerator
+from vidprism.finetuning.model import EndToEnd
+from vidprism.training import frozen
+from vidprism.training.log_values import LOGITS
 from vidprism.training.recipe import Recipe, Tuning
-from vidprism.training.tuning import EndToEnd
 
 FLOAT32 = 1e-4  # TensorFloat-32 would give about 3e-4, a wrong formula far more
 # Bound in bf16 and fp16: the floor, plus the factor times what bf16 costs on the CPU.

@@ -19,10 +19,10 @@ from tools.gpu_check.lines import Lines
 from tools.gpu_check.models import Size, Tower
 from tools.gpu_check.right import FLOAT32, error
 from vidprism.config import ConfigError
-from vidprism.training import fitting
-from vidprism.training.determinism import deterministic, workspace
+from vidprism.finetuning import loop
+from vidprism.finetuning.checkpoint import Keeper, State
+from vidprism.runtime.determinism import deterministic, workspace
 from vidprism.training.recipe import Tuning
-from vidprism.training.resume import Keeper, State
 
 METHOD, UPDATES, SAVED = "vidprism_c", 6, 3
 LAUNCH_SEC = 90
@@ -55,7 +55,7 @@ def train(size: Size, tower: Tower, tuned: Tuning, keeper: Keeper | None = None)
         square = torch.ones(2, 2, device=models.device())
         square @ square  # a row encodes its class texts before it asks for deterministic operations
         with deterministic(tuned.deterministic):
-            fitted = fitting.fit(model, data, recipe, size.n_clips, 0, METHOD, keeper=keeper)
+            fitted = loop.fit(model, data, recipe, size.n_clips, 0, METHOD, keeper=keeper)
     weights = torch.cat([p.detach().flatten().cpu() for p in model.parameters()])
     return Trained(torch.from_numpy(fitted.losses), weights)
 

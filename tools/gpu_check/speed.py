@@ -19,10 +19,11 @@ from tools.gpu_check.lines import Lines
 from tools.gpu_check.models import Size, Tower
 from vidprism import complexity, methods
 from vidprism.config import ConfigError
-from vidprism.live import Log
-from vidprism.training import fitting, scoring
+from vidprism.finetuning import score
+from vidprism.finetuning.checkpoint import Keeper
+from vidprism.finetuning.loop import _Loop, accelerator
+from vidprism.records.log import Log
 from vidprism.training.recipe import Tuning
-from vidprism.training.resume import Keeper
 
 METHOD = "vidprism_c"
 PASSES = 3  # a forward and a backward pass cost three forward ones; checkpointing's second forward pass is not counted
@@ -37,7 +38,7 @@ GB = 1e9
 class Updates:
     """The loop of the tuned track with one batch on the device, (B, T, S, S, 3) uint8 and labels (B,)."""
 
-    loop: fitting._Loop
+    loop: _Loop
     frames: Tensor
     labels: Tensor
 
@@ -73,7 +74,7 @@ def updates(size: Size, tower: Tower, batch_size: int, method: str = METHOD, **t
     model = models.build(tower, method, size.n_classes, settings)
     one = models.noise(tower, 1, size.n_classes)
     recipe = models.recipe(batch_size, 1000, settings)
-    loop = fitting._Loop(model, one, recipe, batch_size, 0, method, Keeper(), Log(""))
+    loop = _Loop(model, one, recipe, batch_size, 0, method, Keeper(), Log(""))
     on = loop.engine.device
     frames = torch.randint(0, 256, (batch_size, *one.shape), dtype=torch.uint8, device=on)
     return Updates(loop, frames, torch.arange(batch_size, device=on) % size.n_classes)
@@ -199,12 +200,12 @@ def views(lines: Lines, size: Size) -> None:
     tower = size.scored
     forget()
     model = models.build(tower, METHOD, size.n_classes)
-    fitting.accelerator(Tuning()).prepare_model(model.eval(), evaluation_mode=True)
+    accelerator(Tuning()).prepare_model(model.eval(), evaluation_mode=True)
     side = models.noise(tower, 1, size.n_classes).shape[1]
     clips_NVTSS3 = torch.randint(0, 256, (4, VIEWS, tower.frames, side, side, 3), dtype=torch.uint8)
     with torch.no_grad():
-        scoring._score(model, clips_NVTSS3[:1], VIEWS_AT_ONCE)
-        took = seconds(lambda: scoring._score(model, clips_NVTSS3, VIEWS_AT_ONCE))
+        score._score(model, clips_NVTSS3[:1], VIEWS_AT_ONCE)
+        took = seconds(lambda: score._score(model, clips_NVTSS3, VIEWS_AT_ONCE))
     what = f"scoring on {tower.name}, {tower.frames} frames x {VIEWS} views, {VIEWS_AT_ONCE} views at once"
     lines.measured(what, len(clips_NVTSS3) / took, "videos/s")
     lines.measured(f"{what}: peak memory", peak_gb(), "GB")

@@ -62,7 +62,7 @@ class ClipBackbone:
         size = self.image_size
         if frames.dtype != torch.uint8 or frames.shape[1:] != (size, size, 3):
             wrong = f"{tuple(frames.shape)} {frames.dtype}"
-            raise ValueError(f"frames must be (N, {size}, {size}, 3) uint8, not {wrong}; see vidprism.video")
+            raise ValueError(f"frames must be (N, {size}, {size}, 3) uint8, not {wrong}; see vidprism.videos.clips")
         if torch.is_grad_enabled():
             return self._encode(frames)
         return torch.cat([self._encode(part) for part in frames.split(_CHUNK)])

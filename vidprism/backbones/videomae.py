@@ -137,7 +137,7 @@ class VideoMAEBackbone:
         size, n_frames = self.image_size, clips.shape[1]
         if clips.dtype != torch.uint8 or clips.shape[2:] != (size, size, 3):
             wrong = f"{tuple(clips.shape)} {clips.dtype}"
-            raise ValueError(f"clips must be (B, T, {size}, {size}, 3) uint8, not {wrong}; see vidprism.video")
+            raise ValueError(f"clips must be (B, T, {size}, {size}, 3) uint8, not {wrong}; see vidprism.videos.clips")
         if n_frames % self.tubelet:
             raise ConfigError(
                 f"params.yaml: VideoMAE takes {self.tubelet} frames a time step, and clips of {n_frames} frames do not "

@@ -88,7 +88,7 @@ class ProtocolConfig:
 
     `splits` gives a dataset another official split than `split`. `shot_lists` gives, per dataset and K, a file in
     data/lists that replaces the suite's own draws of K shots. With `frame_cache` "jpeg", clips are read from the cache
-    of frames (vidprism.frame_cache), else from the videos.
+    of frames (vidprism.videos.frame_cache), else from the videos.
     """
 
     split: int

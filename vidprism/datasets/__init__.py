@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
-from vidprism import names
 from vidprism.config import nearest
 from vidprism.datasets._lists import (
     DatasetError,
@@ -40,6 +39,7 @@ from vidprism.datasets._lists import (
     read_text,
     require,
 )
+from vidprism.runtime import names
 
 __all__ = [
     "DatasetError",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from vidprism import names
+from vidprism.runtime import names
 
 
 class DatasetError(ValueError):

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from vidprism import names
 from vidprism.datasets import (
     DatasetError,
     Video,
@@ -24,6 +23,7 @@ from vidprism.datasets import (
     numbered_rows,
     require,
 )
+from vidprism.runtime import names
 
 NAME = "Your dataset"
 GROUPED = True

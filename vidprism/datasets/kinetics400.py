@@ -14,7 +14,6 @@ import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from vidprism import names
 from vidprism.datasets import (
     DatasetError,
     Video,
@@ -26,6 +25,7 @@ from vidprism.datasets import (
     one_of,
     require,
 )
+from vidprism.runtime import names
 
 NAME = "Kinetics-400"
 GROUPED = False

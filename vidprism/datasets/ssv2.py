@@ -12,8 +12,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vidprism import names
 from vidprism.datasets import DatasetError, Video, check_classes, check_split, located, one_of, read_text, require
+from vidprism.runtime import names
 
 NAME = "Something-Something V2"
 GROUPED = False

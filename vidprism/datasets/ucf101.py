@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from vidprism import names
 from vidprism.datasets import (
     DatasetError,
     Video,
@@ -23,6 +22,7 @@ from vidprism.datasets import (
     numbered_lines,
     require,
 )
+from vidprism.runtime import names
 
 NAME = "UCF-101"
 GROUPED = True

@@ -5,14 +5,12 @@ Shapes: N experts, D width, P gates, H hidden width of a gate, K taps of a convo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from vidprism.model.vidprism import VidPrismHead
+from vidprism.model.vidprism import VidPrismHead
 
 _DBI = "dynamic_interaction."
 _STREAM_PREFIXES = {  # ours -> released, for stream i
@@ -32,6 +30,24 @@ _PREFIXES = {
     "classifier.": "head.",
     "projection.": "projection_head.",
 }
+
+
+def released_head(state: Mapping[str, Tensor], rates: Sequence[int]) -> VidPrismHead:
+    """The released reading with the weights of an authors' checkpoint (Lrrrr549/VidPrism 4373386).
+
+    Args:
+        state: name -> tensor; the head's part of the checkpoint.
+        rates: the rates it was trained with.
+
+    Raises:
+        ValueError: a parameter is missing, unknown or of another shape.
+    """
+    if "head.weight" not in state:
+        raise ValueError("not a released VidPrism state: 'head.weight' (the classifier) is missing")
+    n_classes, dim = state["head.weight"].shape
+    head = VidPrismHead(dim, n_classes, rates, reading="released")
+    head.load_state_dict(convert(state, head))
+    return head
 
 
 def convert(state: Mapping[str, Tensor], head: VidPrismHead) -> dict[str, Tensor]:

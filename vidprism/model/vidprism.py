@@ -20,7 +20,6 @@ from vidprism.model.experts import Expert
 from vidprism.model.interaction import DBI
 from vidprism.model.losses import DIVERSITY, gate_loss, rank_loss, text_loss
 from vidprism.model.readings import resolve
-from vidprism.model.released_state import convert
 
 
 @dataclass(frozen=True)
@@ -84,24 +83,6 @@ class VidPrismHead(nn.Module):
         self.classifier = nn.Linear(dim, n_classes)
         if s["lambda_text"] > 0:
             self.projection = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim))
-
-    @classmethod
-    def from_released_state(cls, state: Mapping[str, Tensor], rates: Sequence[int]) -> VidPrismHead:
-        """The released reading with the weights of an authors' checkpoint (Lrrrr549/VidPrism 4373386).
-
-        Args:
-            state: name -> tensor; the head's part of the checkpoint.
-            rates: the rates it was trained with.
-
-        Raises:
-            ValueError: a parameter is missing, unknown or of another shape.
-        """
-        if "head.weight" not in state:
-            raise ValueError("not a released VidPrism state: 'head.weight' (the classifier) is missing")
-        n_classes, dim = state["head.weight"].shape
-        head = cls(dim, n_classes, rates, reading="released")
-        head.load_state_dict(convert(state, head))
-        return head
 
     def forward(self, features_BTD: Tensor, streams: bool = False) -> HeadOutput:
         """Frame features (B, T, D) -> logits and losses; with `streams` the intermediate tensors for figures.

@@ -11,13 +11,15 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from vidprism import paper, paths, results, tables
-from vidprism.config import Config
-from vidprism.report import provenance
+from vidprism import paper
+from vidprism.config import Config, paths
+from vidprism.evaluation import results
+from vidprism.report import panels as provenance
+from vidprism.report import tables
 from vidprism.report.render import render
-from vidprism.tables import ablations, families
-from vidprism.tables.layout import Block
-from vidprism.tables.setting import GROUP_OF_TABLE, setting
+from vidprism.report.tables import ablations, families
+from vidprism.report.tables.layout import Block
+from vidprism.report.tables.setting import GROUP_OF_TABLE, setting
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CODE = ("complexity", "live.py", "report", "tables", "templates", "record.py", "results.py", "stats.py")
@@ -67,9 +69,9 @@ def write_readings(config: Config) -> Path:
     Raises:
         ResultsError: a results file that cannot be read.
     """
-    from vidprism.report import readings  # reads the model's list of switches, which no other page needs
+    from vidprism.report import readings_page  # reads the model's list of switches, which no other page needs
 
-    page = readings.build(config)
+    page = readings_page.build(config)
     shown = Block("", (), ablations.columns(config), (), page.lines)
     target = paths.tables(config) / "readings.html"
     version = report_version(
@@ -101,11 +103,11 @@ def write_runs(config: Config, group: str) -> list[Path]:
     Raises:
         ResultsError: a results file that cannot be read.
     """
-    from vidprism.report import runs  # no other page needs the logs
+    from vidprism.report import run_pages  # no other page needs the logs
 
     folder, targets = paths.run_pages(config, group), []
     folder.mkdir(parents=True, exist_ok=True)
-    for run in runs.build(config, group, results.load(config, group).values()):
+    for run in run_pages.build(config, group, results.load(config, group).values()):
         log = paths.live(config, group, run.key)
         version = report_version(config, [paths.results(config, group), *sorted(log.rglob("*.tsv"))])
         here = f"../../../tables/{config.profile.name}/"
@@ -125,11 +127,11 @@ def write_index(config: Config) -> Path:
     Raises:
         ResultsError: a results file that cannot be read.
     """
-    from vidprism.report import index
+    from vidprism.report import index_page
 
-    page = index.build(config)
+    page = index_page.build(config)
     target = config.root_dir / "reports" / "index.html"
-    version = report_version(config, index.inputs(config))
+    version = report_version(config, index_page.inputs(config))
     _write(
         target,
         render(

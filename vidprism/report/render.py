@@ -12,9 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from vidprism.config import Config
-from vidprism.report import provenance
+from vidprism.report import panels
 
-TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 def render(template: str, config: Config, **context: Any) -> str:
@@ -34,7 +34,7 @@ def render(template: str, config: Config, **context: Any) -> str:
         "spans": spans,
         "edges": edges,
     }
-    environment.globals |= {"anchor": provenance.anchor, "repeat_headings": provenance.REPEAT_HEADINGS}
+    environment.globals |= {"anchor": panels.anchor, "repeat_headings": panels.REPEAT_HEADINGS}
     return environment.get_template(f"{template}.html.j2").render(profile=config.profile, **context)
 
 

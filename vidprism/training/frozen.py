@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from tqdm.auto import tqdm
 
-from vidprism import interruption
-from vidprism.live import Log
-from vidprism.training import observing
+from vidprism.records.log import Log
+from vidprism.runtime import interruption
+from vidprism.training import log_values
+from vidprism.training.adamw import AdamW
 from vidprism.training.inputs import Inputs
-from vidprism.training.jobs import Job, Outcome, class_means
-from vidprism.training.optimizer import AdamW
+from vidprism.training.job import Job, Outcome, class_means
 from vidprism.training.recipe import LOG_EVERY, Recipe, batch_order, check_finite, parameter_groups
 
 VIDEOS_PER_CHUNK = 128  # scored at once: bounds the memory (batch-wide gates, `gate_scope: batch_mean`, see one chunk)
@@ -73,13 +73,13 @@ class Stack:
         self.parameters = {name: p.detach().requires_grad_() for name, p in parameters.items()}
         self.buffers = {name: b.detach() for name, b in buffers.items()}
 
-    def objective(self, features_RBTD: Tensor, labels_RB: Tensor) -> observing.Seen:
+    def objective(self, features_RBTD: Tensor, labels_RB: Tensor) -> log_values.Seen:
         """The objective of each repeat on its own batch: "loss/total" (R,), and what else there is to see."""
         return vmap(self._objective)(self.parameters, self.buffers, features_RBTD, labels_RB)
 
     def _objective(
         self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x_BTD: Tensor, labels_B: Tensor
-    ) -> observing.Seen:
+    ) -> log_values.Seen:
         return functional_call(_Objective(self.module), _prefixed(parameters, buffers), (x_BTD, labels_B))
 
     def predict(self, read: Callable[[np.ndarray], np.ndarray], n: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -116,9 +116,9 @@ class _Objective(nn.Module):
         super().__init__()
         self.head = head
 
-    def forward(self, x_BTD: Tensor, labels_B: Tensor) -> observing.Seen:
+    def forward(self, x_BTD: Tensor, labels_B: Tensor) -> log_values.Seen:
         output = self.head(x_BTD)
-        return observing.see(output, self.head.objective(output, labels_B))
+        return log_values.see(output, self.head.objective(output, labels_B))
 
 
 def _prefixed(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -160,7 +160,7 @@ def fit(
         optimizer.step(recipe.lr_factor(step))
         history.append(losses_R.detach())
         if log.due(step + 1, recipe.updates):
-            found = observing.values(seen, labels_RB) | {"lr": recipe.lr * recipe.lr_factor(step)}
+            found = log_values.values(seen, labels_RB) | {"lr": recipe.lr * recipe.lr_factor(step)}
             log.add(step + 1, found, at_RB.numel())
         if (
             step + 1

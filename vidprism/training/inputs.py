@@ -5,6 +5,7 @@ for them.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,9 +14,21 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from vidprism import features, paths
-from vidprism.config import Config, ConfigError
-from vidprism.training.jobs import TrainingSet
+from vidprism.config import Config, ConfigError, paths
+from vidprism.features import store
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The clips of one repeat: positions in the training list, how many were drawn, the number of the draw and its
+    hash (None: whole list). An external list of K shots has no number, but its file, name and sha256 in `shot_list`.
+    """
+
+    positions: np.ndarray
+    n_listed: int
+    draw: int | None
+    sha256: str | None
+    shot_list: dict[str, str] | None = None
 
 
 class Inputs(Protocol):
@@ -54,7 +67,7 @@ class FrozenInputs:
     """
 
     def __init__(self, config: Config, dataset: str, n_frames: int, backbone: str) -> None:
-        self.store = features.open_store(paths.features(config, dataset, backbone))
+        self.store = store.open_store(paths.features(config, dataset, backbone))
         meta = self.store.meta
         self.backbone, self.fingerprint, self.logit_scale = (
             meta["backbone"],

@@ -4,35 +4,19 @@ searched choice.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vidprism import paths
-from vidprism.config import Config, ConfigError
+from vidprism.config import ConfigError
+from vidprism.runtime.errors import TrainingError
 
 LOG_EVERY = 10  # updates per point of a recorded loss curve
-
-
-class TrainingError(RuntimeError):
-    """A run cannot go on; the message names the row, dataset, shots, repeat and step, and what to try."""
-
-
-class NotWritable(TrainingError):
-    """A folder of the results or of the work cannot be written; the fault of the machine and not of a recipe."""
-
-    def __init__(self, path: Path, why: object) -> None:
-        super().__init__(
-            f"{path} cannot be written: {why}; what was there before is unharmed. Make room or correct the "
-            "permissions, and run `dvc repro` again: finished cells and states are taken up"
-        )
 
 
 @dataclass(frozen=True)
@@ -92,27 +76,6 @@ class Recipe:
             return (step + 1) / rise
         half_cosine = 0.5 * (1 + math.cos(math.pi * (step - rise + 1) / (self.updates - rise + 1)))
         return half_cosine**self.decay_power
-
-
-CHOICE = ("chosen", "trials", "error", "space", "split", "draws", "not_separable", "at_edge")
-
-
-def read_choice(config: Config, method: str, backbone: str, track: str) -> dict[str, Any]:
-    """What the search found for a method on a backbone and a track: the keys of `CHOICE`, see `vidprism.search`.
-
-    Raises:
-        ConfigError: the search has not been run, or its file is of an earlier version of the suite.
-    """
-    path = paths.search(config, method, backbone, track)
-    if not path.is_file():
-        raise ConfigError(f"{path} is missing; run `dvc repro`, whose search stage for '{method}' writes it")
-    found = json.loads(path.read_text(encoding="utf-8"))
-    lost = [key for key in CHOICE if key not in found]
-    if lost:
-        raise ConfigError(
-            f"{path} was written by an earlier version and has no {' and no '.join(map(repr, lost))}; run dvc repro"
-        )
-    return {key: found[key] for key in CHOICE}
 
 
 def batch_order(n: int, batch_size: int, updates: int, seed: int) -> np.ndarray:

@@ -1,0 +1,40 @@
+"""The points that `dvc plots` draws."""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+from vidprism.config import load_config
+from vidprism.evaluation import plots
+
+ROOT = Path(__file__).resolve().parents[2]
+VIEWS = [{"n_clips": 1, "n_crops": 3, "top1": 38.0}, {"n_clips": 2, "n_crops": 3, "top1": 40.0}]
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_one_point_a_cell_and_one_a_logged_update(tmp_path: Path) -> None:
+    config = dataclasses.replace(load_config("smoke", ROOT), root_dir=tmp_path)
+    trained = {
+        "dataset": "ucf101",
+        "shots": 2,
+        "top1": {"mean": 40.0},
+        "views": VIEWS,
+        "curve": {"step": [10, 20], "loss": [2.0, 1.5]},
+    }
+    untrained = {"dataset": "ucf101", "shots": None, "top1": {"mean": 30.0}, "views": VIEWS[:1], "curve": None}
+    records = [
+        {"row": "a", "cells": [trained]},
+        {"row": "b", "cells": [untrained]},
+        {"row": "c", "cells": []},
+    ]
+    plots.write(config, "few_shot", records)
+    folder = tmp_path / "reports/plots/smoke/few_shot"
+    accuracy = read(folder / "accuracy.csv")
+    assert [(p["row"], p["shots"], float(p["top1"])) for p in accuracy] == [("a", "2", 40.0), ("b", "all", 30.0)]
+    assert [(p["row"], float(p["loss"])) for p in read(folder / "loss.csv")] == [("a", 2.0), ("a", 1.5)]
+    views = [(p["row"], p["views"], p["n_clips"], float(p["top1"])) for p in read(folder / "views.csv")]
+    assert views == [("a", "3", "1", 38.0), ("a", "6", "2", 40.0), ("b", "3", "1", 38.0)]

@@ -1,0 +1,220 @@
+"""Records: written and read back, refused when broken, "not run" when absent or out of date."""
+
+import copy
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.fake_results import BROKEN, N_VIDEOS, fake_config, fake_record
+from vidprism.config import Config, paths
+from vidprism.config.rows import rows
+from vidprism.evaluation import results
+from vidprism.records.record import Record
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return fake_config(tmp_path)
+
+
+@pytest.fixture
+def record(config: Config) -> Record:
+    return fake_record(config, rows(config, "few_shot")["mean_pool"])
+
+
+def test_round_trip_keeps_every_row_in_order(config: Config, record: Record) -> None:
+    path = results.write(config, "few_shot", [record])
+    found = results.load(config, "few_shot")
+    assert list(found) == list(rows(config, "few_shot"))
+    assert found["mean_pool"] == record
+    assert found["vidprism_c"]["status"] == "not run" and found["vidprism_c"]["cells"] == []
+    before = path.read_bytes()
+    results.write(config, "few_shot", [record])
+    assert path.read_bytes() == before
+
+
+def test_metrics_for_dvc(config: Config, record: Record) -> None:
+    content = json.loads(results.write(config, "few_shot", [record]).read_text())
+    cell = record["cells"][0]
+    shown = content["mean_pool"][results.cell_key(cell["dataset"], cell["shots"])]
+    low, high = cell["top1"]["ci95"]
+    assert shown == {"top1": round(cell["top1"]["mean"], 2), "ci95": round((high - low) / 2, 2)}
+    assert set(content) == {"mean_pool", "records"}
+
+
+def test_cell_key() -> None:
+    assert results.cell_key("hmdb51", 4) == "hmdb51_k4"
+    assert results.cell_key("kinetics400", None) == "kinetics400_all"
+
+
+def test_absent_file_means_not_run(config: Config) -> None:
+    found = results.load(config, "ablations")
+    assert list(found) == list(rows(config, "ablations"))
+    assert {record["status"] for record in found.values()} == {"not run"}
+
+
+def test_estimate() -> None:
+    found = results.estimate(["1100-", "1000-"])
+    assert found["mean"] == pytest.approx(37.5)
+    assert found["ci95_repeats"][0] < 37.5 < found["ci95_repeats"][1]
+    assert 0 <= found["ci95_groups"][0] <= found["ci95_groups"][1] <= 100
+    assert found["ci95"][0] <= found["ci95_groups"][0] and (found["n_draws"], found["n_groups"]) == (2, 4)
+    alone = results.estimate(["1010"], "0 0 1 1")
+    assert (alone["ci95_repeats"], alone["n_draws"], alone["n_groups"]) == (None, 1, 2)
+    assert alone["ci95"] == alone["ci95_groups"]
+
+
+def test_groups_are_numbers_in_order_of_appearance() -> None:
+    """A video without a group is a group of its own; a dataset without groups has none."""
+    assert results.encode_groups(["b", "b", "", "a", "", "b"]) == "0 0 1 2 3 0"
+    assert results.decode_groups("0 0 1 2 3 0").tolist() == [0, 0, 1, 2, 3, 0]
+    assert results.encode_groups(["", ""]) is None and results.decode_groups(None) is None
+
+
+def test_groups_of_another_list_are_refused(config: Config, record: Record) -> None:
+    record["cells"][0]["groups"] = "0 0 1"
+    with pytest.raises(results.ResultsError, match=r"n_listed is 120 but 3 have a group"):
+        results.write(config, "few_shot", [record])
+    with pytest.raises(ValueError, match="no test video is readable"):
+        results.estimate(["--"])
+
+
+def test_answers_and_find_cell(record: Record) -> None:
+    cell = results.find_cell(record, "ucf101", 16)
+    matrix = results.answers(cell)
+    assert matrix.shape == (5, N_VIDEOS) and (matrix[:, BROKEN] == -1).all()
+    assert 100 * matrix[0][matrix[0] >= 0].mean() == pytest.approx(cell["repeats"][0]["top1"])
+    assert results.find_cell(record, "ucf101", 3) is None
+
+
+def test_changed_configuration_is_not_shown(config: Config) -> None:
+    """A result made with other options than params.yaml now asks for must not appear under the new ones."""
+    row = rows(config, "ablations")["rates_2"]
+    results.write(config, "ablations", [fake_record(config, row)])
+    assert results.load(config, "ablations")["rates_2"]["status"] == "measured"
+    variants = {**config.profile.ablations.variants, "rates_2": {"rates": [4]}}
+    edited = dataclasses.replace(
+        config.profile, ablations=dataclasses.replace(config.profile.ablations, variants=variants)
+    )
+    found = results.load(dataclasses.replace(config, profile=edited), "ablations")["rates_2"]
+    assert found["status"] == "not run" and "rates" in found["reason"] and "dvc repro" in found["reason"]
+
+
+def _profile(config: Config, **changed: object) -> Config:
+    return dataclasses.replace(config, profile=dataclasses.replace(config.profile, **changed))
+
+
+@pytest.mark.parametrize(
+    ("section", "edit", "named"),
+    [
+        ("few_shot", {"backbone": "other"}, "backbone"),
+        ("few_shot", {"frames": 8}, "frames"),
+        ("few_shot", {"repeats": (0, 1)}, "repeats"),
+        ("train", {"updates": 7}, "updates"),
+        ("train", {"batch_size": 7}, "batch_size"),
+    ],
+)
+def test_every_changed_setting_is_noticed(config: Config, record: Record, section: str, edit: dict, named: str) -> None:
+    results.write(config, "few_shot", [record])
+    changed = _profile(config, **{section: dataclasses.replace(getattr(config.profile, section), **edit)})
+    found = results.load(changed, "few_shot")["mean_pool"]
+    assert found["status"] == "not run" and f"({named})" in found["reason"]
+
+
+@pytest.mark.parametrize("edit", [{"size": "L/14"}, {"model": "ViT-B-32"}, {"key": "videomae"}])
+def test_another_backbone_under_the_same_name_is_noticed(config: Config, record: Record, edit: dict) -> None:
+    results.write(config, "few_shot", [record])
+    spec = dataclasses.replace(config.profile.backbones["mini_clip"], **edit)
+    found = results.load(_profile(config, backbones={**config.profile.backbones, "mini_clip": spec}), "few_shot")
+    assert (
+        found["mean_pool"]["status"] == "not run"
+        and f"({next(iter(edit))} of the backbone)" in (found["mean_pool"]["reason"])
+    )
+
+
+def test_what_is_not_trained_has_no_updates_to_change(config: Config) -> None:
+    record = fake_record(config, rows(config, "few_shot")["clip_zeroshot"])
+    record["config"]["train"]["updates"] = 0
+    for cell in record["cells"]:
+        cell["updates"] = cell["batch_size"] = 0
+    results.write(config, "few_shot", [record])
+    train = dataclasses.replace(config.profile.train, updates=7, batch_size=7)
+    assert results.load(_profile(config, train=train), "few_shot")["clip_zeroshot"]["status"] == "measured"
+
+
+def test_a_cell_with_fewer_clips_than_a_batch_is_not_out_of_date(config: Config, record: Record) -> None:
+    record["cells"][0]["batch_size"] = 24
+    results.write(config, "few_shot", [record])
+    assert results.load(config, "few_shot")["mean_pool"]["status"] == "measured"
+
+
+def test_a_removed_switch_is_noticed(config: Config) -> None:
+    """A record holds complete options; one that no row asks for any more differs from the default row's."""
+    made = [fake_record(config, row) for row in rows(config, "ablations").values()]
+    for record in made:  # as the method resolves them: the switch's default, the preset of another reading
+        record["config"]["options"].setdefault("act", "quickgelu" if record["reading"] == "released" else "gelu")
+    results.write(config, "ablations", made)
+    assert {r["status"] for r in results.load(config, "ablations").values()} == {"measured"}
+    ablations = config.profile.ablations
+    variants = {**ablations.variants, "to_act": {}}
+    edited = _profile(config, ablations=dataclasses.replace(ablations, variants=variants))
+    found = results.load(edited, "ablations")
+    assert [key for key, r in found.items() if r["status"] != "measured"] == ["to_act"]
+    assert "act was quickgelu" in found["to_act"]["reason"]
+
+
+@pytest.mark.parametrize("text", ['{"records": [', "[]", '{"records": 3}', "", "\ufffe"])
+def test_broken_file_is_named(config: Config, text: str) -> None:
+    path = paths.results(config, "few_shot")
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(results.ResultsError, match=r"few_shot\.json"):
+        results.load(config, "few_shot")
+
+
+def _without(key: str, *way: object) -> object:
+    def edit(record: Record) -> None:
+        target = record
+        for step in way:
+            target = target[step]
+        del target[key]
+
+    return edit
+
+
+def _short_answers(record: Record) -> None:
+    record["cells"][0]["repeats"][0]["correct"] = "01"
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda record: record.update(schema=99), "schema 99"),
+        (_without("method"), "lacks method"),
+        (_without("row"), "lacks 'row'"),
+        (_without("n_scored", "cells", 0), "lacks n_scored"),
+        (_without("correct5", "cells", 0, "repeats", 2), "lacks correct5"),
+        (_short_answers, "n_listed is 120 but a repeat answers 2"),
+    ],
+)
+def test_bad_record_is_refused(config: Config, record: Record, edit: object, message: str) -> None:
+    path = results.write(config, "few_shot", [record])
+    content = json.loads(path.read_text())
+    broken = copy.deepcopy(content)
+    edit(broken["records"][0])
+    path.write_text(json.dumps(broken))
+    with pytest.raises(results.ResultsError, match=message):
+        results.load(config, "few_shot")
+    with pytest.raises(results.ResultsError, match=message):
+        results.write(config, "few_shot", broken["records"])
+
+
+def test_optional_keys_are_optional(config: Config, record: Record) -> None:
+    for cell in record["cells"]:
+        del cell["parameters"]
+        for repeat in cell["repeats"]:
+            del repeat["loss_flat"], repeat["draw_sha256"]
+    results.write(config, "few_shot", [record])
+    assert results.load(config, "few_shot")["mean_pool"]["status"] == "measured"

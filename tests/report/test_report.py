@@ -1,0 +1,434 @@
+"""Pages: self-contained, escaped, the same bytes each time, every link inside them resolved, no torch."""
+
+import dataclasses
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.fake_results import REPO, fake_config, fake_record, fake_search, write_all
+from vidprism import paper, report
+from vidprism.config import Config, paths
+from vidprism.config.rows import GROUPS, rows
+from vidprism.evaluation import results
+from vidprism.model.readings import differences
+from vidprism.records import log
+from vidprism.report import index_page, tables
+from vidprism.report.render import losses, signed, spans
+
+RUNS = ["runs/mini/few_shot/vidprism_c.html", "runs/mini/few_shot/clip_zeroshot.html"]
+PAGES = [*(f"tables/mini/table{n}.html" for n in paper.TITLES), "tables/mini/readings.html", "index.html", *RUNS]
+
+
+class Page(html.parser.HTMLParser):
+    """Tags, ids, links and text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.ids, self.links, self.attributes, self.text = [], [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [name for name, _ in attrs]
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.links += [value for name, value in attrs if name in ("href", "src")]
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+LOG = [(step, {"loss/total": 3.0 / step, "experts/expert_1": 0.5, "lr": 0.01}) for step in (10, 20, 30)]
+
+
+def _write_pages(config: Config) -> None:
+    for number in paper.TITLES:
+        report.write_table(config, f"table{number}")
+    for group in GROUPS:
+        report.write_runs(config, group)
+    report.write_readings(config)
+    report.write_index(config)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    config = fake_config(tmp_path_factory.mktemp("mini"))
+    write_all(config, {"to_act": 0.9, "rates_2": 0.3})
+    log.write(paths.live(config, "few_shot", "vidprism_c"), {"hmdb51_k2": LOG, "ucf101_k2": LOG[:2]})
+    _write_pages(config)
+    return config
+
+
+@cache
+def _ids(path: Path) -> frozenset[str]:
+    return frozenset(Page(path.read_text(encoding="utf-8")).ids)
+
+
+def _read(config: Config, page: str) -> str:
+    return (config.root_dir / "reports" / page).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_self_contained(config: Config, page: str) -> None:
+    text = _read(config, page)
+    found = Page(text)
+    assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
+    assert not {"script", "link", "img", "iframe", "object", "base", "form"} & set(found.tags)
+    assert not [name for name in found.attributes if name.startswith("on") or name == "style"]
+    assert not re.search(r"https?:|//[a-z]|url\(|@import", re.sub(r"<!DOCTYPE[^>]*>", "", text))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(config: Config, page: str) -> None:
+    here = config.root_dir / "reports" / page
+    found = Page(_read(config, page))
+    assert len(found.ids) == len(set(found.ids))
+    for link in found.links:
+        file, _, anchor = link.partition("#")
+        target = (here.parent / file).resolve() if file else here
+        if "timings" in link:  # written by the stages, outside git
+            assert target.parent == paths.timings(config).resolve()
+            continue
+        assert target.is_file(), link
+        assert not anchor or anchor in _ids(target), link
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_banner_and_version(config: Config, page: str) -> None:
+    text = _read(config, page)
+    assert "Generated data." in text and re.search(r"Report version <code>[0-9a-f]{12}</code>", text)
+
+
+def test_provenance_of_every_measured_cell(config: Config) -> None:
+    """Each measured number links to a panel that names configuration, seeds, data, counts, commit and
+    environment.
+    """
+    text = _read(config, "tables/mini/table2.html")
+    cells = re.findall(r'<td class="m [^>]*><a href="#([^"]+)">', text)
+    assert len(cells) == 5 * 12 + 4 * 12 + 3  # rows of twelve cells, and the tuned track
+    panel = text[text.index('id="p.vidprism_c"') : text.index('id="p.vidprism_c-tuned"')]
+    for fact in (
+        "reading=paper",
+        "best of 2 trials on dev",
+        "standard error of the best 2.3; not to be told from 0.0003; 3 draws",
+        "version 0123456789ab",
+        "base commit abcdef123456",
+        "python=3.11.7",
+    ):
+        assert fact in panel
+    for fact in (
+        "119 of 120 listed test videos",
+        "over 5 repeats that differ and 40 groups; over repeats alone [",
+        "sha256:cdcd",
+        f"{config.profile.train.updates} of {config.profile.train.batch_size} clips",
+        "train-few_shot-vidprism_c.json",
+    ):
+        assert fact in panel
+
+
+def test_the_trials_of_its_search_stand_beside_each_measured_row(config: Config) -> None:
+    for number in range(1, 6):
+        built, text = tables.build(config, number), _read(config, f"tables/mini/table{number}.html")
+        measured = [line for line in built.lines if line.status == "measured"]
+        assert measured and {line.n_trials for line in measured} == {2}
+        assert text.count(">2 trials</span>") == len(measured)
+
+
+def test_table_words(config: Config) -> None:
+    second = Page(_read(config, "tables/mini/table2.html"))
+    words = " ".join(second.text)
+    assert words.count("reported") >= 11 and "not run" in words and "mini-HMDB" in words
+    assert "not in the paper" in words and "Tuned track" in words
+    assert "<i>L</i><sub>rank</sub>" in _read(config, "tables/mini/table4.html")
+
+
+def test_readings_page(config: Config) -> None:
+    text = _read(config, "tables/mini/readings.html")
+    for switch in differences():
+        assert f"<code>{switch}</code>" in text
+    for choice in (
+        "lr.step_every",
+        "aug.flip",
+        "eval.fusion",
+        "eval.index",
+        "eval.select",
+        "backbone.tune",
+        "head.init",
+    ):
+        assert f"<code>{choice}</code>" in text
+    line = text[text.index("<code>act</code>") : text.index("<code>readout_norm</code>")]
+    assert "quickgelu" in line and line.count('class="m best"') == 2 and "#p.to_act.ucf101_k16" in line
+    assert "All of them: the released preset" in text and "inferred" in text
+    assert "5 draws; mini-UCF 40 groups of 119 videos; mini-HMDB 40 groups of 119 videos" in text
+    assert text.count("Family (c) of the protocol") == 2 and "tests, Holm at 5%" in text
+    assert "no variant" not in text
+
+
+def test_readings_page_lists_what_no_switch_turns(config: Config) -> None:
+    text = _read(config, "tables/mini/readings.html")
+    words = " ".join(Page(text).text)
+    for line in paper.choices():
+        assert line["choice"] in words and line["ground"] in words
+    for choice in ("T-Conv", "half-pixel", "LocalAttn", "mean over heads", "kept and rest are swapped"):
+        assert choice in words
+    for name in ("optim.decay", "aug.crop", "aug.grey"):
+        assert f"<code>{name}</code>" in text
+
+
+def test_every_page_says_that_the_features_were_frozen(config: Config) -> None:
+    for page in [*PAGES[:-1], *[f"runs/mini/ablations/{key}.html" for key in ("default", "rates_2")]]:
+        assert "on frozen features" in _read(config, page), page
+    tuned = _read(config, "runs/mini/few_shot/vidprism_c-tuned.html")
+    assert "on frozen features" not in tuned and "Run vidprism_c-tuned: VidPrism-C" in tuned
+    assert "on frozen features" not in _read(config, PAGES[-1]), "zero-shot is not tuned by the paper either"
+    for number in paper.TITLES:
+        assert "published, whole model tuned" in _read(config, f"tables/mini/table{number}.html").lower()
+
+
+def test_a_tuned_profile_has_no_frozen_features(tmp_path: Path) -> None:
+    config = fake_config(tmp_path, "paper")
+    write_all(config)
+    for number in paper.TITLES:
+        text = report.write_table(config, number).read_text(encoding="utf-8")
+        assert "on frozen features" not in text and "VidPrism-C tuned as a whole" in text
+
+
+def test_order_blind_rows_are_marked_and_counted_in_words(config: Config) -> None:
+    note = "‡ Order-blind: "
+    marked = {number: _read(config, f"tables/mini/table{number}.html") for number in paper.TITLES}
+    assert [number for number, text in marked.items() if note in text] == [3, 5]
+    assert [marked[3].count("‡"), marked[5].count("‡")] == [4 + 1 + 1, 2 + 1]  # rows, note, and what is said of them
+    assert "Every effect on this page that agrees with the paper (2) comes from a row marked ‡" in marked[3]
+    assert "that agrees with the paper" not in marked[5], "none of them does here"
+
+
+def test_index_page(config: Config) -> None:
+    text = _read(config, "index.html")
+    assert "43 of 43 rows" in text and "119" in text
+    assert "c/&lt;b&gt;&amp;&#39;bad&#34;.avi: truncated &lt;file&gt;" in text
+    assert "0.001: <b>63.0</b>" in text
+    assert "every row that the profile asks for is measured" in text
+
+
+def test_the_index_shows_what_a_search_found(config: Config) -> None:
+    text = _read(config, "index.html")
+    assert 'mean_pool</td><td>frozen</td><td>lr; added 0.0003</td><td>3</td><td>40</td><td>2</td><td class="m">' in text
+    assert '0.0003: 61.2 <span class="pm">± 2.1</span> ≈</td>' in text
+    assert '0.001: <b>63.0</b> <span class="pm">± 2.3</span></td>' in text
+    assert text.count("<td>tuned</td>") == 3, "rows of the tuned track have searches of their own"
+    assert "at the edge of the range</td>" not in text and "Searched over" not in text
+
+
+def test_a_search_at_the_edge_or_of_few_draws_is_said(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    path = paths.search(config, "mean_pool", "mini_clip")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({**fake_search(), "at_edge": True, "draws": 2}))
+    text = report.write_index(config).read_text(encoding="utf-8")
+    assert "; at the edge of the range</td>" in text and "Searched over 2 of 3 draws" in text
+
+
+def test_a_search_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    path = paths.search(config, "mean_pool", "mini_clip")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"space": "lr", "split": "dev", "chosen": 0.1, "trials": {"0.1": 1.0}}))
+    with pytest.raises(results.ResultsError, match=r"mean_pool.json was written by an earlier version .*run dvc repro"):
+        report.write_index(config)
+
+
+def test_the_note_of_a_profile_is_shown(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    noted = dataclasses.replace(config, profile=dataclasses.replace(config.profile, note="Read <this> first."))
+    assert "<p>Read &lt;this&gt; first.</p>" in report.write_index(noted).read_text(encoding="utf-8")
+    silent = dataclasses.replace(config, profile=dataclasses.replace(config.profile, note=""))
+    assert "<p></p>" not in report.write_index(silent).read_text(encoding="utf-8")
+
+
+def test_panels_say_where_the_learning_rate_comes_from(config: Config) -> None:
+    assert "; learning rate found for the default row" in _read(config, "tables/mini/table3.html")
+    second = _read(config, "tables/mini/table2.html")
+    assert "; learning rate from the search on the dev pool, on the tuned track</dd>" in second
+    assert "; learning rate from the search on the dev pool</dd>" in second
+    first = _read(config, "tables/mini/table1.html")
+    assert "kinetics400, training list without the dev pool</h4>" in first and "whole training list" not in first
+
+
+def test_index_shows_world_facts_and_gaps(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    expected = rows(config, "few_shot")
+    record = fake_record(config, expected["mean_pool"])
+    record["cells"][0]["repeats"][0]["loss_flat"] = False
+    results.write(config, "few_shot", [record])
+    guess = {"top1": 51.0, "ci95_low": 44.0, "ci95_high": 58.0, "n": 200, "guesses": True}
+    known = {
+        "top1": 64.25,
+        "ci95_low": 58.1,
+        "ci95_high": 70.2,
+        "n": 300,
+        "chance": 10.0,
+        "times_chance": 6.43,
+    }
+    told = {**guess, "top1": 80.0, "guesses": False}
+    pair = {
+        "dataset": "ssv2",
+        "classes": ["Moving left", "Moving right"],
+        "zero_shot": guess,
+        "mean_pool": guess,
+    }
+    facts = {
+        "pretraining": {"steps": 900, "loss": {"0": 4.1}},
+        "zero_shot": {"ucf101": known, "ssv2": known},
+        "all_pairs": {"ucf101": {}, "ssv2": {"zero_shot": guess, "mean_pool": told}},
+        "tellable_from_stills": {"ucf101": ["A<b>"], "ssv2": []},
+        "pairs": [pair],
+    }
+    paths.results(config, "world").write_text(json.dumps(facts))
+    text = report.write_index(config).read_text(encoding="utf-8")
+    assert "64.2" in text and "<td>6.4</td>" in text and "A&lt;b&gt;" in text
+    assert "Moving left / Moving right" in text and text.count("does not guess") == 1 and "no pairs" in text
+    assert "Bonferroni" in text and "Below 50 % is not telling either" in text and "too narrow there" in text
+    assert "<code>vidprism_c</code>: no result yet" in text
+    assert "few_shot: mean_pool</code>: 1 of 60 repeats" in text
+
+
+def test_broken_world_facts_are_named(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    target = paths.results(config, "world")
+    target.parent.mkdir(parents=True)
+    for text in ("{", "{}", '{"zero_shot": {"ucf101": {}}}'):
+        target.write_text(text)
+        with pytest.raises(results.ResultsError, match=r"world\.json"):
+            report.write_index(config)
+
+
+def test_same_inputs_same_bytes(config: Config) -> None:
+    pages = [PAGES[3], *PAGES[5:]]
+    before = {page: _read(config, page) for page in pages}
+    report.write_table(config, 4)
+    report.write_readings(config)
+    report.write_index(config)
+    assert {page: _read(config, page) for page in pages} == before
+
+
+def test_version_follows_the_results(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    files = [paths.results(config, "ablations"), paper.path(4)]
+    empty = report.report_version(config, files)
+    results.write(config, "ablations", [fake_record(config, rows(config, "ablations")["default"])])
+    assert report.report_version(config, files) != empty
+    assert report.report_version(config, files) == report.report_version(config, files)
+
+
+def test_version_does_not_follow_the_note(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    other = replace(config, profile=replace(config.profile, note="took an hour"))
+    assert report.report_version(config, []) == report.report_version(other, [])
+    changed = replace(config, profile=replace(config.profile, train=replace(config.profile.train, updates=7)))
+    assert report.report_version(config, []) != report.report_version(changed, [])
+
+
+HOSTILE = "<script>alert('x')</script>\"><img src=x>"
+
+
+def test_hostile_names_are_escaped(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    expected = rows(config, "few_shot")
+    record = fake_record(config, expected["mean_pool"])
+    record["label"] = HOSTILE
+    record["environment"]["cpu"] = record["search"]["space"] = record["code"]["version"] = HOSTILE
+    for cell in record["cells"]:
+        cell["unreadable"] = [{"path": HOSTILE, "reason": HOSTILE}] * 30
+        cell["data_fingerprint"] = HOSTILE
+    results.write(config, "few_shot", [record])
+    for path in (report.write_table(config, 2), report.write_index(config)):
+        found = Page(path.read_text(encoding="utf-8"))
+        assert not {"script", "img"} & set(found.tags)
+        assert HOSTILE in "".join(found.text) or "alert('x')" in "".join(found.text)
+    assert "and 10 more" in (paths.tables(config) / "table2.html").read_text(encoding="utf-8")
+
+
+def test_a_run_shows_its_curves(config: Config) -> None:
+    text = _read(config, "runs/mini/few_shot/vidprism_c.html")
+    assert text.count("<polyline") == 3 * 2 and "Share of expert 1" in text
+    assert 'points="100,0 200,90 300,120"' in text, "3 updates of 30, from the highest value to the lowest"
+    assert "no curves" in _read(config, "runs/mini/few_shot/clip_zeroshot.html")
+
+
+def test_a_run_shows_what_was_left_out(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    record = fake_record(config, rows(config, "few_shot")["mean_pool"])
+    first = record["cells"][0]["repeats"]
+    first[0]["failed_videos"] = [{"path": HOSTILE, "reason": "decoder crashed"}, {"path": "b.avi", "reason": "cut off"}]
+    first[1]["skipped_updates"] = [["c.avi", "d.avi"]]
+    results.write(config, "few_shot", [record])
+    (page,) = report.write_runs(config, "few_shot")
+    found = Page(page.read_text(encoding="utf-8"))
+    text = "".join(found.text)
+    assert "decoder crashed; b.avi: cut off" in text and "repeat 1: c.avi, d.avi" in text
+    assert not {"script", "img"} & set(found.tags)
+    table = report.write_table(config, 2).read_text(encoding="utf-8")
+    assert "Training videos that could not be read</dt><dd>2, over all repeats" in table
+
+
+@pytest.mark.parametrize("profile", ["smoke", "mini", "paper"])
+def test_pages_before_any_run(tmp_path: Path, profile: str) -> None:
+    config = fake_config(tmp_path, profile)
+    for group in config.profile.tables.values():
+        for name in group:
+            assert "not run" in report.write_table(config, name).read_text(encoding="utf-8")
+    assert "not run" in report.write_readings(config).read_text(encoding="utf-8") or profile == "smoke"
+    text = report.write_index(config).read_text(encoding="utf-8")
+    assert ("Generated data." in text) == (profile != "paper")
+
+
+def test_filters() -> None:
+    assert [signed(x) for x in (1.25, -0.34, 0.04, -0.04)] == ["+1.2", "−0.3", "0.0", "0.0"]
+    assert str(losses("L_cls + <b>")) == "<i>L</i><sub>cls</sub> + &lt;b&gt;"
+    assert spans(["a", "a", "b"]) == [("a", 2), ("b", 1)]
+
+
+def test_all_pages_without_torch(config: Config, tmp_path: Path) -> None:
+    """A table, the readings and the index are rebuilt from JSON in a process that never loads torch."""
+    shutil.copytree(config.root_dir / "reports", tmp_path / "reports")
+    program = (
+        "import sys, pathlib; from tests.fake_results import fake_config; from vidprism import report;"
+        "config = fake_config(pathlib.Path(sys.argv[1]));"
+        "report.write_table(config, 4); report.write_readings(config); report.write_index(config);"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr or "torch was imported"
+    assert (tmp_path / "reports" / "index.html").read_bytes() == (
+        config.root_dir / "reports" / "index.html"
+    ).read_bytes()
+
+
+READERS = {"packets": 3, "start to end": 21}
+
+
+def test_what_is_odd_in_lists_and_copy_is_shown_and_nothing_else(tmp_path: Path, config: Config) -> None:
+    assert not any(account.oddities for account in index_page.build(config).accounts)
+    config = fake_config(tmp_path)
+    write_all(config)
+    records = [fake_record(config, row) for row in rows(config, "closed_set").values()]
+    for record in records:
+        record["cells"][0]["checks"] = {
+            "copy": "CVDF",
+            "unlisted_files": 3,
+            "conflicting_labels": 2,
+            "readers": READERS,
+        }
+    results.write(config, "closed_set", records)
+    report.write_index(config)
+    text = " ".join(Page(_read(config, "index.html")).text)
+    found = "mini-K400: a known copy by its counts: CVDF; video files that no list names: 3; videos with two labels: 2"
+    assert f"{found}; videos by the way they are read: packets 3, start to end 21" in text
+    assert "listed more than once" not in text and "mini-UCF: " not in text

@@ -1,0 +1,101 @@
+"""Where everything lies, relative to the folder of params.yaml. The profile's name is part of every path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vidprism.config import Config
+
+
+def dataset_root(config: Config, dataset: str) -> Path:
+    """Folder with `annotations/` (the official lists as unpacked) and `videos/` (the official tree)."""
+    return config.root_dir / config.profile.root / dataset
+
+
+def manifest(config: Config, dataset: str) -> Path:
+    """Folder of manifest.csv, draws.json and checks.json."""
+    return config.root_dir / "data" / "manifests" / config.profile.name / dataset
+
+
+def listed(config: Config, name: str) -> Path:
+    """A list that the user gave (K shots, or a common subset)."""
+    return config.root_dir / "data" / "lists" / name
+
+
+def probes(config: Config, dataset: str) -> Path:
+    """What is known of each video file (csv); no output of a stage, so that a rerun finds what it did before."""
+    return config.root_dir / "data" / "probes" / config.profile.name / f"{dataset}.csv"
+
+
+def frames(config: Config, dataset: str) -> Path:
+    """Folder of the frame cache of one dataset; no output of a stage (see docs/speed.md)."""
+    return config.root_dir / "data" / "frames" / config.profile.name / dataset
+
+
+def features(config: Config, dataset: str, backbone: str) -> Path:
+    """Folder of the cached features of one dataset, from one backbone."""
+    return config.root_dir / "data" / "features" / config.profile.name / backbone / dataset
+
+
+def run(config: Config, group: str, row: str) -> Path:
+    """Folder of one row's weights, scores and record."""
+    return config.root_dir / "data" / "runs" / config.profile.name / group / row
+
+
+def work(config: Config, group: str, row: str) -> Path:
+    """Folder of the finished cells of a row that is being trained; no output of a stage, so that a rerun finds them."""
+    return config.root_dir / "data" / "work" / config.profile.name / group / row
+
+
+def texts(config: Config) -> Path:
+    """Folder of the encoded class texts of the tuned track, named by what decides them."""
+    return config.root_dir / "data" / "text" / config.profile.name
+
+
+def backbone(config: Config, name: str) -> str:
+    """What `weights` of a backbone names: a path below the root if it exists there or is under data/, else a tag."""
+    weights = config.profile.backbones[name].weights
+    local = config.root_dir / weights
+    return str(local) if local.exists() or weights.startswith("data/") else weights
+
+
+def search(config: Config, method: str, backbone: str, track: str = "") -> Path:
+    """The record of a method's search on the dev pool. Encoders of clips have one of their own, `<method>-<backbone>`,
+    and so has a track that is not the profile's own (""), `<method>-<track>`; all other backbones share the one on the
+    profile's first.
+    """
+    own = backbone in config.profile.few_shot.video.backbones
+    name = f"{method}-{backbone}" if own else method
+    if track not in ("", config.profile.protocol.track):
+        name += f"-{track}"
+    return config.root_dir / "reports" / "search" / config.profile.name / f"{name}.json"
+
+
+def live(config: Config, group: str, row: str) -> Path:
+    """The log of a row, as it trains and afterwards (`vidprism.records.log`)."""
+    return config.root_dir / "data" / "live" / config.profile.name / group / row
+
+
+def run_pages(config: Config, group: str) -> Path:
+    """Folder with a page for each run of a group of rows (in git)."""
+    return config.root_dir / "reports" / "runs" / config.profile.name / group
+
+
+def results(config: Config, group: str) -> Path:
+    """The results of one group of rows (in git, a DVC metric)."""
+    return config.root_dir / "reports" / "results" / config.profile.name / f"{group}.json"
+
+
+def tables(config: Config) -> Path:
+    """Folder of the profile's table1..5.html and .csv and readings.html (in git)."""
+    return config.root_dir / "reports" / "tables" / config.profile.name
+
+
+def speed(config: Config, group: str, row: str) -> Path:
+    """Videos per second of a row on the tuned track, beside the wall times of the stages."""
+    return timings(config) / f"speed-{group}-{row}.json"
+
+
+def timings(config: Config) -> Path:
+    """Folder of the wall times of the stages (not in git: two runs of one thing differ in them alone)."""
+    return config.root_dir / "reports" / "timings" / config.profile.name

@@ -1,0 +1,1 @@
+"""What the scores of runs say: accuracies, intervals, paired tests, probes."""

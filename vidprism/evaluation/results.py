@@ -1,0 +1,250 @@
+"""Reading and writing results: the records of `vidprism.records.record`, one file per group of rows.
+
+`data/runs/<profile>/<group>/<row>/record.json` holds one, `reports/results/<profile>/<group>.json` the
+group's: per row and cell the numbers that `dvc metrics` shows, and the full records in the list `records`
+(DVC passes lists over).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidprism.config import BackboneConfig, Config, paths
+from vidprism.config.rows import Row, rows
+from vidprism.evaluation import stats
+from vidprism.records.record import (
+    MEASURED,
+    NOT_RUN,
+    SCHEMA,
+    Cell,
+    Estimate,
+    Record,
+    Repeat,
+    ResultsError,
+    cell_key,
+    check,
+)
+
+__all__ = [
+    "MEASURED",
+    "NOT_RUN",
+    "SCHEMA",
+    "Cell",
+    "Estimate",
+    "Record",
+    "Repeat",
+    "ResultsError",
+    "accuracy",
+    "answers",
+    "cell_key",
+    "check",
+    "decode_groups",
+    "encode_groups",
+    "estimate",
+    "find_cell",
+    "groups",
+    "load",
+    "metrics",
+    "read",
+    "read_json",
+    "write",
+]
+
+
+def load(config: Config, group: str) -> dict[str, Record]:
+    """The records of the rows that the profile expects, in table order.
+
+    A row that has no record, or one made under another configuration than params.yaml now asks for, is "not
+    run" with a reason. A record holds the complete options, defaults included, and not which of them were asked
+    for. So an option that was since removed from params.yaml is noticed by comparison with the group's first row
+    of the same method and frames, in the ablations `default`; if it was removed for all of them alike (under
+    `methods`), only `dvc repro` notices.
+
+    Raises:
+        ResultsError: broken JSON, unknown schema or a missing key.
+    """
+    path = paths.results(config, group)
+    found = {record["row"]: record for record in read(path)} if path.is_file() else {}
+    first: dict[tuple[str, int], tuple[Row, Record]] = {}
+    current = {}
+    for key, row in rows(config, group).items():
+        spec = config.profile.backbones.get(row.backbone)
+        current[key] = _current(row, spec, found.get(key), first.get((row.method, row.frames)))
+        if current[key]["status"] == MEASURED:
+            first.setdefault((row.method, row.frames), (row, current[key]))
+    return current
+
+
+def read(path: Path) -> list[Record]:
+    """All records of one group file, checked.
+
+    Raises:
+        ResultsError: broken JSON, unknown schema or a missing key.
+    """
+    content = read_json(path)
+    records = content.get("records") if isinstance(content, dict) else None
+    if not isinstance(records, list):
+        raise ResultsError(f"{path}: has no list 'records'; delete the file and run `dvc repro`")
+    for record in records:
+        check(record, str(path))
+    return records
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        ResultsError: the file is not valid JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ResultsError(f"{path} is not valid JSON ({error}); delete the file and run `dvc repro`") from error
+
+
+def write(config: Config, group: str, records: Iterable[Record]) -> Path:
+    """Write a group's file: metrics by row and cell first, then the checked records. The same records give
+    the same bytes.
+
+    Raises:
+        ResultsError: a record that `load` would refuse.
+    """
+    records = list(records)
+    path = paths.results(config, group)
+    for record in records:
+        check(record, f"record for {path.name}")
+    content = {**{r["row"]: metrics(r) for r in records if r["status"] == MEASURED}, "records": records}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    return path
+
+
+def metrics(record: Record) -> dict[str, dict[str, float]]:
+    """What `dvc metrics show` prints of a record: per cell top-1 in percent and the half width of its
+    interval over draws and groups.
+    """
+    out = {}
+    for cell in record["cells"]:
+        mean = accuracy(cell)
+        shown = {"top1": round(mean.value, 2), "ci95": round(float(mean.half_width()), 2)}
+        out[cell_key(cell["dataset"], cell["shots"])] = shown if mean.n_groups > 1 else {"top1": shown["top1"]}
+    return out
+
+
+def find_cell(record: Record, dataset: str, shots: int | None) -> Cell | None:
+    """The record's cell for a dataset and a number of shots, None if it has none (or was not run)."""
+    return next((c for c in record.get("cells", []) if (c["dataset"], c["shots"]) == (dataset, shots)), None)
+
+
+def answers(cell: Cell, key: str = "correct") -> np.ndarray:
+    """The cell's answers, (R repeats, V listed videos) of 1, 0, -1; `key` is correct (top-1) or correct5
+    (top-5).
+    """
+    return stats.answers([repeat[key] for repeat in cell["repeats"]])
+
+
+def groups(cell: Cell) -> np.ndarray | None:
+    """Group number of each listed test video, (V,); None where each counts as a group of its own: the dataset has no
+    groups, or the record is older than they are.
+    """
+    return decode_groups(cell.get("groups"))
+
+
+def accuracy(cell: Cell, key: str = "correct") -> stats.Mean:
+    """The cell's accuracy in percent over draws and groups; `key` as in `answers`."""
+    return stats.accuracy(answers(cell, key), groups(cell))
+
+
+def estimate(texts: list[str], of_video: str | None = None) -> Estimate:
+    """Accuracy in percent from answer strings, one per repeat, with its intervals; `of_video` as `Cell.groups`.
+
+    Raises:
+        ValueError: malformed strings, or no readable video.
+    """
+    matrix, numbers = stats.answers(texts), decode_groups(of_video)
+    mean = stats.accuracy(matrix, numbers)
+    by_repeat, over_groups = stats.single_factor(matrix, numbers)
+    return {
+        "mean": mean.value,
+        "ci95": list(mean.interval),
+        "n_draws": mean.n_draws,
+        "n_groups": mean.n_groups,
+        "ci95_repeats": None if by_repeat is None else list(by_repeat),
+        "ci95_groups": list(over_groups),
+    }
+
+
+def encode_groups(names: Sequence[str]) -> str | None:
+    """Names of groups, one per listed test video ("": none, a group of its own), as numbers in order of appearance,
+    `0 0 1 2 2`; None if no video has a group.
+    """
+    if not any(names):
+        return None
+    numbers: dict[tuple[str, int], int] = {}
+    keys = [(name, -1 if name else i) for i, name in enumerate(names)]
+    return " ".join(str(numbers.setdefault(key, len(numbers))) for key in keys)
+
+
+def decode_groups(text: str | None) -> np.ndarray | None:
+    """The numbers of `encode_groups`, (V,); None stays None."""
+    return None if text is None else np.array(text.split(), dtype=np.int64)
+
+
+def _current(row: Row, spec: BackboneConfig | None, record: Record | None, first: tuple[Row, Record] | None) -> Record:
+    if record is None:
+        return {"row": row.key, "status": NOT_RUN, "reason": "no result yet", "cells": []}
+    if record["status"] != MEASURED:
+        return {"cells": [], "reason": "no result yet", **record}
+    changed = [*_changed(row, spec, record), *(_left_over(row, record, *first) if first else [])]
+    if not changed:
+        return record
+    reason = f"params.yaml changed since it was measured ({', '.join(changed)}); run `dvc repro`"
+    return {"row": row.key, "status": NOT_RUN, "reason": reason, "cells": []}
+
+
+def _changed(row: Row, spec: BackboneConfig | None, record: Record) -> list[str]:
+    """What the row asks for now and the record was not made with: such a result must not be shown under the
+    new configuration.
+
+    A method that is not trained has no updates, and then neither they nor the batch size are compared.
+    """
+    config, cells = record["config"], record["cells"]
+    made = {"method": record["method"], "track": record["track"], "backbone": record["backbone"].get("name")}
+    differs = [name for name, value in made.items() if value != getattr(row, name)]
+    if spec is not None and "backbone" not in differs:
+        kind = {name: record["backbone"].get(name) for name in ("key", "model", "size")}
+        differs += [f"{name} of the backbone" for name, value in kind.items() if value != getattr(spec, name)]
+    differs += [name for name, value in _asked(row).items() if config.get("options", {}).get(name) != value]
+    if any(cell["frames"] != row.frames for cell in cells):
+        differs.append("frames")
+    if any([repeat["seed"] for repeat in cell["repeats"]] != list(row.repeats) for cell in cells):
+        differs.append("repeats")
+    trained = [cell for cell in cells if cell["updates"]]
+    if any(cell["updates"] != row.updates for cell in trained):
+        differs.append("updates")
+    # A cell's own batch is smaller than what was asked for where it has fewer clips.
+    if trained and config.get("train", {}).get("batch_size") != row.batch_size:
+        differs.append("batch_size")
+    return differs
+
+
+def _left_over(row: Row, record: Record, first: Row, reference: Record) -> list[str]:
+    """Options that neither row asks for and that yet differ: one of the two was made with a switch that
+    params.yaml no longer sets. Rows of different readings have different defaults and are not compared.
+    """
+    asked, other = _asked(row), _asked(first)
+    if asked.get("reading") != other.get("reading"):
+        return []
+    made, expected = (r["config"].get("options", {}) for r in (record, reference))
+    unasked = sorted((made.keys() | expected.keys()) - asked.keys() - other.keys())
+    return [f"{name} was {made.get(name)}" for name in unasked if made.get(name) != expected.get(name)]
+
+
+def _asked(row: Row) -> dict[str, Any]:
+    """The options that params.yaml sets; one set to null is left to the method."""
+    return {name: value for name, value in row.options.items() if value is not None}

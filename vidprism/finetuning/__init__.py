@@ -1,0 +1,1 @@
+"""The tuned track: the backbone and the method train together on clips."""

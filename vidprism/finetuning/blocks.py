@@ -1,0 +1,81 @@
+"""Which blocks of a backbone the tuned track trains (`train.tuning`), and at what share of the backbone's rate."""
+
+from __future__ import annotations
+
+import fnmatch
+
+import torch
+from torch import nn
+
+from vidprism.backbones import Backbone
+from vidprism.config import ConfigError, nearest
+from vidprism.training.recipe import Recipe, Tuning, parameter_groups
+
+Groups = list[tuple[list[nn.Parameter], float]]
+
+
+def select(backbone: Backbone, tuned: Tuning) -> Groups:
+    """Switch off the gradients of what stays as it is, and list what is trained.
+
+    With layer decay d the n-th of N blocks (from 1) has the share d ** (N - n), so that the last one, which ends in
+    the embedding, has 1 (Bao et al., "BEiT", 2022, whose head has the exponent 0).
+
+    Returns:
+        Trained parameters with their share of the backbone's learning rate; all in one entry where neither blocks
+        nor a decay are asked for.
+
+    Raises:
+        ConfigError: an entry of `train.blocks` names no block.
+    """
+    if tuned.tuning == "frozen":
+        backbone.module.requires_grad_(False)
+        return []
+    if tuned.tuning == "full" and tuned.layer_decay == 1.0:
+        return [([p for p in backbone.module.parameters() if p.requires_grad], 1.0)]
+    blocks = backbone.blocks()
+    names = [name for name, _ in blocks]
+    chosen = set(names) if tuned.tuning == "full" else matching(tuned.blocks, names)
+    groups = []
+    for depth, (name, parameters) in enumerate(blocks, start=1):
+        for parameter in parameters:
+            parameter.requires_grad_(parameter.requires_grad and name in chosen)
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        groups.append((trained, tuned.layer_decay ** (len(blocks) - depth)))
+    return [(parameters, share) for parameters, share in groups if parameters]
+
+
+def matching(entries: tuple[str, ...], names: list[str]) -> set[str]:
+    """The blocks that `train.blocks` names: a name, a pattern such as `block_*`, or `last 3` (of all names in order).
+
+    Raises:
+        ConfigError: an entry names no block.
+    """
+    chosen: set[str] = set()
+    for entry in entries:
+        word, _, count = entry.partition(" ")
+        if word == "last" and count.isdecimal() and 0 < int(count) <= len(names):
+            found = names[-int(count) :]
+        else:
+            found = fnmatch.filter(names, entry)
+        if not found:
+            raise ConfigError(f"params.yaml: train.blocks names the unknown block '{entry}'; {nearest(entry, names)}")
+        chosen |= set(found)
+    return chosen
+
+
+def optimizer(head: nn.Module, visual_groups: Groups, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW over a head and what `select` chose of a backbone, whose rates are shares of the head's."""
+    visual = [
+        group
+        for parameters, share in visual_groups
+        for group in parameter_groups(parameters, recipe, lr_scale=recipe.backbone_lr_scale * share)
+    ]
+    return torch.optim.AdamW([*parameter_groups(head.parameters(), recipe), *visual])
+
+
+def units(backbone: Backbone) -> list[nn.Module]:
+    """The modules that are a block of the backbone each; a block of several modules, such as a stem, is none."""
+    # the outermost module of the same parameters: it is the one that is called
+    by_parameters = {frozenset(map(id, m.parameters())): m for m in reversed(list(backbone.module.modules()))}
+    found = [by_parameters.get(frozenset(map(id, parameters))) for _, parameters in backbone.blocks()]
+    return [module for module in found if module is not None]

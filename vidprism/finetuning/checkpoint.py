@@ -1,0 +1,103 @@
+"""The state of a training on disk, so that one that was killed goes on where it was.
+
+A state is a file beside the finished cells (`vidprism.runs.finished_cells`), outside every output of DVC, in a folder
+named by all that decides the result: a run with other settings, data, code or libraries never finds it. It is written
+to a temporary name, flushed to the disk and renamed, so that a file of that name is a whole state. Of several processes
+the first one writes; all read it, so several machines need one file system.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vidprism.runtime import processes
+from vidprism.runtime.errors import NotWritable, TrainingError
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Saves the state of one repeat every `every` updates; with no path it keeps nothing."""
+
+    path: Path | None = None
+    every: int = 0
+
+    def due(self, step: int, last: int) -> bool:
+        """Whether to save after `step` of `last` updates: at the interval, and at the end, where what is left to do is
+        the scoring.
+        """
+        return self.path is not None and self.every > 0 and (step % self.every == 0 or step == last)
+
+    def load(self) -> State | None:
+        """The saved state with its tensors on the CPU; None if there is none.
+
+        Raises:
+            TrainingError: the file is no state of this suite.
+        """
+        if self.path is None or not processes.from_first(self.path.is_file):
+            return None
+        try:
+            return torch.load(self.path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            raise TrainingError(
+                f"{self.path} is no state of a training ({error}); delete it, and that repeat starts anew"
+            ) from error
+
+    def save(self, state: State) -> None:
+        """Write the state in place of an earlier one, whole or not at all.
+
+        Raises:
+            NotWritable: a full disk, a folder without write permission; the earlier state is as it was.
+        """
+        if self.path is None:
+            return
+        failed = processes.from_first(lambda: self._write(state))
+        if failed:
+            raise NotWritable(self.path, failed)
+
+    def _write(self, state: State) -> str:
+        """Why it failed, or "": an error must reach every process, not the first alone."""
+        partial = self.path.with_suffix(".partial")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self.path)
+        except (OSError, RuntimeError) as error:  # torch's own writer raises the latter on a full disk
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            return str(error)
+        return ""
+
+
+def generators() -> State:
+    """The state of every random generator of this process."""
+    version, keys, *position = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": (version, torch.from_numpy(keys.astype(np.int64)), *position),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_generators(state: State) -> None:
+    """Put the generators where `generators` found them."""
+    random.setstate(state["python"])
+    version, keys, *position = state["numpy"]
+    np.random.set_state((version, keys.numpy().astype(np.uint32), *position))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])

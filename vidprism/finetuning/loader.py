@@ -1,0 +1,149 @@
+"""What the tuned track reads: training clips and groups of videos to score, in order, ahead of their use.
+
+With `train.workers` they are decoded in processes of their own, so that a decoder that crashes, hangs or asks for all
+memory takes its worker with it and nothing else: what it was reading comes back as `Failed`. The workers are forked
+from a server that has never opened a decoder (a reader of decord opened before a fork kills the child).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLong
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from pebble import ProcessExpired, ProcessPool
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from vidprism.finetuning.inputs import VideoInputs
+from vidprism.runtime.errors import TrainingError
+from vidprism.videos import clips
+
+
+class Failed(NamedTuple):
+    """An item that could not be read, and why."""
+
+    reason: str
+
+
+class Clips(Dataset):
+    """Training clips (T, S, S, 3) with their labels; clip i of pass p over them has the number p * n + i.
+
+    A clip that is sampled at random depends on the repeat's seed, the pass and the video's place in the list alone:
+    neither on the order of the clips nor on who decodes it.
+    """
+
+    def __init__(self, inputs: VideoInputs, positions: np.ndarray, sampling: str = "protocol", seed: int = 0) -> None:
+        self.inputs, self.positions, self.labels = inputs, positions, inputs.labels("train")[positions]
+        self.sampling, self.seed = sampling, seed
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a clip, (T, S, S, 3)."""
+        return (self.inputs.n_frames, self.inputs.image_size, self.inputs.image_size, 3)
+
+    def name(self, number: int) -> str:
+        """Path of a clip's video below the folder of videos."""
+        return self.inputs.name("train", int(self.positions[number % len(self.positions)]))
+
+    def __getitem__(self, number: int) -> tuple[Tensor, int]:
+        which_pass, i = divmod(number, len(self.positions))
+        position = int(self.positions[i])
+        if self.sampling == "protocol":
+            clip = self.inputs.read("train", np.array([position]))[0, 0]
+        else:
+            clip = self.inputs.draw(position, self.sampling, np.random.default_rng((self.seed, which_pass, position)))
+        return torch.from_numpy(clip), int(self.labels[i])
+
+
+class Views(Dataset):
+    """Groups of videos to score, uint8 (n, V, T, S, S, 3)."""
+
+    def __init__(self, inputs: VideoInputs, split: str, groups: list[np.ndarray]) -> None:
+        self.inputs, self.split, self.groups = inputs, split, groups
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, i: int) -> Tensor:
+        return torch.from_numpy(self.inputs.read(self.split, self.groups[i]))
+
+
+def read_ahead(
+    dataset: Dataset, numbers: Sequence[int], workers: int, limit_sec: float, ahead: int, known: Mapping[int, Failed]
+) -> Iterator[Any]:
+    """The items `numbers` of a dataset in their order, or `Failed` for one that cannot be read.
+
+    Args:
+        workers: processes that read; 0 reads here, where a crash or a hang is one of this process.
+        limit_sec: after so many seconds on one item its worker is ended.
+        ahead: how many items are asked for before their turn.
+        known: items (number modulo the length of the dataset) that failed and are not tried again; it may grow.
+    """
+    if not workers:
+        for number in numbers:
+            yield known.get(number % len(dataset)) or _read(dataset, number)
+        return
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    pool = ProcessPool(workers, context=context, initializer=_adopt, initargs=(dataset,))
+    waiting: deque[Future | Failed] = deque()
+    left = iter(numbers)
+    try:
+        while True:
+            while len(waiting) < ahead and (number := next(left, None)) is not None:
+                failed = known.get(number % len(dataset))
+                waiting.append(failed or pool.schedule(_read_adopted, [number], timeout=limit_sec))
+            if not waiting:
+                return
+            first = waiting.popleft()
+            yield first if isinstance(first, Failed) else _result(first, limit_sec)
+    finally:
+        pool.stop()  # what is still being read is of no use
+        pool.join()
+
+
+def _result(future: Future, limit_sec: float) -> Any:
+    try:
+        return future.result()
+    except TooLong:
+        return Failed(f"decoding took longer than {limit_sec:g} s")
+    except ProcessExpired as error:
+        return Failed(f"the process that decoded it ended with {error.exitcode}: decoder crashed")
+
+
+def _read(dataset: Dataset, number: int) -> Any:
+    try:
+        return dataset[number]
+    except MemoryError:
+        return Failed("decoding asked for more memory than there is")
+    except TrainingError as error:
+        if isinstance(error.__cause__, clips.Unreadable):
+            return Failed(error.__cause__.reason)
+        raise
+
+
+_adopted: Dataset | None = None
+
+
+def _adopt(dataset: Dataset) -> None:
+    """A worker's own copy of the dataset."""
+    global _adopted
+    torch.set_num_threads(1)
+    _adopted = dataset
+
+
+def _read_adopted(number: int) -> Any:
+    # as arrays: a pickled tensor is slower
+    found = _read(_adopted, number)
+    if isinstance(found, Failed):
+        return found
+    return (found[0].numpy(), found[1]) if isinstance(found, tuple) else found.numpy()

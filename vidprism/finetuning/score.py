@@ -1,0 +1,79 @@
+"""Scores of the tuned track: every video exactly once, also where several processes share the work.
+
+Shapes: N videos, V views, C classes, E experts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidprism.features import encode
+from vidprism.finetuning.inputs import VideoInputs
+from vidprism.finetuning.loader import Failed, Views, read_ahead
+from vidprism.runtime import processes, watchdog
+from vidprism.runtime.errors import TrainingError
+from vidprism.training.job import class_means
+
+if TYPE_CHECKING:
+    from vidprism.finetuning.model import EndToEnd
+
+USAGE_CLIPS = 16  # training clips of a class over which the use of experts is taken: all of any draw of shots
+
+Scored = tuple[np.ndarray, np.ndarray | None]
+
+
+def predict(model: EndToEnd, inputs: VideoInputs, split: str, positions: np.ndarray) -> Scored:
+    """Logits (N, V, C) of some videos, and their expert weights (N, E), the mean over views, or None.
+
+    At most `views_per_batch` clips are on the device at a time: a video's views are scored in parts if need be. Of
+    several processes each takes every so many-th group of videos and all get everything: the groups are those of one
+    process, so that no video is scored twice and also a gate that looks at the batch gives the same.
+
+    Raises:
+        TrainingError: a video cannot be decoded.
+    """
+    model.eval()
+    n_clips, n_crops = encode.views(inputs.protocol, split)
+    n_videos = max(1, inputs.views_per_batch // (n_clips * n_crops))
+    groups = [positions[start : start + n_videos] for start in range(0, len(positions), n_videos)]
+    world = processes.count()
+    mine = Views(inputs, split, groups[processes.rank() :: world])
+    found = []
+    workers, limit_sec = inputs.reading.workers, n_videos * inputs.reading.limit_sec
+    with torch.no_grad():
+        for clips in read_ahead(mine, range(len(mine)), workers, limit_sec, workers + 1, {}):
+            watchdog.alive(f"scoring {split} videos, group {len(found) + 1} of {len(mine)} of this process")
+            if isinstance(clips, Failed):
+                names = [inputs.name(split, int(i)) for i in mine.groups[len(found)]]
+                raise TrainingError(f"{', '.join(names)}: {clips.reason}, though all could be read before")
+            found.append(_score(model, torch.as_tensor(clips), inputs.views_per_batch))
+    by_process = processes.gather(found)
+    logits, experts = zip(*(by_process[i % world][i // world] for i in range(len(groups))), strict=True)
+    return np.concatenate(logits), None if experts[0] is None else np.concatenate(experts)
+
+
+def _score(model: EndToEnd, clips_NVTSS3: Tensor, most: int) -> Scored:
+    device, shape = next(model.visual.parameters()).device, clips_NVTSS3.shape[:2]
+    parts = [model(part.to(device)) for part in clips_NVTSS3.flatten(0, 1).split(most)]
+    logits_NVC = torch.cat([part.logits for part in parts]).unflatten(0, shape).float().cpu().numpy()
+    if parts[0].expert_weights is None:
+        return logits_NVC, None
+    weights_NVE = torch.cat([part.expert_weights for part in parts]).unflatten(0, shape)
+    return logits_NVC, weights_NVE.mean(dim=1).float().cpu().numpy()
+
+
+def usage(model: EndToEnd, inputs: VideoInputs, positions: np.ndarray) -> np.ndarray:
+    """Mean expert weights of each class (C, E) over its first `USAGE_CLIPS` training clips at `positions`."""
+    at = first_of_each(positions, inputs.labels("train"), USAGE_CLIPS)
+    return class_means(predict(model, inputs, "train", at)[1], inputs.labels("train")[at], inputs.n_classes)
+
+
+def first_of_each(positions: np.ndarray, labels: np.ndarray, most: int) -> np.ndarray:
+    """Of the videos at `positions`, in the order of the list, the first `most` of each class; sorted."""
+    positions = np.sort(positions)
+    of = labels[positions]
+    return np.sort(np.concatenate([positions[of == label][:most] for label in np.unique(of)]))

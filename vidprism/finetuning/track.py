@@ -1,0 +1,117 @@
+"""The tuned track: backbone and head train end to end on decoded frames (`vidprism.finetuning.loop`), one repeat
+after the other.
+
+Of several processes each encodes its part of a batch, and each gets the features of the whole batch with their
+gradient: the head and its objective see what one process would see, so that also what looks at a batch as a whole
+(gate balance, the released gate and diversity) is the same. The head is small; the backbone is what is shared. The
+backbone's learning rate is the head's times `train.backbone_lr_scale`; `vidprism.finetuning.blocks` says which of its
+blocks are trained, and at what share of that rate. Clips are the frozen track's, so that the two tracks differ in what
+is trained alone: the protocol's frames (or, with `train.sampling`, random ones) and the centre view for training, its
+views for scoring, no augmentation.
+Shapes: N videos, B batch, T frames, S pixels (of clips) or updates (of losses), R repeats.
+"""
+
+from __future__ import annotations
+
+import time
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+
+from vidprism.finetuning.checkpoint import Keeper
+from vidprism.finetuning.inputs import VideoInputs
+from vidprism.finetuning.loader import Clips
+from vidprism.finetuning.loop import Fitted, accelerator, fit
+from vidprism.finetuning.model import EndToEnd
+from vidprism.finetuning.score import predict, usage
+from vidprism.runtime.determinism import deterministic
+from vidprism.runtime.errors import TrainingError
+from vidprism.runtime.threads import side_by_side
+from vidprism.training import speed
+from vidprism.training.job import Job, Outcome, join
+from vidprism.training.recipe import Tuning
+
+
+def run(job: Job, inputs: VideoInputs) -> Outcome:
+    """Train the repeats of a cell and score a split; a method that is not trained is scored once, for all.
+
+    Raises:
+        TrainingError: a loss is not finite, a video cannot be decoded, the processes and micro-batches cannot share a
+            batch, or one process alone was asked for shards.
+    """
+    with deterministic(job.recipe.tuned.deterministic):
+        return _run(job, inputs)
+
+
+def _run(job: Job, inputs: VideoInputs) -> Outcome:
+    engine = accelerator(job.recipe.tuned)
+    device, world_size = engine.device, engine.num_processes
+    _check_shared(job, world_size)
+    speed.reset()
+    backbone = inputs.load_backbone(device.type)
+    seeds = job.seeds if job.recipe.updates else job.seeds[:1]
+    # made here, one after the other: loading and initialising draw from torch's one global generator
+    tuned = job.recipe.tuned
+    models = [EndToEnd(deepcopy(backbone), job.build(inputs, seed).to(device), tuned) for seed in seeds]
+    readable = np.flatnonzero(inputs.usable(job.split))
+
+    def repeat(i: int) -> Outcome:
+        return _repeat(job, inputs, models[i], i, readable)
+
+    # processes that train together must not run repeats in different orders, and one repeat alone has all cores
+    split = world_size == 1 and len(models) > 1
+    done = side_by_side(repeat, range(len(models)), inputs.threads, job.where, split=split)
+    return join(done * (len(job.seeds) // len(done)), device.type)
+
+
+def _check_shared(job: Job, world_size: int) -> None:
+    tuned = job.recipe.tuned
+    if job.recipe.updates and job.batch_size % world_size:
+        raise TrainingError(
+            f"{job.where}: {world_size} processes cannot evenly share a batch of {job.batch_size} clips; start a "
+            "number of processes that divides it"
+        )
+    part = job.batch_size // world_size
+    if job.recipe.updates and part % tuned.accumulate:
+        raise TrainingError(
+            f"{job.where}: train.accumulate {tuned.accumulate} cannot evenly cut the {part} clips of a batch that each "
+            f"process has; choose a number that divides {part}"
+        )
+    if tuned.strategy == "fsdp" and world_size == 1:
+        raise TrainingError(
+            f"{job.where}: train.strategy fsdp needs several processes to hold the shards, and there is one; set "
+            "train.devices to 2 or more, or strategy to ddp"
+        )
+
+
+def _repeat(job: Job, inputs: VideoInputs, model: EndToEnd, i: int, readable: np.ndarray) -> Outcome:
+    """Train and score repeat `i` alone."""
+    at, seed, recipe = job.training[i].positions, job.seeds[i], job.recipe
+    fitted, weights, n_parameters = Fitted(np.empty(0), 0), {}, 0
+    log = replace(job.log, series=f"{job.log.series} repeat {seed}", points=[])
+    start = time.perf_counter()
+    if recipe.updates:
+        clips = Clips(inputs, at, recipe.tuned.sampling, seed)
+        keeper = Keeper(job.states / f"repeat-{seed}.pt", inputs.save_every) if job.states else None
+        fitted = fit(model, clips, recipe, job.batch_size, seed, job.where, inputs.reading, keeper, log)
+        trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        n_parameters = sum(p.numel() for p in trained.values())
+        weights = {name: p.detach().cpu()[None] for name, p in trained.items() if _kept(name, recipe.tuned)}
+    trained_at = time.perf_counter()
+    logits, experts = predict(model, inputs, job.split, readable)
+    scored_at = time.perf_counter()
+    took = (fitted.updates_done * job.batch_size, trained_at - start, len(readable), scored_at - trained_at)
+    if experts is not None:
+        experts = experts[None]
+    # a search asks for dev scores alone
+    used = None if experts is None or job.split != "test" else usage(model, inputs, at)[None]
+    measured = speed.Speed(*took, speed.peak_mib())
+    lost = {"skipped": [fitted.skipped], "failed": [fitted.failed]}
+    facts = {"speed": measured, "logs": {log.series: log.points}, **lost}
+    return Outcome(fitted.losses[None], logits[None], experts, used, weights, n_parameters, **facts)
+
+
+def _kept(name: str, tuned: Tuning) -> bool:
+    """Whether a trained parameter of `EndToEnd` is stored (`train.keep_weights`)."""
+    return tuned.keep_weights == "all" or (tuned.keep_weights == "head" and name.startswith("head."))

@@ -1,0 +1,220 @@
+"""Pre-training of the small VideoMAE on training videos of the generated world, without their labels.
+
+The method is in `vidprism.pretraining.masked_autoencoder`. What the training was worth is then measured: a linear probe
+on the mean of the features, against the same network untrained, on the dev pools. Letters: N videos, U frames of a
+video, B clips, T frames, S side in pixels, D width.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from vidprism.backbones._checkpoints import WEIGHTS_FILE
+from vidprism.backbones.videomae import ClipEncoder, VideoMAEBackbone, create
+from vidprism.config import Config, VideoPretrainConfig, paths
+from vidprism.evaluation import stats
+from vidprism.pretraining.batch_parts import Run, mean_gradients, side_by_side
+from vidprism.pretraining.masked_autoencoder import MaskedAutoencoder, initialise, masks
+from vidprism.pretraining.muon import Muon
+from vidprism.videos import decoding, manifest
+from vidprism.videos.clips import spatial_views
+
+PROBE_C = 0.1  # inverse strength of the probe's penalty
+CLIPS_AT_ONCE = 8  # encoded by one core
+
+
+class Videos(NamedTuple):
+    """Videos of one split: frames, each uint8 (U, S, S, 3), labels (N,) and group numbers (N,)."""
+
+    frames: list[np.ndarray]
+    labels: np.ndarray
+    groups: np.ndarray
+
+
+def pretrain(config: Config, name: str) -> dict[str, Any]:
+    """Train the encoder of backbone `name` and save it.
+
+    Returns:
+        What ``pretraining.json`` holds: model, steps, batch_size, clips_seen, videos, parameters, `curve` (a list of
+        {"step", "loss"}) and `probe` (see `probe`).
+
+    Raises:
+        DatasetError: a dataset of the profile has not been prepared.
+        FloatingPointError: the loss is no longer finite.
+    """
+    from safetensors.torch import save_file
+
+    cfg, model = config.profile.video_pretraining, config.profile.backbones[name].model
+    torch.set_num_threads(cfg.threads)
+    encoder = create(model, cfg.seed, norm_tokens=True)
+    videos = {name: read_videos(config, name, encoder.shape["image_size"]) for name in config.profile.datasets}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(cfg.seed)
+        initialise(encoder)  # as training begins
+    untrained = probe_scores(encoder, videos, cfg.threads)
+    dev_groups = {name: splits["dev"].groups for name, splits in videos.items()}
+    unlabelled = [frames for splits in videos.values() for frames in splits["train"].frames]
+    losses = train(encoder, unlabelled, cfg)
+    out_dir = Path(paths.backbone(config, name))
+    out_dir.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.contiguous() for k, v in encoder.state_dict().items()}, out_dir / WEIGHTS_FILE)
+    report = {
+        "model": model,
+        "steps": cfg.steps,
+        "batch_size": cfg.batch_size,
+        "clips_seen": cfg.steps * cfg.batch_size,
+        "videos": len(unlabelled),
+        "parameters": sum(p.numel() for p in encoder.parameters()),
+        "curve": [{"step": i, "loss": round(x, 4)} for i, x in enumerate(losses) if i % 20 == 0 or i == cfg.steps - 1],
+        "probe": probe(probe_scores(encoder, videos, cfg.threads), untrained, dev_groups),
+    }
+    (out_dir / "pretraining.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def read_videos(config: Config, dataset: str, size_px: int) -> dict[str, Videos]:
+    """All frames of the readable videos of the training list and of the dev pool, decoded once."""
+    listed, root = manifest.load(config, dataset), paths.dataset_root(config, dataset) / "videos"
+    resize = config.profile.protocol.resize
+
+    def read(path: str) -> np.ndarray:
+        frames = np.concatenate(list(decoding.all_frames(root / path)))
+        return spatial_views(frames, size_px, 1, resize)[0]
+
+    found = {}
+    for split in ("train", "dev"):
+        part = listed[(listed["split"] == split) & listed["readable"]]
+        with ThreadPoolExecutor(config.profile.video_pretraining.threads) as pool:
+            frames = list(pool.map(read, part["path"]))
+        found[split] = Videos(frames, part["label"].to_numpy(int), group_numbers(part["group"]))
+    return found
+
+
+def group_numbers(names: Iterable[str]) -> np.ndarray:
+    """Number of each video's group, (N,), from its name; a video without one ("") is a group of its own."""
+    keys = [f"group {name}" if name else f"video {i}" for i, name in enumerate(names)]
+    return np.unique(np.array(keys, dtype=str), return_inverse=True)[1]
+
+
+def train(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainConfig) -> list[float]:
+    """Train `encoder` in place on videos, each uint8 (U, S, S, 3); the loss of every step.
+
+    Raises:
+        FloatingPointError: the loss is not finite.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(cfg.seed)
+        autoencoder = MaskedAutoencoder(encoder, cfg).train()
+    losses = []
+    with side_by_side(cfg.threads) as run:
+        muon, adamw = _optimizers(autoencoder, cfg, run)
+        schedules = [
+            torch.optim.lr_scheduler.OneCycleLR(muon, cfg.muon_lr, cfg.steps, pct_start=0.1, cycle_momentum=False),
+            torch.optim.lr_scheduler.OneCycleLR(adamw, cfg.lr, cfg.steps, pct_start=0.1),
+        ]
+        others = [p for group in adamw.param_groups for p in group["params"]]
+        for step, batch in enumerate(tqdm(_batches(encoder, videos, cfg), total=cfg.steps, mininterval=1.0)):
+            loss, gradients = mean_gradients(autoencoder, batch, run, cfg.threads)
+            if not math.isfinite(loss):
+                reason = f"video pre-training loss is {loss} at step {step}"
+                raise FloatingPointError(f"{reason}; lower video_pretraining.lr or muon_lr in params.yaml")
+            for parameter, gradient in zip(autoencoder.parameters(), gradients, strict=True):
+                parameter.grad = gradient
+            nn.utils.clip_grad_norm_(others, 1.0)  # Muon's step does not depend on the length of a gradient
+            for moving in (muon, adamw, *schedules):
+                moving.step()
+            losses.append(loss)
+    encoder.eval()
+    return losses
+
+
+def _optimizers(module: MaskedAutoencoder, cfg: VideoPretrainConfig, run: Run) -> tuple[Muon, torch.optim.AdamW]:
+    """Muon for the matrices of the transformer layers, AdamW for all else; there weight decay on matrices only."""
+    layers = nn.ModuleList([module.encoder.model.encoder.layer, module.layers])
+    hidden = [p for p in layers.parameters() if p.ndim == 2]
+    taken = {id(p) for p in hidden}
+    others = [p for p in module.parameters() if id(p) not in taken]
+    groups = [
+        {"params": [p for p in others if p.ndim >= 2], "weight_decay": cfg.weight_decay},
+        {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    adamw = torch.optim.AdamW(groups, lr=cfg.lr, betas=(0.9, 0.95), fused=True)
+    return Muon(hidden, cfg.muon_lr, cfg.muon_weight_decay, cfg.muon_momentum, run, cfg.threads), adamw
+
+
+def _batches(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainConfig) -> Iterator[tuple[Tensor, ...]]:
+    """`cfg.steps` batches: clips uint8 (B, T, S, S, 3) and the tokens that are visible and painted. A clip is T
+    evenly spaced frames with a random offset; the videos come in shuffled passes.
+    """
+    n_tokens, t = encoder.model.embeddings.num_patches, encoder.shape["frames"]
+    numpy_rng, torch_rng = np.random.default_rng(cfg.seed), torch.Generator().manual_seed(cfg.seed)
+    order: list[int] = []
+    for _ in range(cfg.steps):
+        while len(order) < cfg.batch_size:
+            order += numpy_rng.permutation(len(videos)).tolist()
+        chosen, order = order[: cfg.batch_size], order[cfg.batch_size :]
+        clips = np.stack([videos[i][_even(len(videos[i]), t, numpy_rng.random())] for i in chosen])
+        yield torch.from_numpy(clips), *masks(cfg.batch_size, n_tokens, cfg, torch_rng)
+
+
+def _even(n_frames: int, t: int, offset: float) -> np.ndarray:
+    return np.minimum((np.arange(t) + offset) * n_frames / t, n_frames - 1).astype(int)
+
+
+def probe_scores(encoder: ClipEncoder, videos: dict[str, dict[str, Videos]], threads: int = 1) -> dict[str, np.ndarray]:
+    """Dataset -> right (1) or wrong (0) for each dev video, (N,): multinomial logistic regression on the standardised
+    mean over time of the features, fitted on the training list.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    backbone, t, found = VideoMAEBackbone(encoder), encoder.shape["frames"], {}
+    for dataset, splits in videos.items():
+        mean_ND = {}
+        for split, of_split in splits.items():
+            clips = np.stack([frames[_even(len(frames), t, 0.5)] for frames in of_split.frames])
+            with side_by_side(threads) as run:
+                parts = run(lambda part: _encode(backbone, part), torch.from_numpy(clips).split(CLIPS_AT_ONCE))
+            mean_ND[split] = torch.cat(parts).mean(dim=1).numpy()
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=PROBE_C, max_iter=1000))
+        model.fit(mean_ND["train"], splits["train"].labels)
+        found[dataset] = (model.predict(mean_ND["dev"]) == splits["dev"].labels).astype(np.int8)
+    return found
+
+
+@torch.inference_mode()
+def _encode(backbone: VideoMAEBackbone, clips: Tensor) -> Tensor:
+    return backbone.encode_clips(clips)
+
+
+def probe(
+    trained: dict[str, np.ndarray], untrained: dict[str, np.ndarray], groups: dict[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    """Per dataset the probe's dev accuracies in percent, their difference with its paired interval over the groups of
+    dev videos (there is one training of each network), and whether the trained one is better by more than that.
+    """
+    found = []
+    for dataset, right in trained.items():
+        difference = stats.paired(right[None], untrained[dataset][None], groups[dataset])
+        numbers = {
+            "trained": 100 * right.mean(),
+            "untrained": 100 * untrained[dataset].mean(),
+            "difference": difference.difference,
+            "ci95_low": difference.low,
+            "ci95_high": difference.high,
+        }
+        rounded = {key: round(float(value), 2) for key, value in numbers.items()}
+        counts = {"n": len(right), "n_groups": difference.mean.n_groups}
+        found.append({"dataset": dataset, **rounded, **counts, "better": difference.low > 0})
+    return found

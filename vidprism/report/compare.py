@@ -1,0 +1,172 @@
+"""Which cells of the committed tables changed since a git revision: ``python -m vidprism.report.compare REV
+[--profile mini]``.
+
+Compares the CSV twins of the tables in the working tree with those of the revision. A change is "beyond the interval"
+when the paired test over draws and groups (`vidprism.evaluation.stats.paired`) separates the answers that the results
+of both hold for the cell. Cells whose test videos or repeats differ cannot be paired, and the line says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidprism.config import Config, ConfigError, load_config, paths
+from vidprism.records.record import MEASURED, ResultsError
+from vidprism.report.tables.cells import compare, measured
+from vidprism.report.tables.layout import Column, Entry
+from vidprism.report.tables.setting import GROUP_OF_TABLE
+
+KEY = ("table", "block", "section", "row", "column")
+
+
+class RevisionError(ValueError):
+    """The revision cannot be read; the message says why."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One cell that differs: its name, its old and new text, and how the change stands to the interval over draws and
+    groups ("" where one side is no number).
+    """
+
+    cell: str
+    old: str
+    new: str
+    found: str = ""
+
+
+def changes(config: Config, revision: str) -> list[Change]:
+    """Cells of the profile's tables that differ from `revision`, new and vanished ones among them.
+
+    Raises:
+        RevisionError: not a git repository, or no such revision.
+        ResultsError: a results file of either side that cannot be read.
+    """
+    root, folder = config.root_dir, paths.tables(config)
+    commit = _git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if commit is None:
+        raise RevisionError(
+            f"'{revision}' is not a revision of the repository in {root}; `git log --oneline` lists them"
+        )
+    commit, inside = commit.strip(), folder.resolve().relative_to(root.resolve()).as_posix()
+    listed = (_git(root, "ls-tree", "--name-only", commit, f"{inside}/") or "").split()
+    old = {file: _git(root, "show", f"{commit}:{file}") for file in listed if Path(file).match("table*.csv")}
+    new = {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob("table*.csv"))}
+    before, after = cells(old.values()), cells(new.values())
+    was, now = _entries(config, commit), _entries(config, None)
+    found = []
+    for key in dict.fromkeys([*after, *before]):
+        texts = _text(before.get(key)), _text(after.get(key))
+        if texts[0] != texts[1]:
+            sides = was(before.get(key)), now(after.get(key))
+            found.append(Change(", ".join(filter(None, key)), *texts, _compared(*sides) if all(sides) else ""))
+    return found
+
+
+def _entries(config: Config, commit: str | None) -> Callable[[dict[str, str] | None], Entry | None]:
+    """What gives the measured entry of a line of a table's CSV, from the results in git (or, without a commit, in the
+    working tree). Records of a revision are not held to today's schema.
+
+    Raises:
+        ResultsError: a results file is not valid JSON.
+    """
+    records = {}
+    for group in dict.fromkeys(GROUP_OF_TABLE.values()):
+        path = paths.results(config, group)
+        where = f"{commit}:{path.relative_to(config.root_dir).as_posix()}"
+        if commit is None:
+            text = path.read_text(encoding="utf-8") if path.is_file() else None
+        else:
+            text = _git(config.root_dir, "show", where)
+        try:
+            found = json.loads(text)["records"] if text is not None else []
+        except json.JSONDecodeError as error:
+            raise ResultsError(f"{where if commit else path} is not valid JSON ({error})") from error
+        records |= {(group, record["row"]): record for record in found}
+
+    def entry(line: dict[str, str] | None) -> Entry | None:
+        if line is None or not line["mean"] or line["status"] != MEASURED:
+            return None
+        record = records.get((GROUP_OF_TABLE[int(line["table"])], line["run"]))
+        cell, metric = line["column"].rsplit("_", 1)
+        dataset, shots = cell.rsplit("_", 1)
+        column = Column(dataset, None if shots == "all" else int(shots[1:]), metric, "", "", "")
+        found = measured(record, column) if record else None
+        return found if found and found.status == MEASURED else None
+
+    return entry
+
+
+def _compared(old: Entry, new: Entry) -> str:
+    """Where a change stands to the interval of the paired difference."""
+    try:
+        difference = compare(new, old)
+    except ResultsError:
+        return "not comparable: other test videos or repeats"
+    beyond = difference.low > 0 or difference.high < 0
+    return f"{'beyond' if beyond else 'within'} the interval [{difference.low:+.2f}, {difference.high:+.2f}]"
+
+
+def cells(texts: Iterable[str]) -> dict[tuple[str, ...], dict[str, str]]:
+    """The lines of table CSVs by table, block, row and column."""
+    return {
+        tuple(line.get(name, "") for name in KEY): line for text in texts for line in csv.DictReader(io.StringIO(text))
+    }
+
+
+def _text(line: dict[str, str] | None) -> str:
+    if line is None:
+        return "absent"
+    return f"{float(line['mean']):.2f}" if line["mean"] else line["status"]
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git prints, None if it fails.
+
+    Raises:
+        RevisionError: git is not installed.
+    """
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise RevisionError("git is not installed, and the old tables are read from it") from error
+    return done.stdout if done.returncode == 0 else None
+
+
+def main(arguments: list[str]) -> int:
+    """Print the changed cells; exit status 1 with one clear line for an unknown revision or profile."""
+    parser = argparse.ArgumentParser(
+        prog="python -m vidprism.report.compare",
+        description="Cells of the tables that changed since a git revision.",
+    )
+    parser.add_argument("revision", metavar="REV", help="a commit, tag or branch, for example HEAD~1")
+    parser.add_argument("--profile", help="profile whose tables are compared; default: the one params.yaml chooses")
+    chosen = parser.parse_args(arguments)
+    try:
+        config = load_config(chosen.profile)
+        found = changes(config, chosen.revision)
+    except (ConfigError, RevisionError, ResultsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for change in found:
+        print(f"{change.cell}: {change.old} -> {change.new}  {change.found}".rstrip())
+    print(f"{len(found)} cells of profile {config.profile.name} changed since {chosen.revision}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

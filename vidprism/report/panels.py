@@ -1,0 +1,208 @@
+"""Where each number of a page comes from, as data: one panel per row, one table line per cell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from vidprism.config import Profile
+from vidprism.evaluation import results
+from vidprism.records.record import Cell, Record, cell_key
+from vidprism.report.tables import identity
+from vidprism.report.tables.cost import NO_FORMULA, counted
+from vidprism.report.tables.layout import Line
+from vidprism.report.tables.setting import learning_rate, training_videos, views
+
+UNREADABLE_SHOWN = 20  # a page lists this many broken videos of a cell; all of them are in the results JSON
+
+
+@dataclass(frozen=True)
+class CellPanel:
+    """The provenance of one cell: (name, value) facts, its repeats, and its unreadable videos as (path,
+    reason).
+    """
+
+    anchor: str
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    repeats: tuple[tuple[str, ...], ...]
+    unreadable: tuple[tuple[str, str], ...]
+    n_unreadable: int
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The provenance of one row."""
+
+    anchor: str
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    cells: tuple[CellPanel, ...]
+    timing: str
+    curves: str
+
+
+REPEAT_HEADINGS = (
+    "Seed",
+    "Draw",
+    "Top-1",
+    "Top-5",
+    "Loss, first → last tenth",
+    "Loss flat",
+    "Training clips",
+    "Draw sha256",
+)
+
+
+def anchor(*parts: object) -> str:
+    """An HTML id from names: letters, digits, -, _ and dots between the names."""
+    return ".".join(["p", *(re.sub(r"[^A-Za-z0-9_-]+", "_", str(part)) for part in parts)])
+
+
+def panels(profile: Profile, lines: Iterable[Line]) -> list[Panel]:
+    """One panel per measured row, in the order of the lines; a row that stands in several lines gets one."""
+    found = {line.run: line for line in lines if line.status == "measured"}
+    return [_panel(profile, line) for line in found.values()]
+
+
+def _panel(profile: Profile, line: Line) -> Panel:
+    record = line.record
+    cells = tuple(_cell(record, line.run, cell) for cell in record["cells"])
+    return Panel(
+        anchor(line.run),
+        f"{line.run}: {identity.title(identity.measured(record))}",
+        _facts(profile, record),
+        cells,
+        f"../../timings/{profile.name}/train-{record['group']}-{line.run}.json",
+        f"../../runs/{profile.name}/{record['group']}/{line.run}.html",
+    )
+
+
+def _facts(profile: Profile, record: Record) -> tuple[tuple[str, str], ...]:
+    code, search, backbone = record["code"], record["search"], record["backbone"]
+    state = {True: ", with uncommitted changes", False: "", None: ""}[code.get("dirty")]
+    facts = [
+        ("Method", f"{record['method']}{', reading ' + record['reading'] if record.get('reading') else ''}"),
+        ("Track", record["track"]),
+        ("Backbone", f"{backbone.get('name')} (weights {str(backbone.get('weights_sha256'))[:12]})"),
+        ("Options", pairs(record["config"].get("options", {}))),
+        ("Training", pairs(record["config"].get("train", {}))),
+        ("Search", _search(profile, record, search) if search else "none"),
+        ("Code", f"version {code.get('version')}, base commit {code.get('base_commit')}{state}"),
+        ("Environment", pairs(record["environment"])),
+    ]
+    return tuple(facts)
+
+
+def _search(profile: Profile, record: Record, search: dict[str, Any]) -> str:
+    trials, chosen, close = search["trials"], str(search["chosen"]), search.get("not_separable", [])
+    error = (search.get("error") or {}).get(chosen)
+    found = f"{search['space']} {chosen}, best of {len(trials)} trials on {search['split']} ({pairs(trials)})"
+    if error is not None:
+        found += f", standard error of the best {error:.1f}"
+    if close:
+        found += f"; not to be told from {', '.join(map(str, close))}"
+    if search["space"] != "lr":
+        return found
+    found += f"; {search.get('draws', 1)} draw{'s' if search.get('draws', 1) != 1 else ''}"
+    edge = "; at the edge of the range" if search.get("at_edge") else ""
+    return f"{found}{edge}; {learning_rate(record['group'], record['track'], profile.protocol.track)}"
+
+
+def _cell(record: Record, run: str, cell: Cell) -> CellPanel:
+    scored = f"{cell['n_scored']} of {cell['n_listed']} listed test videos"
+    seen = f"{cell['frames']} frames, {views(cell['n_clips'], cell['n_crops'])}"
+    cost = counted(record, cell)
+    facts = [
+        ("Scored", f"{scored}, {cell['n_classes']} classes"),
+        ("Top-1 with 95 % intervals", _intervals(cell)),
+        ("Data", str(cell["data_fingerprint"])),
+        ("Split, frames, views", f"split {cell['split']}, {seen}, mean of {cell['fusion']}"),
+        ("GMACs per view", f"{cost.gmacs:.4g}" if cost else NO_FORMULA),
+        ("Updates", f"{cell['updates']} of {cell['batch_size']} clips" if cell["updates"] else "not trained"),
+    ]
+    optional = {
+        "Parameters trained": "parameters",
+        "Expert usage": "expert_usage",
+    }
+    facts += [(name, _value(cell[key])) for name, key in optional.items() if cell.get(key) is not None]
+    facts += _left_out(cell) + _lists(cell)
+    broken = cell["unreadable"]
+    listed = tuple((item["path"], item["reason"]) for item in broken[:UNREADABLE_SHOWN])
+    place = anchor(run, cell_key(cell["dataset"], cell["shots"]))
+    return CellPanel(
+        place,
+        f"{cell['dataset']}, {training_videos(cell['shots'])}",
+        tuple(facts),
+        tuple(map(_repeat, cell["repeats"])),
+        listed,
+        len(broken),
+    )
+
+
+def _intervals(cell: Cell) -> str:
+    """Top-1 in percent over draws and groups, and over each alone."""
+    found = results.estimate([repeat["correct"] for repeat in cell["repeats"]], cell.get("groups"))
+
+    def written(interval: list[float] | None) -> str:
+        return "none" if interval is None else f"[{interval[0]:.1f}, {interval[1]:.1f}]"
+
+    over = f"{found['n_draws']} repeats that differ and {found['n_groups']} groups"
+    alone = f"over repeats alone {written(found['ci95_repeats'])}, over groups alone {written(found['ci95_groups'])}"
+    return f"{found['mean']:.1f} {written(found['ci95'])} over {over}; {alone}"
+
+
+def _left_out(cell: Cell) -> list[tuple[str, str]]:
+    """What training had to do without, if anything; the page of the run lists it."""
+    counts = {
+        "Training videos that could not be read": sum(len(r.get("failed_videos", [])) for r in cell["repeats"]),
+        "Updates left out, not finite": sum(len(r.get("skipped_updates", [])) for r in cell["repeats"]),
+    }
+    return [(name, f"{count}, over all repeats") for name, count in counts.items() if count]
+
+
+def _lists(cell: Cell) -> list[tuple[str, str]]:
+    """What external lists say: the K shots that were trained on, and the score on a common subset."""
+    facts, shots, common = [], cell.get("shot_list"), cell.get("subset")
+    if shots:
+        facts.append(
+            ("Shots from", f"{shots['name'] or 'a list of the user'}: {shots['file']}, sha256 {shots['sha256'][:12]}")
+        )
+    if common:
+        score = f"{common['top1']['mean']:.1f}" if common["top1"] else "–"
+        scored = f"{common['n_scored']} of {common['n_listed']} videos scored"
+        facts.append(("Common subset", f"{score}, {scored} ({common['file']}, sha256 {common['sha256'][:12]})"))
+    curve = cell.get("views") or []
+    if len(curve) > 1:
+        points = [f"{views(p['n_clips'], p['n_crops'])} {p['top1']:.1f}" for p in curve]
+        facts.append(("Top-1 by views", "; ".join(points)))
+    return facts
+
+
+def _repeat(repeat: dict[str, Any]) -> tuple[str, ...]:
+    first, last = repeat.get("loss_first"), repeat.get("loss_last")
+    return (
+        str(repeat["seed"]),
+        _value(repeat["draw"]),
+        f"{repeat['top1']:.1f}",
+        f"{repeat['top5']:.1f}",
+        "–" if first is None else f"{first:.3f} → {last:.3f}",
+        {True: "yes", False: "no", None: "–"}[repeat.get("loss_flat")],
+        _value(repeat.get("clips_seen")),
+        str(repeat.get("draw_sha256") or "–")[:12],
+    )
+
+
+def pairs(values: dict[str, Any]) -> str:
+    """`name=value, ...` of a mapping, in its own order."""
+    return ", ".join(f"{name}={_value(value)}" for name, value in values.items()) or "none"
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "[" + ", ".join(map(_value, value)) + "]" if isinstance(value, list | tuple) else str(value)

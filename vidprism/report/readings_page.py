@@ -1,0 +1,186 @@
+"""The readings page as data: every switch between the paper's text and its released code, and what turning
+it alone changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vidprism.config import Config
+from vidprism.config.rows import Row, rows
+from vidprism.evaluation import results, stats
+from vidprism.model.readings import PRESETS, Setting, differences
+from vidprism.records.record import MEASURED, Record
+from vidprism.report.panels import anchor
+from vidprism.report.tables import ablations, cells, families, identity
+from vidprism.report.tables.identity import Trained
+from vidprism.report.tables.layout import Column, Line, heading
+from vidprism.report.tables.setting import training_videos
+
+
+@dataclass(frozen=True)
+class Change:
+    """Accuracy with a switch turned minus accuracy of the default, in one column; or why there is none."""
+
+    comparison: stats.Comparison | None
+    reason: str = ""
+    href: str = ""
+    separable: bool = False  # after Holm within its family
+
+
+@dataclass(frozen=True)
+class Switch:
+    """One switch: its value in both readings with tag and source, and the change per dataset when it alone
+    is turned.
+    """
+
+    name: str
+    paper: Setting
+    released: Setting
+    variant: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Readings:
+    """The whole page: switches that differ, the released preset as a whole, switches that agree, and what
+    is not measured.
+    """
+
+    columns: tuple[str, ...]
+    switches: tuple[Switch, ...]
+    preset: tuple[Change, ...]
+    methods: tuple[tuple[str, Change], ...]
+    others: tuple[tuple[str, tuple[Change, ...]], ...]
+    agreeing: tuple[tuple[str, Setting], ...]
+    lines: tuple[Line, ...]
+    tests: str = ""  # on the family of the changes against the default, and on that of the two methods
+    tests_of_methods: str = ""
+
+
+def build(config: Config) -> Readings:
+    """The readings page of the chosen profile.
+
+    Raises:
+        ResultsError: a results file that cannot be read.
+    """
+    records, columns = results.load(config, "ablations"), ablations.columns(config)
+    paper, released = PRESETS["paper"], PRESETS["released"]
+    trained, differing = ablations.runs(config, records), differences()
+    default = ablations.default(config)
+    of_switch = {name: _turned(trained, default, {name: released[name].value}) for name in differing}
+    preset = next((key for key, t in trained.items() if _of_reading(t, "released")), "")
+    shown = dict.fromkeys([default, preset, *of_switch.values()])
+    others = [
+        key
+        for key, found in trained.items()
+        if key not in shown and ablations.home(identity.changes(found)) == ablations.READINGS
+    ]
+
+    def changes(key: str) -> tuple[Change, ...]:
+        return _changes(records, default, key, columns)
+
+    page = Readings(
+        columns=tuple(column.group for column in columns),
+        switches=tuple(Switch(name, paper[name], released[name], key, changes(key)) for name, key in of_switch.items()),
+        preset=changes(preset),
+        methods=_between_methods(config),
+        others=tuple((identity.name(trained[key]), changes(key)) for key in others),
+        agreeing=tuple((name, setting) for name, setting in paper.items() if name not in differing),
+        lines=tuple(
+            ablations.line(config, 0, None, trained[key], key, records) for key in [*shown, *others] if key in records
+        ),
+    )
+    return _in_families(page)
+
+
+def _in_families(page: Readings) -> Readings:
+    """The page with each change held against its family (c): all cells against one opponent, which is the default row,
+    and for the two methods the paper's reading.
+    """
+    every = [*(c for s in page.switches for c in s.changes), *page.preset, *(c for _, cs in page.others for c in cs)]
+    settle, tests = _family(every, "the default row")
+    settle_method, tests_of_methods = _family([change for _, change in page.methods], "the paper's reading")
+    return replace(
+        page,
+        switches=tuple(replace(s, changes=tuple(map(settle, s.changes))) for s in page.switches),
+        preset=tuple(map(settle, page.preset)),
+        others=tuple((name, tuple(map(settle, changes))) for name, changes in page.others),
+        methods=tuple((name, settle_method(change)) for name, change in page.methods),
+        tests=tests,
+        tests_of_methods=tests_of_methods,
+    )
+
+
+def _family(changes: list[Change], opponent: str) -> tuple[Callable[[Change], Change], str]:
+    """What sets `separable` of each change of a family, and the family in words."""
+    comparisons = [change.comparison for change in changes if change.comparison]
+    if not comparisons:
+        return (lambda change: change), ""
+    told = {id(c) for c, p in zip(comparisons, families.adjusted(comparisons), strict=True) if p <= families.ALPHA}
+    words = (
+        f"Family (c) of the protocol, the cells against {opponent}: {families.in_words(families.describe(comparisons))}"
+    )
+    return (lambda change: replace(change, separable=id(change.comparison) in told)), words
+
+
+def _turned(trained: dict[str, Trained], default: str, changed: dict[str, Any]) -> str:
+    """The key of the row that trained the default with exactly this changed, "" if params.yaml has none."""
+    if not default:
+        return ""
+    wanted = identity.changes(trained[default]) | changed
+    reading = trained[default].options["reading"]
+    same = (key for key, t in trained.items() if t.options["reading"] == reading and identity.changes(t) == wanted)
+    return next(same, "")
+
+
+def _of_reading(trained: Trained, reading: str) -> bool:
+    """Whether a row trained a preset as it stands."""
+    return trained.options.get("reading") == reading and not identity.changes(trained)
+
+
+def _changes(records: dict[str, Record], default: str, key: str, columns: tuple[Column, ...]) -> tuple[Change, ...]:
+    if not key:
+        return tuple(Change(None, "no variant in params.yaml turns this switch alone") for _ in columns)
+    plain = records.get(default)
+    return tuple(_change(records[key], plain, column, f"#{anchor(key, column.cell)}") for column in columns)
+
+
+def _change(record: Record, default: Record | None, column: Column, href: str) -> Change:
+    """Accuracy of `record` minus that of `default`, paired."""
+    if default is None:
+        return Change(None, "the profile has no default row to compare with")
+    turned, plain = cells.measured(record, column), cells.measured(default, column)
+    if {turned.status, plain.status} != {MEASURED}:
+        return Change(None, f"not run: {turned.reason or plain.reason}")
+    return Change(cells.compare(turned, plain), href=href)
+
+
+def _between_methods(config: Config) -> tuple[tuple[str, Change], ...]:
+    """The whole released reading as a method of its own, with its own search, against the paper's, in every
+    cell that has both.
+    """
+    found = []
+    for group, page in (("closed_set", "table1.html"), ("few_shot", "table2.html")):
+        records, expected = results.load(config, group), rows(config, group)
+        trained = {key: identity.of(config, row, records[key]) for key, row in expected.items()}
+        for key, row in expected.items():
+            twin = _twin(row, expected, trained)
+            for dataset, shots in row.cells if twin else []:
+                column = Column(dataset, shots, "top1", heading(config.profile, dataset), "", "")
+                where = f"{column.group}, {training_videos(shots)}, {row.frames} frames on {row.backbone}"
+                href = f"{page}#{anchor(key, column.cell)}"
+                name = f"{identity.title(trained[key])}: {where}"
+                found.append((name, _change(records[key], records[twin], column, href)))
+    return tuple(found)
+
+
+def _twin(row: Row, expected: dict[str, Row], trained: dict[str, Trained]) -> str:
+    """The key of the paper's reading of the same head in the same place, for a row of the released reading; else ""."""
+    if trained[row.key].options.get("reading") != "released":
+        return ""
+    place = (trained[row.key].head, row.backbone, row.frames, row.track)
+    same = (key for key, r in expected.items() if (trained[key].head, r.backbone, r.frames, r.track) == place)
+    return next((key for key in same if _of_reading(trained[key], "paper")), "")

@@ -1,0 +1,56 @@
+"""The paper's tables, filled with what the suite measured: results and published numbers in, blocks of
+lines out.
+
+Rows come from the paper's CSV and from the profile (`vidprism.config.rows`), never from what lies on disk, so a
+row is never dropped: it is measured, "not run" (the suite has or will have a run for it) or "reported"
+(only the paper has it). Which printed row a run stands in follows from what it trained (`identity`), not from its key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vidprism import paper
+from vidprism.config import Config
+from vidprism.report.tables import ablations, comparison, families, identity, order
+from vidprism.report.tables.layout import Block, Table
+from vidprism.report.tables.setting import setting
+from vidprism.report.tables.to_csv import to_csv
+
+__all__ = ["build", "to_csv"]
+
+BLOCKS = {
+    1: comparison.table1,
+    2: comparison.table2,
+    3: ablations.table3,
+    4: ablations.table4,
+    5: ablations.table5,
+}
+
+
+def build(config: Config, number: int) -> Table:
+    """Table `number` (1 to 5) of the chosen profile.
+
+    Raises:
+        ValueError: the paper has no such table.
+        ResultsError: a results file that cannot be read, or results that do not belong together.
+    """
+    number = paper.number(number)
+    blocks, signs = families.verdicts([_distinct(block) for block in BLOCKS[number](config)])
+    blocks, columns = families.bold(blocks)
+    agreement = order.agreement(line for block in blocks for line in block.lines)
+    p = config.profile
+    return Table(
+        number,
+        paper.TITLES[number],
+        p.name,
+        p.generated,
+        (*setting(config, number), *families.caption(blocks, signs, columns)),
+        tuple(blocks),
+        paper.remarks(number),
+        (agreement,) if agreement else (),
+    )
+
+
+def _distinct(block: Block) -> Block:
+    return replace(block, lines=identity.distinct(block.lines))

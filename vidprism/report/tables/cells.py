@@ -1,0 +1,108 @@
+"""Measured entries of a table: from a record's cells, with their intervals and signs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from vidprism.evaluation import results, stats
+from vidprism.paper import PublishedRow
+from vidprism.records.record import MEASURED, NOT_RUN, Record, ResultsError
+from vidprism.report.tables.layout import Block, Column, Entry, Line, Published, Sign
+
+ANSWERS = {"top1": "correct", "top5": "correct5"}
+
+
+def measured(record: Record, column: Column) -> Entry:
+    """The record's entry in one column; a row or cell without a run says so."""
+    if record["status"] != MEASURED:
+        return Entry(record["status"], record.get("reason", ""))
+    cell = results.find_cell(record, column.dataset, column.shots)
+    if cell is None:
+        return Entry(NOT_RUN, "this row has no such cell in the profile")
+    key = ANSWERS[column.metric]
+    answers, of_video = results.answers(cell, key), results.groups(cell)
+    repeats, groups = stats.single_factor(answers, of_video)
+    return Entry(
+        MEASURED,
+        accuracy=results.accuracy(cell, key),
+        repeats=repeats,
+        groups=groups,
+        n_scored=cell["n_scored"],
+        n_listed=cell["n_listed"],
+        seeds=tuple(r["seed"] for r in cell["repeats"]),
+        answers=answers,
+        of_video=of_video,
+        groups_known="groups" in cell,
+    )
+
+
+def compare(a: Entry, b: Entry) -> stats.Comparison:
+    """Entry a minus entry b, paired over the groups of test videos and over the repeats (seeds, and with them draws)
+    that both have. Where one of the two records is older than its groups, those of the other count.
+
+    Raises:
+        ResultsError: the two were measured on different videos or in different groups, or share no repeat.
+    """
+    answers_a, answers_b = a.answers, b.answers
+    if len(answers_a) > 1 and len(answers_b) > 1:
+        shared = [seed for seed in a.seeds if seed in b.seeds]
+        answers_a = answers_a[[a.seeds.index(s) for s in shared]]
+        answers_b = answers_b[[b.seeds.index(s) for s in shared]]
+    if answers_a.shape[1] != answers_b.shape[1] or 0 in (len(answers_a), len(answers_b)):
+        raise ResultsError(
+            f"cannot pair two results of one column, {answers_a.shape} and {answers_b.shape} (repeats in "
+            "common, test videos): one of them is out of date, run `dvc repro`"
+        )
+    of_video = a.of_video if a.groups_known else b.of_video
+    if a.groups_known and b.groups_known and not np.array_equal(a.of_video, b.of_video):
+        raise ResultsError(
+            "cannot pair two results of one column: their test videos are in other groups, so one of them is out of "
+            "date; run `dvc repro`"
+        )
+    return stats.paired(answers_a, answers_b, of_video)
+
+
+def add_signs(block: Block) -> Block:
+    """Per entry of an ablation: the sign of its effect against the default row, in the paper and measured. Which of
+    them are separable is decided over the whole table, see `families.verdicts`.
+    """
+    default = next((line for line in block.lines if line.default), None)
+    if default is None:
+        return block
+    lines = [line if line.default else _line_with_signs(line, default) for line in block.lines]
+    return replace(block, lines=tuple(lines), with_signs=True)
+
+
+def _line_with_signs(line: Line, default: Line) -> Line:
+    return replace(
+        line, entries=tuple(map(_with_sign, line.entries, default.entries, line.published, default.published))
+    )
+
+
+def _with_sign(entry: Entry, default: Entry, printed: Published, printed_default: Published) -> Entry:
+    if None in (entry.mean, default.mean, printed.value, printed_default.value):
+        return entry
+    effect = compare(entry, default)
+    paper = int(np.sign(round(printed.value - printed_default.value, 6)))
+    agreement = {1: "agrees", -1: "opposite", 0: "agrees" if paper == effect.sign else "differs"}[paper * effect.sign]
+    return replace(entry, sign=Sign(paper, effect.sign, agreement, effect))
+
+
+def published(
+    row: PublishedRow | None, names: list[str], entries: tuple[Entry, ...], generated: bool
+) -> tuple[Published, ...]:
+    """The panel of a line: the printed numbers; on the paper's own data also measured minus published.
+
+    `names` are the paper's columns, those of `entries` first. On generated data no difference is formed: it
+    would mean nothing.
+    """
+    if row is None:
+        return tuple(Published(None) for _ in names)
+    means = [entry.mean for entry in entries] + [None] * (len(names) - len(entries))
+    panel = []
+    for name, mean in zip(names, means, strict=True):
+        value = row.numbers.get(name)  # none for a dataset or a K that the paper has no column for
+        panel.append(Published(value, name in row.bold, None if generated or None in (mean, value) else mean - value))
+    return tuple(panel)

@@ -1,0 +1,223 @@
+"""Tables 1 and 2: one line per printed method, then the methods of the suite that the paper does not have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vidprism import paper
+from vidprism.complexity import published
+from vidprism.config import Config
+from vidprism.config.rows import Row, rows
+from vidprism.evaluation import results
+from vidprism.paper import PublishedRow
+from vidprism.records.record import NOT_RUN, Record
+from vidprism.report.tables import cells as entries
+from vidprism.report.tables import cost, identity, video_encoders
+from vidprism.report.tables.identity import Trained
+from vidprism.report.tables.layout import REPORTED, Block, Column, Entry, Line, heading, real_name
+from vidprism.report.tables.setting import learning_rate
+
+PRINTED_DATASET = "kinetics400"  # of Table 1; its columns do not name it, unlike those of Tables 2 to 5
+EXTRA_SECTION = "Measured by the suite, not in the paper"
+
+
+def table1(config: Config) -> list[Block]:
+    """One line per method, backbone size and number of frames; bold within a backbone size, as in the
+    paper.
+    """
+    p, dataset = config.profile, config.profile.closed_set.dataset
+    columns = tuple(
+        Column(dataset, None, m, heading(p, dataset), h, m) for m, h in (("top1", "Top-1 (%)"), ("top5", "Top-5 (%)"))
+    )
+    records = results.load(config, "closed_set")
+    trained = {key: identity.of(config, row, records[key]) for key, row in rows(config, "closed_set").items()}
+    lines = [
+        _table1_line(config, columns, printed, trained.get(key), key, records)
+        for printed, key in identity.arrange(paper.load(1), trained)
+    ]
+    sizes = list(dict.fromkeys(line.contest for line in lines))
+    lines.sort(key=lambda line: sizes.index(line.contest))
+    headings = tuple(("Kinetics-400", h) for h in ("Top-1", "Top-5", "GFLOPs"))
+    return [
+        Block(
+            "",
+            ("Method", "Inputs"),
+            columns,
+            headings,
+            tuple(lines),
+            cost.MEASURED_HEADINGS,
+            cost.CHECK_HEADINGS,
+        )
+    ]
+
+
+def _table1_line(
+    config: Config,
+    columns: tuple[Column, ...],
+    printed: PublishedRow | None,
+    trained: Trained | None,
+    key: str,
+    records: dict[str, Record],
+) -> Line:
+    size = printed.labels["size"] if printed else trained.size
+    comparable = columns[0].dataset == PRINTED_DATASET
+    line = _line(config, columns, printed, trained, key, records, ["top1", "top5", "gflops"], comparable)
+    section = f"{size}: {printed.labels['section'] if printed else EXTRA_SECTION}"
+    inputs = (
+        "×".join(printed.labels[k] for k in ("frames", "crops", "clips")) if printed else f"{trained.frames} frames"
+    )
+    return replace(
+        line,
+        section=section,
+        contest=size,
+        labels=(*line.labels, inputs),
+        facts=_facts(line.record, columns[0].dataset),
+        cost=published.check(printed) if printed else None,
+    )
+
+
+def _facts(record: Record | None, dataset: str) -> tuple[str, ...]:
+    """Views and cost behind a line of Table 1; empty where nothing was measured."""
+    cell = results.find_cell(record, dataset, None) if record else None
+    return cost.measured_with(record, cell) if cell else ("",) * len(cost.MEASURED_HEADINGS)
+
+
+def table2(config: Config) -> list[Block]:
+    """One line per method over datasets x K on the profile's own track and first backbone, VidPrism-M on the first
+    encoder of clips; other backbones and the other track stand in blocks of their own.
+    """
+    p, printed_rows = config.profile, paper.load(2)
+    records, expected = results.load(config, "few_shot"), rows(config, "few_shot")
+    columns = tuple(
+        Column(dataset, shots, "top1", heading(p, dataset), f"K={shots}", f"{dataset}_k{shots}")
+        for dataset in p.few_shot.datasets
+        for shots in p.few_shot.shots
+    )
+    trained = {key: identity.of(config, row, records[key]) for key, row in expected.items()}
+    pairs = identity.arrange(printed_rows, trained)
+    printed_of = {key: printed for printed, key in pairs if printed and key}
+    own = [row for row in expected.values() if row.track == p.protocol.track]
+    main = {row.method: row for row in own if row.backbone == p.few_shot.backbone}
+    video = [row for row in own if row.backbone in p.few_shot.video.backbones]
+    main |= {r.method: r for r in reversed(video) if r.key in printed_of and r.method not in main}
+    lines = [
+        replace(
+            _line(config, columns, printed, trained.get(key), key, records),
+            section=printed.labels["section"] if printed else EXTRA_SECTION,
+        )
+        for printed, key in identity.arrange(printed_rows, {row.key: trained[row.key] for row in main.values()})
+    ]
+    on_clips = [row.backbone for row in main.values() if row in video]
+    note = " ".join(filter(None, (_bold_elsewhere(on_clips), video_encoders.note(on_clips, records))))
+    blocks = [Block("", ("Method",), columns, _panel(columns), tuple(lines), note=note)]
+
+    def lines_of(chosen: list[Row], columns: tuple[Column, ...] = columns) -> tuple[Line, ...]:
+        return tuple(_line(config, columns, printed_of.get(r.key), trained[r.key], r.key, records) for r in chosen)
+
+    for name in p.few_shot.more.backbones:
+        blocks.append(_other_backbone(config, columns, name, lines_of([row for row in own if row.backbone == name])))
+    beside = [row for row in video if row is not main.get(row.method)]
+    for name in dict.fromkeys(row.backbone for row in beside):
+        chosen = [row for row in beside if row.backbone == name]
+        blocks.append(_on_clips(config, columns, chosen, lines_of(chosen), records))
+    others = [row for row in expected.values() if row.track != p.protocol.track]
+    if others:
+        columns = _tuned_columns(config)
+        blocks.append(_other_track(config, columns, others[0].track, lines_of(others, columns)))
+    return blocks
+
+
+def _bold_elsewhere(on_clips: list[str]) -> str:
+    """That a row on an encoder of clips competes for bold with its like, which stand in a block of their own."""
+    if not on_clips:
+        return ""
+    return (
+        f"For bold the row on {on_clips[0]} competes with the other rows on {on_clips[0]} alone, wherever they stand."
+    )
+
+
+def _other_backbone(config: Config, columns: tuple[Column, ...], backbone: str, lines: tuple[Line, ...]) -> Block:
+    size, first = (config.profile.backbones[name].size for name in (backbone, config.profile.few_shot.backbone))
+    note = (
+        f"The same cells on {backbone} (ViT-{size}); the block above is on ViT-{first}. The paper does not say which "
+        "backbone its few-shot table is of, so its numbers stand beside both."
+    )
+    return Block(f"ViT-{size}", ("Method",), columns, _panel(columns), lines, note=note)
+
+
+def _on_clips(
+    config: Config,
+    columns: tuple[Column, ...],
+    chosen: list[Row],
+    lines: tuple[Line, ...],
+    records: dict[str, Record],
+) -> Block:
+    backbone, frames = chosen[0].backbone, chosen[0].frames
+    note = (
+        f"The other rows on {backbone}, which encodes clips of {frames} frames and not single frames: what "
+        f"VidPrism-M is to be compared with. {video_encoders.note([backbone], records)}"
+    )
+    title = f"On VideoMAE (ViT-{config.profile.backbones[backbone].size})"
+    return Block(title, ("Method",), columns, _panel(columns), lines, note=note.rstrip())
+
+
+def _tuned_columns(config: Config) -> tuple[Column, ...]:
+    t = config.profile.tuned
+    published = f"{t.dataset}_k{t.shots}"
+    return (Column(t.dataset, t.shots, "top1", heading(config.profile, t.dataset), f"K={t.shots}", published),)
+
+
+def _other_track(config: Config, columns: tuple[Column, ...], track: str, lines: tuple[Line, ...]) -> Block:
+    p, t = config.profile, config.profile.tuned
+    note = (
+        f"{track.capitalize()} track: the backbone trains too. {t.frames} frames, {t.updates} updates of "
+        f"{t.batch_size} videos; {learning_rate('few_shot', track, p.protocol.track)}. "
+        f"Not comparable with the {p.protocol.track} track above."
+    )
+    return Block(f"One cell on the {track} track", ("Method",), columns, _panel(columns), lines, note=note)
+
+
+def _panel(columns: tuple[Column, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((real_name(c.dataset), c.heading) for c in columns)
+
+
+def _line(
+    config: Config,
+    columns: tuple[Column, ...],
+    printed: PublishedRow | None,
+    trained: Trained | None,
+    key: str,
+    records: dict[str, Record],
+    names: list[str] | None = None,
+    comparable: bool = True,
+) -> Line:
+    """A line of Table 1 or 2 from its printed row, its run, or both; `comparable`: both are of one dataset."""
+    record = records[key] if key else None
+    if record:
+        cells = tuple(entries.measured(record, column) for column in columns)
+    else:
+        cells = (_unmeasured(printed),) * len(columns)
+    names = names or [c.published for c in columns]
+    return Line(
+        labels=(printed.name if printed else identity.name(trained),),
+        entries=cells,
+        published=entries.published(printed, names, cells, config.profile.generated or not comparable),
+        run=key,
+        reference=printed.labels["reference"] if printed else "",
+        mark=video_encoders.mark(record),
+        setting=trained.setting if trained else "",
+        published_as=identity.WHOLE_MODEL if printed and printed.labels["section"] == paper.TUNING else "",
+        extra=printed is None,
+        record=record,
+    )
+
+
+def _unmeasured(printed: PublishedRow) -> Entry:
+    """A printed row without a run in this profile: not run if the suite names a method for it, else only
+    reported.
+    """
+    if not printed.run:
+        return Entry(REPORTED)
+    size = printed.labels.get("size")
+    where = f" on ViT-{size} with these frames" if size else ""
+    return Entry(NOT_RUN, f"no {printed.run}{where} and with the paper's options in this profile")

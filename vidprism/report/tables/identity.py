@@ -1,0 +1,203 @@
+"""What a row trained, and which printed row that is: read from its record, or from what params.yaml asks for.
+
+The key of a row says nothing here. A row is a printed one if its method, its options, its frames and its kind of
+encoder are. The data do not count, nor does the size of the backbone except in Table 1: the banner tells them. What of
+the model was trained does not change which row it is, but stands beside its name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vidprism import complexity, paper
+from vidprism.config import Config, ConfigError
+from vidprism.config.rows import Row
+from vidprism.model import readings
+from vidprism.paper import PublishedRow
+from vidprism.records.record import MEASURED, Record
+from vidprism.report.tables.layout import Line
+
+ENCODERS = {"vidprism_c": "clip", "vidprism_m": "videomae"}  # caption of Table 2: what VidPrism-C and -M are built on
+RATES = (2, 4, 8, 16)  # Sec. 4.1: 2, 4, 8 with 8 frames, all four with 32
+LENGTHS = (8, 32)  # Sec. 4.1: frames of a clip
+TUNING = {"frozen": "on a frozen backbone", "partial": "with a part of the backbone tuned", "full": ""}
+FROZEN_FEATURES = "on frozen features"
+WHOLE_MODEL = "published, whole model tuned"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a row trained: a method with its options (complete for VidPrism; for others as far as they are known), on
+    clips of `frames` frames through a backbone of `size`; `encoder` is its file in vidprism/backbones. `tuning` is how
+    much of the backbone trained on the tuned track. `label` is the method's own name, "" before the row has run.
+    """
+
+    method: str
+    label: str
+    options: dict[str, Any]
+    frames: int
+    encoder: str
+    model: str
+    size: str
+    track: str
+    tuning: str
+
+    @property
+    def head(self) -> str:
+        """The method whose head it is: a method that only takes another preset bears its name and `_released`."""
+        return self.method.removesuffix("_released")
+
+    @property
+    def is_vidprism(self) -> bool:
+        """Whether its options are the switches of `vidprism.model.readings`."""
+        return self.head in ENCODERS
+
+    @property
+    def steps(self) -> int:
+        """Features that the encoder makes of a clip.
+
+        Raises:
+            ConfigError: the kind of backbone has no file in vidprism/complexity.
+        """
+        return complexity.time_steps(self.encoder, self.model, self.frames)
+
+    @property
+    def setting(self) -> str:
+        """What sets it apart from a method that the paper tunes as a whole; "" where nothing does."""
+        if self.head not in paper.tuned():
+            return ""
+        return FROZEN_FEATURES if self.track == "frozen" else TUNING[self.tuning]
+
+
+def of(config: Config, row: Row, record: Record | None = None) -> Trained:
+    """What a row trained by its record if it is measured, else what params.yaml asks for.
+
+    Raises:
+        ConfigError: params.yaml asks for a switch or a value that VidPrism does not know.
+    """
+    if record is not None and record["status"] == MEASURED:
+        return measured(record)
+    spec = config.profile.backbones[row.backbone]
+    asked = {name: value for name, value in row.options.items() if value is not None}
+    tuning = config.profile.train.tuning
+    planned = Trained(row.method, "", asked, row.frames, spec.key, spec.model, spec.size, row.track, tuning)
+    try:
+        return replace(planned, options=_complete(planned)) if planned.is_vidprism else planned
+    except ValueError as error:
+        raise ConfigError(f"params.yaml: row '{row.key}' of {row.group}: {error}") from error
+
+
+def measured(record: Record) -> Trained:
+    """What a measured record says was trained."""
+    backbone, config = record["backbone"], record["config"]
+    return Trained(
+        record["method"],
+        record["label"],
+        config["options"],
+        record["cells"][0]["frames"],
+        backbone["key"],
+        backbone["model"],
+        backbone["size"],
+        record["track"],
+        config["train"].get("tuning", "full"),
+    )
+
+
+def changes(trained: Trained, reading: str | None = None) -> dict[str, Any]:
+    """Options that differ from VidPrism's preset of `reading` (by default their own) and the rates of Sec. 4.1. Other
+    methods have no preset: all of their options.
+    """
+    if not trained.is_vidprism:
+        return trained.options
+    preset = readings.resolve(reading or trained.options["reading"], {})
+    preset["rates"] = default_rates(trained.steps)
+    return {k: v for k, v in trained.options.items() if k != "reading" and (k not in preset or v != preset[k])}
+
+
+def default_rates(n_steps: int) -> list[int]:
+    """The rates of Sec. 4.1 that divide a clip of `n_steps` features: what a method takes if it is given none."""
+    return [rate for rate in RATES if n_steps % rate == 0]
+
+
+def is_row(printed: PublishedRow, trained: Trained) -> bool:
+    """Whether a printed row is of what was trained. Table 2 does not print its frames: there VidPrism may have those of
+    Sec. 4.1, as frames or as time steps of the encoder.
+    """
+    frames, size = printed.labels.get("frames"), printed.labels.get("size")
+    if printed.run != trained.head or (size and size != trained.size) or (frames and int(frames) != trained.frames):
+        return False
+    if not trained.is_vidprism:
+        return all(trained.options.get(name) == value for name, value in printed.options.items())
+    known = bool(frames) or _length_is_known(trained)
+    return known and trained.encoder == ENCODERS[trained.head] and changes(trained, "paper") == printed.options
+
+
+def arrange(printed_rows: list[PublishedRow], trained: dict[str, Trained]) -> list[tuple[PublishedRow | None, str]]:
+    """Pairs of a printed row and the key of a run of it: the printed rows in order, each as often as it was run (with
+    "" where it was not), then None with each run that is no printed row.
+    """
+    found = {key: next((p for p in printed_rows if is_row(p, t)), None) for key, t in trained.items()}
+    pairs = [(p, key) for p in printed_rows for key in [k for k, q in found.items() if q is p] or [""]]
+    return pairs + [(None, key) for key, printed in found.items() if printed is None]
+
+
+def name(trained: Trained) -> str:
+    """What was trained, in a table of methods: the method and, where it is no printed row, how it differs."""
+    if not trained.is_vidprism:
+        notes = [f"{option}={value}" for option, value in trained.options.items()]
+        return noted(trained.label or trained.method, notes)
+    reading = [] if trained.options["reading"] == "paper" else [f"{trained.options['reading']} reading"]
+    notes = reading + [f"{option}={value}" for option, value in changes(trained).items()]
+    notes += [] if _length_is_known(trained) else [f"{trained.frames} frames"]
+    notes += [] if trained.encoder == ENCODERS[trained.head] else [f"on {trained.model}"]
+    return noted(paper.tuned()[trained.head], notes)
+
+
+def title(trained: Trained) -> str:
+    """Name and setting together, as the pages beside the tables give them."""
+    return f"{name(trained)} {trained.setting}".rstrip()
+
+
+def variant(trained: Trained, frames: int = 32) -> tuple[list[int], list[str]]:
+    """What was trained, in a table of ablations: its rates, and how it differs in all else from the full model of the
+    paper on `frames` frames (Sec. 4.3).
+    """
+    notes = [f"{k}={v}" for k, v in changes(trained).items() if k != "rates"]
+    if trained.options["reading"] != "paper":
+        notes.insert(0, f"reading={trained.options['reading']}")
+    if trained.frames != frames:
+        notes.append(f"{trained.frames} frames")
+    if trained.head != "vidprism_c":
+        notes.append(f"head of {paper.tuned()[trained.head]}")
+    if trained.encoder != ENCODERS["vidprism_c"]:
+        notes.append(f"on {trained.model}")
+    return trained.options["rates"], notes
+
+
+def noted(text: str, notes: list[str]) -> str:
+    """`text (note, note)`."""
+    return f"{text} ({', '.join(notes)})" if notes else text
+
+
+def distinct(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """The lines, with the key behind the label where two runs of a block would look the same."""
+    seen = Counter((line.section, line.labels) for line in lines)
+    return tuple(
+        replace(line, labels=(*line.labels[:-1], f"{line.labels[-1]} [{line.run}]"))
+        if line.run and seen[line.section, line.labels] > 1
+        else line
+        for line in lines
+    )
+
+
+def _length_is_known(trained: Trained) -> bool:
+    return trained.frames in LENGTHS or trained.steps in LENGTHS
+
+
+def _complete(planned: Trained) -> dict[str, Any]:
+    switches = dict(planned.options)
+    reading = switches.pop("reading", "released" if planned.method != planned.head else "paper")
+    rates = switches.pop("rates", default_rates(planned.steps))
+    return {"reading": reading, "rates": rates, **readings.resolve(reading, switches)}

@@ -1,0 +1,223 @@
+"""What a table is made of, before it becomes HTML or CSV: blocks of lines, lines of entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vidprism.complexity.published import Check
+from vidprism.config import Profile
+from vidprism.evaluation.stats import Comparison, Mean
+from vidprism.records.record import Record, cell_key
+
+REPORTED = "reported"  # the paper prints a number, the suite has no run for the row
+
+# Heading of a dataset: its name, and what its generated stand-in is called.
+HEADINGS = {
+    "hmdb51": ("HMDB-51", "mini-HMDB"),
+    "kinetics400": ("Kinetics-400", "mini-K400"),
+    "ssv2": ("SSv2", "mini-SSv2"),
+    "ucf101": ("UCF-101", "mini-UCF"),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A measured column: one metric of one cell of every row. `published` names its twin in the paper's
+    CSV.
+    """
+
+    dataset: str
+    shots: int | None
+    metric: str
+    group: str
+    heading: str
+    published: str
+
+    @property
+    def key(self) -> str:
+        """Name in the CSV, for example `hmdb51_k4_top1`."""
+        return f"{self.cell}_{self.metric}"
+
+    @property
+    def cell(self) -> str:
+        """Name of the cell it shows, for example `hmdb51_k4`."""
+        return cell_key(self.dataset, self.shots)
+
+
+@dataclass(frozen=True)
+class Sign:
+    """Effect against the default row: its sign in the paper, in the measurement, and whether the two agree; the
+    paired comparison behind it and its p after Holm among the verdicts of the table.
+    """
+
+    paper: int
+    measured: int
+    verdict: str  # agrees, opposite, differs; not separable where p_holm says so
+    comparison: Comparison
+    p_holm: float = 1.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One measured cell of a line, or why there is none. Accuracies in percent: `accuracy` over draws and groups of
+    test videos, and the intervals over repeats alone and over groups alone.
+    """
+
+    status: str  # measured, not run, reported, rehearsed
+    reason: str = ""
+    accuracy: Mean | None = None
+    repeats: tuple[float, float] | None = None
+    groups: tuple[float, float] | None = None
+    n_scored: int = 0
+    n_listed: int = 0
+    best: bool = False
+    sign: Sign | None = None
+    seeds: tuple[int, ...] = ()
+    answers: np.ndarray | None = field(default=None, compare=False, repr=False)
+    of_video: np.ndarray | None = field(default=None, compare=False, repr=False)  # group numbers; None: no groups
+    groups_known: bool = True  # False: the record is older than its groups
+
+    @property
+    def mean(self) -> float | None:
+        """Accuracy in percent, the mean over repeats."""
+        return None if self.accuracy is None else self.accuracy.value
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the interval over draws and groups, in points: what stands behind the plus-minus sign. None where
+        one group of videos says nothing about others.
+        """
+        return None if self.accuracy is None or self.accuracy.n_groups == 1 else float(self.accuracy.half_width())
+
+    @property
+    def parts(self) -> tuple[float | None, float | None]:
+        """Half of the interval over draws alone and over groups alone, in points; None where there is no such doubt."""
+        if self.accuracy is None:
+            return None, None
+        draws = None if self.accuracy.n_draws == 1 else (self.repeats[1] - self.repeats[0]) / 2
+        return draws, None if self.accuracy.n_groups == 1 else (self.groups[1] - self.groups[0]) / 2
+
+
+@dataclass(frozen=True)
+class Published:
+    """One number of the paper as printed; `difference` (measured minus published) only where the data are
+    the paper's.
+    """
+
+    value: float | None
+    bold: bool = False
+    difference: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The number with the paper's digits: one for accuracies, none for GFLOPs; a dash where it prints
+        none.
+        """
+        if self.value is None:
+            return "–"
+        return f"{self.value:.0f}" if self.value > 100 else f"{self.value:.1f}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table. `run` is the row key of the suite; `extra` marks rows that are not in the paper; `facts`
+    stand behind the measured cells, `cost` behind the printed ones.
+    """
+
+    labels: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    published: tuple[Published, ...]
+    section: str = ""
+    contest: str = ""  # bold compares within one contest, and there within one track and one encoder
+    run: str = ""
+    reference: str = ""
+    mark: str = ""  # behind the name; the block's notes say what it stands for
+    setting: str = ""  # what of the model was trained, where the paper trains all of it
+    published_as: str = ""  # how the printed numbers of its section were made
+    extra: bool = False
+    default: bool = False
+    facts: tuple[str, ...] = ()
+    cost: Check | None = None
+    record: Record | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def status(self) -> str:
+        """The status its entries share: measured as soon as one is."""
+        return "measured" if any(e.status == "measured" for e in self.entries) else self.entries[0].status
+
+    @property
+    def n_trials(self) -> int:
+        """How many values the search tried that this row's recipe comes from; 0 for a row that is not measured."""
+        return len(self.record["search"]["trials"]) if self.record and self.status == "measured" else 0
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines that share columns: the whole table, one of the three parts of Table 5, or the tuned track of
+    Table 2.
+    """
+
+    title: str
+    label_headings: tuple[str, ...]
+    columns: tuple[Column, ...]
+    published_headings: tuple[tuple[str, str], ...]
+    lines: tuple[Line, ...]
+    fact_headings: tuple[str, ...] = ()
+    check_headings: tuple[str, ...] = ()
+    with_signs: bool = False
+    note: str = ""
+    footnotes: tuple[str, ...] = ()
+
+    @property
+    def setting(self) -> str:
+        """The setting that all lines with a run share; "" where they differ."""
+        shared = {line.setting for line in self.lines if line.run}
+        return shared.pop() if len(shared) == 1 else ""
+
+    @property
+    def panel_heading(self) -> str:
+        """What the printed numbers are headed; a section that says how its own were made is left to its own line."""
+        printed = [line for line in self.lines if not line.section and any(p.value is not None for p in line.published)]
+        marked = {line.labels[0]: line.published_as for line in printed if line.published_as}
+        if marked and all(line.published_as for line in printed):
+            return next(iter(marked.values()))
+        return "; ".join(["Published by the paper", *(f"{name}: {text}" for name, text in marked.items())])
+
+    @property
+    def n_measured(self) -> int:
+        """Columns of the measured panel: numbers, what they were measured with, and signs."""
+        return len(self.columns) * (2 if self.with_signs else 1) + len(self.fact_headings)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper, filled: title, the setting its numbers were measured in, blocks, remarks on the
+    printed numbers, findings on the measured ones.
+    """
+
+    number: int
+    title: str
+    profile: str
+    generated: bool
+    setting: tuple[tuple[str, str], ...]
+    blocks: tuple[Block, ...]
+    remarks: tuple[str, ...]
+    findings: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> list[Line]:
+        """All lines of all blocks."""
+        return [line for block in self.blocks for line in block.lines]
+
+
+def heading(profile: Profile, dataset: str) -> str:
+    """What a measured column is headed: `mini-UCF` on generated data, `UCF-101` on the real one."""
+    real, stand_in = HEADINGS.get(dataset, (dataset, f"mini-{dataset}"))
+    return stand_in if profile.generated else real
+
+
+def real_name(dataset: str) -> str:
+    """The dataset's own name, for the published panel."""
+    return HEADINGS.get(dataset, (dataset, ""))[0]

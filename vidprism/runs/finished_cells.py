@@ -1,0 +1,151 @@
+"""Finished cells of a row on disk: a row that fails keeps what it has done, and no trained model stays in memory.
+
+A cell lies in ``data/work/<profile>/<group>/<row>/<cell>-<hash>/`` with its weights, scores and part of the record,
+whole or not at all; the hash is of everything that decides it. When the row is complete its output is put together from
+the cells and the row's folder is deleted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vidprism.config import Config, paths
+from vidprism.config.rows import Row
+from vidprism.records.scores import CellScores, load, save
+from vidprism.runtime import processes, provenance
+from vidprism.runtime.files import whole_folder, writing
+from vidprism.training.inputs import Inputs
+from vidprism.training.job import Job
+
+WEIGHTS, SCORES, FACTS = "weights.safetensors", "scores.npz", "cell.json"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A finished cell: its key, its folder, and the facts that were put there."""
+
+    key: str
+    folder: Path
+    facts: dict[str, Any]
+
+    def scores(self) -> CellScores:
+        """The scores of the cell."""
+        return load(self.folder / SCORES, self.key)
+
+
+def place(config: Config, row: Row, choice: dict[str, Any], key: str, job: Job, inputs: Inputs) -> Path:
+    """The folder of one cell, named by what decides its result: the row, the choice of the search, and `_digest`."""
+    digest = _digest(config, job, inputs, row=dataclasses.asdict(row), choice=choice)
+    return paths.work(config, row.group, row.key) / f"{key}-{digest}"
+
+
+def place_of_trial(folder: Path, config: Config, key: str, job: Job, inputs: Inputs) -> Path:
+    """The folder of one trial of a search below `folder`, named by what decides its score."""
+    return folder / f"{key}-{_digest(config, job, inputs, search=[job.method, job.seeds, job.split])}"
+
+
+def _digest(config: Config, job: Job, inputs: Inputs, **more: Any) -> str:
+    """A hash of `more` and of what else decides a result: settings, data, backbone, code of the package, libraries,
+    processor and number of processes.
+    """
+    profile = config.profile
+    train = dataclasses.asdict(profile.train)
+    environment = provenance.environment("cuda" if torch.cuda.is_available() else "cpu", 1, processes.count())
+    for unimportant in (train.pop, environment.pop):
+        for name in ("threads", "workers", "devices", "nodes", "timeout_sec", "save_every", "log_every"):
+            unimportant(name, None)
+    decisive = {
+        **more,
+        "job": [job.options, dataclasses.asdict(job.recipe), job.prompt_set],
+        "clips": [hashlib.sha256(chosen.positions.tobytes()).hexdigest() for chosen in job.training],
+        "protocol": dataclasses.asdict(profile.protocol),
+        "train": train,
+        "backbone": inputs.backbone,
+        "data": inputs.fingerprint,
+        "code": provenance.package_version(),
+        "environment": environment,
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def states(folder: Path) -> Path:
+    """The folder in which the repeats of an unfinished cell keep their state (`vidprism.finetuning.checkpoint`)."""
+    return folder.with_name(f"{folder.name}.states")
+
+
+def write(folder: Path, key: str, weights: dict[str, Tensor], scores: CellScores, facts: dict[str, Any]) -> None:
+    """Put a finished cell into its folder; its arrays are named after its key, as in the row's own files. The states of
+    its training go.
+
+    Raises:
+        NotWritable: a full disk, a folder without write permission.
+    """
+    with _finished(folder, facts) as partial:
+        save_file({f"{key}.{name}": weight for name, weight in weights.items()}, partial / WEIGHTS)
+        save(partial / SCORES, {key: scores})
+
+
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """The same with nothing but facts: a finished trial of a search."""
+    with _finished(folder, facts):
+        pass
+
+
+@contextmanager
+def _finished(folder: Path, facts: dict[str, Any]) -> Iterator[Path]:
+    with writing(folder), whole_folder(folder) as partial:
+        yield partial
+        (partial / FACTS).write_text(json.dumps(facts, allow_nan=False), encoding="utf-8")
+    shutil.rmtree(states(folder), ignore_errors=True)
+
+
+def read(folder: Path, key: str) -> Stored | None:
+    """A finished cell, None if there is none."""
+    path = folder / FACTS
+    return Stored(key, folder, json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def assemble(cells: list[Stored], folder: Path) -> None:
+    """The weights and scores of a row out of its cells."""
+    merge([cell.folder / WEIGHTS for cell in sorted(cells, key=lambda cell: cell.key)], folder / WEIGHTS)
+    save(folder / SCORES, {cell.key: cell.scores() for cell in cells})
+
+
+def merge(sources: list[Path], target: Path) -> None:
+    """One safetensors file out of several with different names, tensor by tensor as they lie there; never in memory.
+
+    The format is eight bytes with the length of the header, the header in JSON and the tensors' bytes, whose places the
+    header counts from its own end (https://github.com/huggingface/safetensors).
+    """
+    merged: dict[str, Any] = {}
+    starts, offset = [], 0
+    for source in sources:
+        with source.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            entries = json.loads(file.read(length))
+        starts.append(8 + length)
+        for name, entry in entries.items():
+            begin, end = entry["data_offsets"]
+            merged[name] = {**entry, "data_offsets": [begin + offset, end + offset]}
+        offset += source.stat().st_size - starts[-1]
+    header = json.dumps(merged, separators=(",", ":"), ensure_ascii=False).encode()
+    header += b" " * (-len(header) % 8)
+    with target.open("wb") as out:
+        out.write(struct.pack("<Q", len(header)) + header)
+        for source, start in zip(sources, starts, strict=True):
+            with source.open("rb") as file:
+                file.seek(start)
+                shutil.copyfileobj(file, out, 2**24)

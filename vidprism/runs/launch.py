@@ -1,0 +1,171 @@
+"""Train a row in as many processes as `train.devices` and `train.nodes` of params.yaml ask for.
+
+One process works where it is called, in the notebook's kernel. More on this machine are started by torch elastic, which
+streams their output into the cell and ends all when one fails; on several machines by torchrun, one on each node of
+a SLURM allocation, which ``srun`` starts:
+
+    python -m vidprism.runs.launch PROFILE GROUP ROW     (what torchrun runs; RANK and WORLD_SIZE are set by it)
+
+Never fewer processes than asked: a machine that lacks them is an error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+import torch
+
+from vidprism.config import Config, ConfigError, load_config, paths, rows
+from vidprism.config.rows import Row
+from vidprism.runs import train as training
+from vidprism.runtime import interruption
+from vidprism.runtime.errors import TrainingError
+from vidprism.runtime.interruption import Interrupted
+
+
+def train_row(config: Config, row: Row) -> dict[str, Any]:
+    """Train and score one row (`vidprism.runs.train.train_row`) in the processes that params.yaml asks for.
+
+    Raises:
+        ConfigError: more devices than this machine has, or several nodes outside a SLURM allocation.
+        TrainingError: a process failed; the message holds its traceback.
+        Interrupted: the process was asked to stop (SIGTERM), and the states are saved.
+    """
+    interruption.watch()
+    train = config.profile.train
+    n_devices = devices(config, row)
+    if "WORLD_SIZE" in os.environ or n_devices * train.nodes == 1:
+        return training.train_row(config, row)
+    return _across(config, row, n_devices) if train.nodes > 1 else _here(config, row, n_devices)
+
+
+def devices(config: Config, row: Row) -> int:
+    """Processes on each machine: `train.devices`, where `auto` means every GPU, or one process without any (and for a
+    row of the frozen track, whose heads train in less time than a process needs to start).
+
+    Raises:
+        ConfigError: more than there are GPUs.
+    """
+    asked, there = config.profile.train.devices, torch.cuda.device_count()
+    if asked == "auto":
+        return max(1, there) if row.track == "tuned" else 1
+    if there and asked > there:
+        raise ConfigError(
+            f"params.yaml: {config.profile.name}.train.devices asks for {asked}, and this machine has {there}; lower "
+            "it or use `auto`"
+        )
+    return asked
+
+
+def _here(config: Config, row: Row, n_processes: int) -> dict[str, Any]:
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    with tempfile.TemporaryDirectory(prefix="vidprism-") as logs:
+        launch = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=n_processes,
+            run_id=f"{row.group}-{row.key}",
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            max_restarts=0,  # a restart would hide why; what was done is kept, and `dvc repro` goes on from there
+            start_method="spawn",
+            logs_specs=DefaultLogsSpecs(log_dir=logs, tee=Std.ALL),
+            log_line_prefix_template="[process ${rank}] ",
+        )
+        try:
+            found = elastic_launch(launch, _work)(config, row, n_processes)
+        except ChildFailedError as error:
+            raise TrainingError(_why(error, n_processes)) from None
+        except SignalException as signal:
+            raise Interrupted(
+                f"{row.key}: asked to stop ({signal}); {n_processes} processes saved what they had"
+            ) from None
+        finally:
+            interruption.watch()  # the launcher has put its own handler there
+    if "interrupted" in found[0]:
+        raise Interrupted(found[0]["interrupted"])
+    return found[0]["record"]
+
+
+def _why(error: Any, n_processes: int) -> str:
+    """The first failure's own message and traceback, or the signal or status that ended it."""
+    rank, failure = error.get_first_failure()
+    found = failure.error_file_data.get("message", {})
+    if not isinstance(found, dict):
+        return f"process {rank} of {n_processes} (from 0) ended: {failure.message}"
+    stack = found.get("extraInfo", {}).get("py_callstack", "")
+    return f"process {rank} of {n_processes} (from 0) failed: {found.get('message', '')}\n{stack}".rstrip()
+
+
+def _work(config: Config, row: Row, n_local: int) -> dict[str, Any]:
+    """What each process does; cores are shared among those of a machine."""
+    interruption.watch()
+    threads = max(1, config.profile.train.threads // n_local)
+    train = dataclasses.replace(config.profile.train, threads=threads)
+    config = dataclasses.replace(config, profile=dataclasses.replace(config.profile, train=train))
+    try:
+        return {"record": training.train_row(config, row)}
+    except Interrupted as stop:
+        return {"interrupted": str(stop)}
+
+
+def _across(config: Config, row: Row, n_devices: int) -> dict[str, Any]:
+    nodes, job = config.profile.train.nodes, os.environ.get("SLURM_JOB_ID")
+    if not job:
+        raise ConfigError(
+            f"params.yaml: {config.profile.name}.train.nodes is {nodes}, and this is no SLURM job; submit "
+            "tools/slurm.sh, or start torchrun on each node yourself (docs/scaling.md)"
+        )
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    command = [
+        *("srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", "--kill-on-bad-exit=1"),
+        *(sys.executable, "-m", "torch.distributed.run", f"--nnodes={nodes}", f"--nproc-per-node={n_devices}"),
+        *("--rdzv-backend=c10d", f"--rdzv-endpoint={os.environ.get('SLURMD_NODENAME', 'localhost')}:{port}"),
+        *(f"--rdzv-id={job}-{row.group}-{row.key}", "--max-restarts=0"),
+        *("-m", "vidprism.runs.launch", config.profile.name, row.group, row.key),
+    ]
+    with (
+        subprocess.Popen(
+            command, cwd=config.root_dir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        ) as steps,
+        interruption.forwarded(steps.terminate),
+    ):
+        lines, failing = [], False
+        for line in steps.stdout or ():
+            print(line, end="", flush=True)
+            failing = failing or "Traceback" in line  # the first failure says why; the others follow from it
+            lines = lines if failing else lines[-20:]
+            lines += [line] if len(lines) < 100 else []
+    if interruption.asked():
+        raise Interrupted(f"{row.key}: asked to stop; {nodes} nodes saved what they had")
+    if steps.returncode:
+        raise TrainingError(f"{row.key}: the steps on {nodes} nodes ended with {steps.returncode}:\n{''.join(lines)}")
+    return json.loads((paths.run(config, row.group, row.key) / "record.json").read_text(encoding="utf-8"))
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status of one process that torchrun started."""
+    profile, group, key = arguments
+    config = load_config(profile)
+    try:
+        found = _work(config, rows.row(config, group, key), int(os.environ["LOCAL_WORLD_SIZE"]))
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+    return interruption.STATUS if "interrupted" in found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

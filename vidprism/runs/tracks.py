@@ -1,0 +1,30 @@
+"""The two tracks by name: `frozen` trains heads on cached features, `tuned` backbone and head on frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vidprism.config import Config, ConfigError
+from vidprism.training.inputs import FrozenInputs, Inputs
+from vidprism.training.job import Job, Outcome
+
+Run = Callable[[Job, Inputs], Outcome]
+
+
+def open_track(config: Config, track: str, dataset: str, n_frames: int, backbone: str) -> tuple[Run, Inputs]:
+    """The track's training function and its inputs for a dataset.
+
+    Raises:
+        ConfigError: unknown track; see the tracks' inputs for the rest.
+    """
+    # imported here: a stage on cached features depends on neither the tuned track nor a video reader
+    if track == "frozen":
+        from vidprism.training import frozen
+
+        return frozen.run, FrozenInputs(config, dataset, n_frames, backbone)
+    if track == "tuned":
+        from vidprism.finetuning import inputs
+        from vidprism.finetuning import track as tuning
+
+        return tuning.run, inputs.VideoInputs(config, dataset, n_frames, backbone)
+    raise ConfigError(f"params.yaml: protocol.track must be frozen or tuned, not {track!r}")

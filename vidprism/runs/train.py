@@ -1,0 +1,247 @@
+"""Train one row of a table: every cell (dataset, shots) with its repeats, scored on the test videos.
+
+A row writes ``weights.safetensors`` (repeats stacked), ``scores.npz`` and ``record.json`` (everything but the
+accuracies, which `vidprism.evaluation.evaluate` adds). Nothing is selected here: the last update is scored, once. A
+finished cell lies on disk (`vidprism.runs.finished_cells`): a row that failed goes on from there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from vidprism import methods
+from vidprism.config import RANDOM_WEIGHTS, Config, paths
+from vidprism.config.rows import Row
+from vidprism.records import log as live
+from vidprism.records.record import MEASURED, SCHEMA, cell_key
+from vidprism.records.scores import CellScores, spread
+from vidprism.runs import finished_cells
+from vidprism.runs.choice import read_choice
+from vidprism.runs.tracks import open_track
+from vidprism.runtime import files, lock, processes, provenance
+from vidprism.runtime.determinism import workspace
+from vidprism.runtime.files import whole_folder
+from vidprism.runtime.threads import side_by_side
+from vidprism.training.inputs import Inputs, TrainingSet, oddities, training_sets
+from vidprism.training.job import Job, Outcome, plan
+from vidprism.training.recipe import is_flat, loss_curve
+from vidprism.training.speed import Speed
+
+Cell = tuple[str, int | None]  # dataset and shots
+
+
+def train_row(config: Config, row: Row) -> dict[str, Any]:
+    """Train and score one row, and write its folder; if anything fails, an earlier result stays as it was.
+
+    Of processes that a launcher started all train a cell of the tuned track together, one cell after the other; cells
+    of the frozen track are dealt out among them. The first process writes.
+
+    Returns:
+        The record as written, in every process.
+
+    Raises:
+        ConfigError: unknown option, rates that do not divide the frames, missing search, draws or features.
+        TrainingError: a loss is not finite, a training video cannot be decoded, the processes cannot evenly share a
+            batch, the row is being trained by another process, or its folders cannot be written (NotWritable).
+        Interrupted: the process was asked to stop; finished cells and the states of the others are kept.
+    """
+    processes.join(row.key, config.profile.train.timeout_sec)
+    choice = read_choice(config, row.method, row.backbone, row.track)
+    alone = lock.alone(paths.work(config, row.group, row.key), f"row {row.key}")
+    with alone, workspace(config.profile.train.deterministic):
+        processes.from_first(lambda: shutil.rmtree(paths.live(config, row.group, row.key), ignore_errors=True))
+        cells = _dealt(config, row, choice) if row.track == "frozen" else _cells(config, row, choice, row.cells)
+        return processes.from_first(lambda: _write(config, row, choice, cells))
+
+
+def _dealt(config: Config, row: Row, choice: dict[str, Any]) -> list[finished_cells.Stored]:
+    """Every so many-th cell is a process's own."""
+    with processes.apart() as (rank, world_size):
+        mine = _cells(config, row, choice, row.cells[rank::world_size])
+    by_process = processes.gather(mine)
+    return [by_process[i % world_size][i // world_size] for i in range(len(row.cells))]
+
+
+def _cells(config: Config, row: Row, choice: dict[str, Any], cells: Sequence[Cell]) -> list[finished_cells.Stored]:
+    return side_by_side(
+        lambda cell: train_cell(config, row, choice, *cell),
+        cells,
+        config.profile.train.threads,
+        row.key,
+        split=row.track == "frozen",
+    )
+
+
+def train_cell(
+    config: Config, row: Row, choice: dict[str, Any], dataset: str, shots: int | None
+) -> finished_cells.Stored:
+    """Train all repeats of one cell of a row and score the test videos, unless an earlier run of the row has done it.
+
+    Raises:
+        ConfigError: missing draws or features.
+        TrainingError: see `train_row`.
+    """
+    run, inputs = open_track(config, row.track, dataset, row.frames, row.backbone)
+    options = methods.resolve(row.method, row.options, inputs.n_steps)  # a wrong one is found before anything is read
+    recipe, prompt_set = plan(config, row.method, choice["chosen"], row.updates, row.batch_size)
+    training = training_sets(config, dataset, inputs, shots, row.repeats)
+    where = f"row {row.key}, {dataset}, {'all' if shots is None else shots} shots"
+    job = Job(row.method, options, prompt_set, recipe, training, list(row.repeats), "test", where)
+    key = cell_key(dataset, shots)
+    folder = finished_cells.place(config, row, choice, key, job, inputs)
+    found = processes.from_first(lambda: finished_cells.read(folder, key))
+    if found is None:
+        log = _log(config, row, key, inputs)
+        outcome = run(dataclasses.replace(job, states=finished_cells.states(folder), log=log), inputs)
+        facts = {"cell": _cell(config, row, dataset, shots, job, inputs, outcome), **_shared(row, job, inputs, outcome)}
+        scores = _scores(inputs, outcome)
+        processes.from_first(lambda: finished_cells.write(folder, key, outcome.weights, scores, facts))
+        found = finished_cells.Stored(key, folder, facts)
+    return found
+
+
+def _log(config: Config, row: Row, series: str, inputs: Inputs) -> live.Log:
+    """An empty log; the first process alone writes it while the cell trains. Of random weights no accuracy is shown."""
+    folder = paths.live(config, row.group, row.key) if processes.is_first() else None
+    hidden = ("accuracy",) if inputs.backbone.get("weights") == RANDOM_WEIGHTS else ()
+    return live.Log(series, config.profile.train.log_every, folder, hidden)
+
+
+def _write(config: Config, row: Row, choice: dict[str, Any], cells: list[finished_cells.Stored]) -> dict[str, Any]:
+    """The row's folder, its log, and its speed on the tuned track; what the cells left on disk goes."""
+    record = _record(config, row, choice, cells)
+    target = paths.run(config, row.group, row.key)
+    with files.writing(target), whole_folder(target) as folder:
+        finished_cells.assemble(cells, folder)
+        (folder / "record.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    logs = {series: points for cell in cells for series, points in cell.facts["logs"].items()}
+    live.write(paths.live(config, row.group, row.key), logs)
+    measured = [Speed(**cell.facts["speed"]) for cell in cells if cell.facts["speed"]]
+    if measured:
+        path = paths.speed(config, row.group, row.key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(sum(measured, Speed()).facts(), indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(paths.work(config, row.group, row.key))
+    return record
+
+
+def _scores(inputs: Inputs, outcome: Outcome) -> CellScores:
+    labels, readable = inputs.labels("test"), inputs.usable("test")
+    experts = None if outcome.experts is None else spread(outcome.experts, readable, len(labels))
+    return CellScores(spread(outcome.logits, readable, len(labels)), labels, experts, outcome.usage_train)
+
+
+def _cell(
+    config: Config, row: Row, dataset: str, shots: int | None, job: Job, inputs: Inputs, outcome: Outcome
+) -> dict[str, Any]:
+    """A cell of the record: setting, data, training."""
+    protocol, index = config.profile.protocol, inputs.index("test")
+    broken = index[~index["readable"].to_numpy(bool)]
+    return {
+        "dataset": dataset,
+        "shots": shots,
+        "frames": row.frames,
+        "split": protocol.split_of(dataset),
+        **{name: getattr(protocol, name) for name in ("n_clips", "n_crops")},
+        "n_listed": len(index),
+        "checks": oddities(config, dataset),
+        "n_scored": len(index) - len(broken),
+        "unreadable": [
+            {"path": str(p), "reason": str(r)} for p, r in zip(broken["path"], broken["reason"], strict=True)
+        ],
+        "n_classes": inputs.n_classes,
+        "shot_list": job.training[0].shot_list,
+        "data_fingerprint": inputs.fingerprint,
+        **_training(job, outcome),
+    }
+
+
+def _training(job: Job, outcome: Outcome) -> dict[str, Any]:
+    # the mean of the repeats, without updates that were skipped
+    steps, curve = loss_curve(np.ma.masked_invalid(outcome.losses).mean(axis=0).filled(np.nan))
+    lost = outcome.skipped or [[] for _ in job.seeds], outcome.failed or [{} for _ in job.seeds]
+    repeats = zip(job.seeds, job.training, outcome.losses, *lost, strict=True)
+    return {
+        "updates": job.recipe.updates,
+        "batch_size": job.batch_size if job.recipe.updates else 0,
+        "parameters": outcome.n_parameters,
+        "curve": {"step": steps, "loss": curve},
+        "repeats": [_repeat(job, *of_one) for of_one in repeats],
+    }
+
+
+def _repeat(
+    job: Job, seed: int, chosen: TrainingSet, losses_S: np.ndarray, skipped: list[list[str]], failed: dict[str, str]
+) -> dict[str, Any]:
+    """A repeat before evaluation; a method that is not trained saw no clip and has no loss. Updates that were skipped
+    (`train.non_finite`) are listed with the videos of their batch, and so are videos that could not be read.
+    """
+    losses_S = losses_S[~np.isnan(losses_S)]
+    tenth = max(1, len(losses_S) // 10)
+    return {
+        "seed": seed,
+        "draw": chosen.draw,
+        "loss_first": round(float(losses_S[:tenth].mean()), 5) if len(losses_S) else None,
+        "loss_last": round(float(losses_S[-tenth:].mean()), 5) if len(losses_S) else None,
+        "loss_flat": is_flat(loss_curve(losses_S)[1]),
+        "clips_seen": min(len(chosen.positions) - len(failed), len(losses_S) * job.batch_size),
+        "draw_sha256": chosen.sha256,
+        **({"skipped_updates": skipped} if skipped else {}),
+        **({"failed_videos": [{"path": p, "reason": r} for p, r in failed.items()]} if failed else {}),
+    }
+
+
+def _shared(row: Row, job: Job, inputs: Inputs, outcome: Outcome) -> dict[str, Any]:
+    """What the record says once for all cells, and the cell's speed."""
+    train = {
+        name: getattr(job.recipe, name)
+        for name in ("updates", "batch_size", "lr", "weight_decay", "warmup", "decay_power")
+    }
+    if row.track == "tuned" and job.recipe.updates:
+        tuned = job.recipe.tuned
+        train |= {"backbone_lr_scale": job.recipe.backbone_lr_scale, **dataclasses.asdict(tuned)}
+        train |= {"blocks": list(tuned.blocks), "precision": tuned.precision_on(outcome.device)}
+        if tuned.accumulate > 1:
+            train["seen_by_micro_batches"] = methods.batch_terms(row.method, job.options)
+    return {
+        "options": job.options,
+        "train": train,
+        "backbone": inputs.backbone,
+        "device": outcome.device,
+        "threads": torch.get_num_threads(),
+        "speed": dataclasses.asdict(outcome.speed) if outcome.speed else None,
+        "logs": outcome.logs,
+    }
+
+
+def _record(config: Config, row: Row, choice: dict[str, Any], cells: list[finished_cells.Stored]) -> dict[str, Any]:
+    first = cells[0].facts
+    world_size = processes.asked(row.key), processes.count()
+    return {
+        "schema": SCHEMA,
+        "profile": config.profile.name,
+        "group": row.group,
+        "row": row.key,
+        "method": row.method,
+        "label": methods.load(row.method).LABEL,
+        "reading": first["options"].get("reading"),
+        "track": row.track,
+        "backbone": first["backbone"],
+        "generated": config.profile.generated,
+        "config": {"options": first["options"], "train": first["train"]},
+        "search": choice,
+        "code": provenance.code_version(),
+        "environment": {
+            **provenance.environment(first["device"], *world_size),
+            "threads": first["threads"],  # of the run that trained it, which an earlier one may have been
+        },
+        "status": MEASURED,
+        "cells": [cell.facts["cell"] for cell in cells],
+    }

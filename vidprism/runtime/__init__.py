@@ -1,0 +1,1 @@
+"""Processes, watchdog, lock, signals, threads, provenance, files and errors; knows nothing of videos."""

@@ -1,0 +1,49 @@
+"""Files that are written whole or not at all, and failures of the disk in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+
+from safetensors import SafetensorError
+
+from vidprism.runtime.errors import NotWritable
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A folder that appears complete or not at all: yields a temporary one beside `target`, which takes its
+    place at the end.
+
+    If the block raises, the temporary folder is removed and what `target` held stays.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        yield fresh
+        fresh.chmod(0o755)  # mkdtemp makes it private
+        if target.exists():
+            old = Path(mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
+            target.rename(old / "was")
+            fresh.rename(target)
+            rmtree(old)
+        else:
+            fresh.rename(target)
+    finally:
+        rmtree(fresh, ignore_errors=True)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """What goes wrong in here is an error that names `folder` and says what to do.
+
+    Raises:
+        NotWritable: a full disk, a folder without write permission.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:  # the latter is what safetensors makes of a full disk
+        raise NotWritable(folder, error) from error

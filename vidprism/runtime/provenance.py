@@ -1,0 +1,101 @@
+"""Where a number comes from: the code that was loaded, the commit it started from, the machine it ran on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "open_clip_torch",
+    "decord",
+    "eva-decord",
+    "numpy",
+    "scikit-learn",
+    "safetensors",
+    "accelerate",
+)
+
+
+def loaded_files() -> list[Path]:
+    """Source files of the vidprism modules that this process has imported, sorted."""
+    modules = [m for name, m in list(sys.modules.items()) if name == "vidprism" or name.startswith("vidprism.")]
+    return sorted({Path(m.__file__).resolve() for m in modules if m is not None and getattr(m, "__file__", None)})
+
+
+@cache
+def package_version() -> str:
+    """Version of the whole package, loaded or not: first 12 hex digits of a sha256 over its modules."""
+    package = Path(__file__).resolve().parents[1]
+    return _digest(sorted(package.rglob("*.py")))
+
+
+def code_version() -> dict[str, object]:
+    """Version of the code behind a result.
+
+    Returns:
+        `version`: first 12 hex digits of the sha256 over the loaded vidprism modules (names and bytes);
+        `base_commit` and `dirty`: the commit checked out, and whether code, notebooks or params.yaml differ
+        from it (None outside git).
+    """
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    changed = _git("status", "--porcelain", "--", "vidprism", "notebooks", "params.yaml")
+    return {
+        "version": _digest(loaded_files()),
+        "base_commit": commit,
+        "dirty": None if changed is None else bool(changed),
+    }
+
+
+def environment(device: str = "cpu", world_size_asked: int = 1, world_size_obtained: int = 1) -> dict[str, object]:
+    """Versions and hardware of this process; no wall times and no host names, so that equal runs give equal records."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # the one of decord and eva-decord that this platform does not use
+    threads = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None
+    return {
+        "python": platform.python_version(),
+        **versions,
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "device": device,
+        "world_size_asked": world_size_asked,
+        "world_size_obtained": world_size_obtained,
+    }
+
+
+def _digest(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    root = Path(__file__).resolve().parents[2]
+    for file in files:
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def _git(*args: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *args], capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return None  # an unpacked archive has no history; the record then says None
+    return done.stdout.strip()
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown"

@@ -1,0 +1,1 @@
+"""The search of learning rates on the development pool."""

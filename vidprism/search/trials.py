@@ -1,0 +1,201 @@
+"""The trials of a search: what is tried on what, which value comes next at an edge, and the answers of one trial.
+
+A trial of a trained method is a learning rate, one of a method that is not trained a prompt set. It trains the first
+`search.draws` draws, draw i with seed i, stacked in one job on cached features, and answers the videos of the dev pool.
+Shapes: R draws, N dev videos that can be read.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from vidprism import methods
+from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError, paths
+from vidprism.records import scores
+from vidprism.runs import finished_cells
+from vidprism.runs.tracks import Run, open_track
+from vidprism.runtime.errors import NotWritable, TrainingError
+from vidprism.runtime.threads import side_by_side
+from vidprism.training.inputs import Inputs, training_sets
+from vidprism.training.job import Job, plan
+
+Track = tuple[Run, Inputs]
+Value = float | str  # a learning rate or the name of a prompt set
+WIDENINGS = 2  # values that an edge may be moved by, on each side
+
+
+class Answers(NamedTuple):
+    """Which dev videos of a dataset were answered rightly (R, N), and the group of each (N,): the name of the video
+    itself where there are no groups.
+    """
+
+    right: np.ndarray
+    groups: np.ndarray
+
+
+# Dataset -> answers, None on random weights, or why training diverged.
+Trial = dict[str, Answers | str | None]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the trials of a search have in common; `shots` a class, `draws` by number."""
+
+    track: str
+    datasets: tuple[str, ...]
+    shots: int
+    frames: int
+    updates: int
+    batch_size: int
+    draws: tuple[int, ...]
+
+
+def setting_of(config: Config, method: str, backbone: str, track: str = "") -> Setting:
+    """The setting of a method's search on the profile's own track (""), or on another one: there it is that of the cell
+    of `tuned`, with `search.tuned_updates` updates. A method that is not trained has nothing that could be drawn.
+    """
+    p = config.profile
+    track = track or p.protocol.track
+    draws = p.protocol.draw_seeds[: p.search.draws if methods.load(method).TRAINED else 1]
+    if track != p.protocol.track:
+        cell = p.tuned
+        data = (cell.dataset,), cell.shots, cell.frames
+        return Setting(track, *data, p.search.tuned_updates, cell.batch_size, draws)
+    data = p.search.datasets or p.datasets, p.search.shots, frames_of(config, backbone)
+    return Setting(track, *data, p.search.updates, p.train.batch_size, draws)
+
+
+def frames_of(config: Config, backbone: str) -> int:
+    """Frames of a clip in the search: an encoder of clips is searched at the length that its rows have."""
+    video = config.profile.few_shot.video
+    return video.frames if backbone in video.backbones else config.profile.search.frames
+
+
+def values(config: Config, method: str) -> tuple[str, list[Value]]:
+    """What is tried first: ("lr", rates from low to high) or ("prompt_set", names), as many of one as of the other.
+
+    Raises:
+        ConfigError: fewer prompt sets than learning rates.
+    """
+    rates, prompts = sorted(config.profile.search.lr), config.profile.protocol.prompt_sets
+    if methods.load(method).TRAINED:
+        return "lr", rates
+    if len(prompts) < len(rates):
+        raise ConfigError(
+            f"params.yaml: {len(rates)} learning rates but {len(prompts)} prompt sets; every method starts with the "
+            "same number of trials"
+        )
+    return "prompt_set", list(prompts[: len(rates)])
+
+
+def beyond(best: float, tried: list[float], listed: list[float]) -> float | None:
+    """The rate to try next where the best one is the lowest or the highest tried: the next of 1, 3, 10, 30, ...
+    outside, at most `WIDENINGS` of them on each side of the list. None where the best has neighbours on both sides,
+    where the edge has been moved that often, and where the list holds a single rate, which is a choice and no range.
+    """
+    if len(listed) < 2:
+        return None
+    exponent = math.floor(math.log10(best))
+    steps = [float(f"{digit}e{e}") for e in range(exponent - 1, exponent + 2) for digit in (1, 3)]
+    below, above = sum(rate < min(listed) for rate in tried), sum(rate > max(listed) for rate in tried)
+    if best == min(tried) and below < WIDENINGS:
+        return max(rate for rate in steps if rate < best * (1 - 1e-9))
+    if best == max(tried) and above < WIDENINGS:
+        return min(rate for rate in steps if rate > best * (1 + 1e-9))
+    return None
+
+
+def run(
+    config: Config, method: str, backbone: str, setting: Setting, to_try: list[Value], kept: Path
+) -> dict[Value, Trial]:
+    """Run the trials of some values. One dataset after the other, so that each is opened once and its class texts are
+    encoded once; trials of the tuned track keep what they have done in `kept`.
+    """
+    found: dict[Value, Trial] = {value: {} for value in to_try}
+    for dataset in setting.datasets:
+        track = open_track(config, setting.track, dataset, setting.frames, backbone)
+        outcomes = side_by_side(
+            lambda value, dataset=dataset, track=track: _attempt(config, method, setting, track, value, dataset, kept),
+            to_try,
+            config.profile.train.threads,
+            f"search {method}, {dataset}",
+            split=setting.track == "frozen",
+        )
+        for value, outcome in zip(to_try, outcomes, strict=True):
+            found[value][dataset] = outcome
+    return found
+
+
+def _attempt(
+    config: Config, method: str, setting: Setting, track: Track, value: Value, dataset: str, kept: Path
+) -> Answers | str | None:
+    """The trial's answers, or why training diverged: an unusable learning rate is a finding, not the end of the
+    search. A full disk is.
+    """
+    try:
+        return answer(config, method, setting, track, value, dataset, kept)
+    except NotWritable:
+        raise
+    except TrainingError as error:
+        return str(error)
+
+
+def answer(
+    config: Config, method: str, setting: Setting, track: Track, value: Value, dataset: str, kept: Path
+) -> Answers | None:
+    """Train all draws of one trial on one dataset, whose training function and inputs are `track`, and answer its dev
+    pool; None on random weights, whose answers say nothing.
+
+    Raises:
+        ConfigError: a draw is missing, or the dataset has not been prepared.
+        TrainingError: training diverged.
+    """
+    run_job, inputs = track
+    recipe, prompt_set = plan(config, method, value, setting.updates, setting.batch_size)
+    recipe = replace(recipe, tuned=replace(recipe.tuned, strategy="ddp"))  # one process holds no shards
+    options = methods.resolve(method, config.methods.get(method, {}), inputs.n_steps)
+    training = training_sets(config, dataset, inputs, setting.shots, setting.draws)
+    where = f"search of {method} at {value}, {dataset}"
+    job = Job(method, options, prompt_set, recipe, training, list(setting.draws), "dev", where)
+    if setting.track == "frozen":  # done in seconds: there is nothing to keep
+        right = _right(run_job, job, inputs)
+    else:
+        folder = finished_cells.place_of_trial(kept, config, f"{value}-{dataset}", job, inputs)
+        done = finished_cells.read(folder, "")
+        if done is None:
+            found = _right(run_job, replace(job, states=finished_cells.states(folder)), inputs)
+            finished_cells.write_facts(folder, {"right": None if found is None else found.astype(int).tolist()})
+            done = finished_cells.read(folder, "")
+        right = None if done.facts["right"] is None else np.array(done.facts["right"], bool)
+    return None if right is None else Answers(right, _groups(config, dataset, inputs))
+
+
+def _right(run_job: Run, job: Job, inputs: Inputs) -> np.ndarray | None:
+    """Whether each draw answers each dev video rightly (R, N); the dev pool has one view a video."""
+    logits_RNC = run_job(job, inputs).logits[:, :, 0]
+    if inputs.backbone.get("weights") == RANDOM_WEIGHTS:
+        return None
+    labels = inputs.labels("dev")[inputs.usable("dev")]
+    return np.stack([scores.hits(logits_NC, labels, 1) for logits_NC in logits_RNC])
+
+
+def _groups(config: Config, dataset: str, inputs: Inputs) -> np.ndarray:
+    """The groups of the dev videos that can be read (N,), from the manifest.
+
+    Raises:
+        ConfigError: the dataset has not been prepared, or its manifest is of other videos.
+    """
+    path = paths.manifest(config, dataset) / "manifest.csv"
+    videos = inputs.index("dev")["video_id"][inputs.usable("dev")].astype(str)
+    listed = pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else pd.DataFrame({"video_id": []})
+    lost = set(videos) - set(listed["video_id"])
+    if lost:
+        raise ConfigError(f"{path} does not list the dev video {min(lost)}; run the prepare stage of {dataset} first")
+    group = dict(zip(listed["video_id"], listed["group"], strict=True))
+    return np.array([group[video] or video for video in videos])

@@ -1,0 +1,1 @@
+"""From official lists to checked manifests, draws, exact frames, clips and the frame cache."""

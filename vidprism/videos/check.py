@@ -1,0 +1,202 @@
+"""Every listed video decoded once, in worker processes: a decoder that crashes or hangs costs one row, not the run.
+
+Results go to a table beside the stage's outputs (csv, one line a video, in the order in which videos were done), as
+they arrive: an interrupted run continues where it stopped, and a later one decodes only files whose size or time of
+change differ. A crash, a time-out and an unexpected error are not kept, because the machine may be to blame: they are
+tried again.
+"""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLong
+from pathlib import Path
+from typing import NamedTuple
+
+from pebble import ProcessExpired, ProcessPool
+from tqdm.auto import tqdm
+
+from vidprism.config import CheckConfig
+from vidprism.videos import clips
+
+VERSION = "2"  # of the check; rows of another version, or of another `check.decoding`, are not reused
+COLUMNS = ("version", "path", "size", "mtime_ns", "n_frames", "fps", "width", "height", "reader", "why", "reason")
+IN_FLIGHT = 8  # videos a worker has in its queue: enough to keep it busy, and memory stays flat
+
+
+class Facts(NamedTuple):
+    """What a file holds (frames, Hz, pixels), and how it is read and why; all 0 and "" where `reason` says why it
+    cannot be read.
+    """
+
+    n_frames: int
+    fps: float
+    width: int
+    height: int
+    reader: str
+    why: str
+    reason: str
+
+
+def unreadable(reason: str) -> Facts:
+    """What is known of a file that cannot be read."""
+    return Facts(0, 0.0, 0, 0, "", "", reason)
+
+
+Key = tuple[str, int, int]  # path below the folder, size in bytes, time of change in ns
+
+
+def probe_all(folder: Path, names: Sequence[str], table: Path, settings: CheckConfig, title: str) -> list[Facts]:
+    """Facts of the videos `names` below `folder`, in their order; known ones from `table`, the others decoded.
+
+    Args:
+        table: csv of earlier results; it is made, grows while this runs, and ends with one row for each known file.
+        settings: number of processes and seconds per video.
+        title: of the progress bar.
+    """
+    known = read(table, settings.decoding)
+    keys = [_key(folder, name) for name in names]
+    todo = [i for i, key in enumerate(keys) if key not in known]
+    with _appending(table, settings.decoding) as add:
+        found = dict(_decoded(folder, names, todo, settings, title, lambda i, facts: add(keys[i], facts)))
+    results = [found[i] if i in found else known[key] for i, key in enumerate(keys)]
+    if todo:
+        _rewrite(table, settings.decoding, known | {keys[i]: facts for i, facts in found.items() if _is_kept(facts)})
+    return results
+
+
+def facts(path: Path, decoding: str = "quick") -> Facts:
+    """What one file holds, found in this process; `decoding` is `check.decoding`."""
+    try:
+        found = clips.probe(path, full=decoding == "full")
+    except clips.Unreadable as error:
+        return unreadable(error.reason)
+    return Facts(found.n_frames, found.fps, found.width_px, found.height_px, found.reader, found.why, "")
+
+
+def read(table: Path, decoding: str = "quick") -> dict[Key, Facts]:
+    """The rows of a table; lines that are cut off, damaged or of another version or check are left out."""
+    known: dict[Key, Facts] = {}
+    if not table.is_file():
+        return known
+    with table.open(newline="", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:  # each line by itself: an open quote would swallow those that follow
+                row = next(csv.reader([line.replace("\0", "")]), [])
+                if len(row) == len(COLUMNS) and row[0] == _version(decoding):
+                    found = Facts(int(row[4]), float(row[5]), *map(int, row[6:8]), *row[8:])
+                    known[row[1], int(row[2]), int(row[3])] = found
+            except (csv.Error, ValueError):
+                continue
+    return known
+
+
+CRASHED, HUNG, FAILED = "decoder crashed", "decoding took longer than", "check failed"
+
+
+def _version(decoding: str) -> str:
+    return f"{VERSION} {decoding}"
+
+
+def _is_kept(found: Facts) -> bool:
+    return not found.reason.startswith((CRASHED, HUNG, FAILED))
+
+
+def _key(folder: Path, name: str) -> Key:
+    try:
+        found = (folder / name).stat()
+    except OSError:
+        return name, -1, -1
+    return name, found.st_size, found.st_mtime_ns
+
+
+def _decoded(
+    folder: Path,
+    names: Sequence[str],
+    todo: list[int],
+    settings: CheckConfig,
+    title: str,
+    done: Callable[[int, Facts], None],
+) -> Iterator[tuple[int, Facts]]:
+    """(position, facts) of the videos at `todo`, in order, at most `IN_FLIGHT` a worker at once."""
+    if not todo:
+        return
+    n_workers = min(settings.processes or os.cpu_count() or 1, len(todo))
+    context = multiprocessing.get_context("forkserver")  # a fork of a process that has opened a decoder would die
+    context.set_forkserver_preload(["vidprism.videos.clips"])
+    waiting: deque = deque()
+    left = iter(todo)
+    with (
+        ProcessPool(n_workers, context=context) as pool,
+        tqdm(total=len(names), initial=len(names) - len(todo), desc=title, mininterval=1.0) as bar,
+    ):
+        while True:
+            while len(waiting) < n_workers * IN_FLIGHT and (i := next(left, None)) is not None:
+                waiting.append((i, _scheduled(pool, folder / names[i], settings)))
+            if not waiting:
+                break
+            i, future = waiting.popleft()
+            result = _result(future, settings, folder)
+            done(i, result)
+            bar.update()
+            yield i, result
+
+
+def _scheduled(pool: ProcessPool, path: Path, settings: CheckConfig) -> Future:
+    return pool.schedule(facts, [path, settings.decoding], timeout=settings.seconds_per_video)
+
+
+def _result(future: Future, settings: CheckConfig, folder: Path) -> Facts:
+    try:
+        return future.result()
+    except TooLong:
+        return unreadable(f"{HUNG} {settings.seconds_per_video:g} s")
+    except ProcessExpired as error:
+        return unreadable(f"{CRASHED} ({_exit(error.exitcode)})")
+    except Exception as error:  # whatever else a worker met is the reason of that video, not the end of the check
+        return unreadable(f"{FAILED} ({_what(error, folder)})")
+
+
+def _what(error: Exception, folder: Path) -> str:
+    """Type and message in one line, without the path of this machine."""
+    message = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    words = " ".join(message.replace(f"{folder}/", "").split())
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def _exit(status: int | None) -> str:
+    return f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
+
+
+class _appending:
+    """Adds rows to a table, each with one write that goes out at once; two runs may add to the same table."""
+
+    def __init__(self, table: Path, decoding: str) -> None:
+        self.version = _version(decoding)
+        table.parent.mkdir(parents=True, exist_ok=True)
+        self.file = table.open("a", newline="", encoding="utf-8", buffering=1)
+        if self.file.tell():  # an interrupted run may have left half a line
+            self.file.write("\n")
+
+    def __enter__(self) -> Callable[[Key, Facts], None]:
+        writer = csv.writer(self.file, lineterminator="\n")
+        return lambda key, found: _is_kept(found) and writer.writerow([self.version, *key, *found])
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+def _rewrite(table: Path, decoding: str, rows: dict[Key, Facts]) -> None:
+    """One row a path (the last known state of the file), written whole or not at all."""
+    latest = {key[0]: (key, found) for key, found in rows.items()}
+    partial = table.with_name(f".{table.name}.{os.getpid()}")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([_version(decoding), *key, *found] for key, found in latest.values())
+    partial.replace(table)

@@ -1,0 +1,129 @@
+"""The files of the frame cache: a shard with the frames of some videos as JPEG, and a table (csv) of where they are.
+
+In a shard lies one video after another, each followed by the positions (int64, little-endian) where its frames start
+and where the last one ends. A shard is written aside and moved to its place when complete, its table after it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from PIL import Image
+
+from vidprism.config import ConfigError
+from vidprism.videos import clips, decoding
+
+SHORT_SIDE_PX = 256
+# Chroma of half the size, as the videos have it; docs/speed.md says what the quality costs.
+JPEG = {"format": "JPEG", "quality": 95, "subsampling": "4:2:0"}
+VERSION = "2"  # of all of the above and of how videos are read; shards of another version are written again
+
+
+class Entry(NamedTuple):
+    """One line of a table: a video, its file's size in bytes and time of change in ns (-1 where it was missing), where
+    in the shard its positions are, and why it could not be read ("" where it could).
+    """
+
+    version: str
+    path: str
+    size: int
+    mtime_ns: int
+    at: int
+    n_frames: int
+    reason: str
+
+
+class CachedFrames:
+    """The frames of one video in a shard (see `vidprism.videos.decoding.Frames`)."""
+
+    def __init__(self, shard: Path, entry: Entry) -> None:
+        self._shard, self._entry = shard, entry
+
+    def __len__(self) -> int:
+        return self._entry.n_frames
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Frames (T, H, W, 3) uint8, RGB, short side at most `SHORT_SIDE_PX`; one seek and one JPEG a frame.
+
+        Raises:
+            ConfigError: the shard is damaged.
+        """
+        # FFmpeg's decoder, because it doubles chroma as the video's does and is faster than PIL's
+        decoder, convert, frames = av.CodecContext.create("mjpeg", "r"), VideoReformatter(), []
+        decoder.thread_count = 1
+        try:
+            with self._shard.open("rb") as file:
+                file.seek(self._entry.at)
+                positions = np.frombuffer(file.read(8 * (len(self) + 1)), "<i8")
+                for start, end in zip(positions[indices].tolist(), positions[indices + 1].tolist(), strict=True):
+                    file.seek(start)
+                    (frame,) = decoder.decode(av.Packet(file.read(end - start)))
+                    frames.append(convert.reformat(frame, format="rgb24", threads=1).to_ndarray())
+            return np.stack(frames)
+        except (av.FFmpegError, OSError, ValueError, IndexError) as error:
+            raise ConfigError(
+                f"'{self._shard}' is damaged or missing at '{self._entry.path}' ({type(error).__name__}); delete it "
+                "and build the cache again"
+            ) from error
+
+
+def write(shard: Path, videos: Path, listed: list[str]) -> None:
+    """Frames and table of the videos `listed` below `videos`, unless both are there and the files have not changed."""
+    if shard.is_file():
+        known = [entry[:4] for entry in read_table(shard)]
+        if known == [(VERSION, path, *state(videos / path)) for path in listed]:
+            return
+    table = shard.with_suffix(".csv")
+    table.unlink(missing_ok=True)
+    partial_shard, partial_table = (file.with_suffix(f"{file.suffix}.partial") for file in (shard, table))
+    with partial_shard.open("wb") as file:
+        entries = [_append(file, videos, path) for path in listed]
+    with partial_table.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([Entry._fields, *entries])
+    partial_shard.replace(shard)
+    partial_table.replace(table)
+
+
+def read_table(shard: Path) -> list[Entry]:
+    """What a shard holds; nothing where it was not finished."""
+    table = shard.with_suffix(".csv")
+    if not table.is_file():
+        return []
+    with table.open(newline="", encoding="utf-8") as file:
+        _, *rows = csv.reader(file)
+    return [Entry(row[0], row[1], *map(int, row[2:6]), row[6]) for row in rows]
+
+
+def state(path: Path) -> tuple[int, int]:
+    """Size in bytes and time of change in ns of a file, (-1, -1) where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
+
+
+def _append(file: BinaryIO, videos: Path, path: str) -> Entry:
+    """Add a video's frames and their positions; nothing stays of one that cannot be read to its end."""
+    begin, of_file, positions = file.tell(), state(videos / path), []
+    try:
+        for frames in decoding.all_frames(videos / path):
+            if min(frames.shape[1:3]) > SHORT_SIDE_PX:  # small videos stay as they are: enlarging adds no detail
+                frames = clips.short_side(frames, SHORT_SIDE_PX)
+            for frame in frames:
+                positions.append(file.tell())
+                Image.fromarray(frame).save(content := io.BytesIO(), **JPEG)
+                file.write(content.getbuffer())
+    except decoding.Unreadable as error:
+        file.seek(begin)
+        file.truncate()
+        return Entry(VERSION, path, *of_file, 0, 0, error.reason)
+    at = file.tell()
+    file.write(np.array([*positions, at], "<i8").tobytes())
+    return Entry(VERSION, path, *of_file, at, len(positions), "")
