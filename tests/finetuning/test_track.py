@@ -114,7 +114,7 @@ def test_a_video_that_does_not_decode_is_counted(config: Config, monkeypatch: py
 
 def test_no_training_video_is_decoded_before_it_is_needed(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = clips.VideoInputs(config, "ucf101", 8, "mini_clip")
-    monkeypatch.setattr(clips.video, "load_views", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr(clips, "load_views", lambda *_, **__: pytest.fail("decoded"))
     listed = inputs.index("train")
     assert inputs.usable("train").tolist() == listed["readable"].tolist()
     assert inputs.usable("train", np.array([2, 0])).tolist() == [True, True]

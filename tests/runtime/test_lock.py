@@ -13,9 +13,8 @@ from tests.training.toy import ToyBackbone, changed, make_config, make_row
 from vidprism import backbones
 from vidprism.config import Config, paths
 from vidprism.finetuning import track
-from vidprism.records import scores
 from vidprism.runs import finished_cells, train
-from vidprism.runtime import lock
+from vidprism.runtime import files, lock
 from vidprism.runtime.errors import NotWritable, TrainingError
 
 ROW = make_row("mean_pool", updates=4)
@@ -79,14 +78,14 @@ def test_a_lock_that_cannot_be_made_is_an_error(config: Config, monkeypatch: pyt
 
 def refuse_below(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Root may write everywhere, so the folder's permissions are pretended."""
-    mkdtemp = scores.mkdtemp
+    mkdtemp = files.mkdtemp
 
     def refused(prefix: str, dir: Path) -> str:
         if dir == folder:
             raise PermissionError(errno.EACCES, "Permission denied", str(dir))
         return mkdtemp(prefix=prefix, dir=dir)
 
-    monkeypatch.setattr(scores, "mkdtemp", refused)
+    monkeypatch.setattr(files, "mkdtemp", refused)
 
 
 @pytest.mark.parametrize("part", ["run", "work"])
@@ -111,7 +110,7 @@ def test_a_read_only_folder_is_named_and_earlier_results_stay(
 
 def test_a_full_disk_is_named(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
-        raise finished_cells.SafetensorError("I/O error: No space left on device")
+        raise files.SafetensorError("I/O error: No space left on device")
 
     monkeypatch.setattr(finished_cells, "save_file", full)
     with pytest.raises(NotWritable, match=r"ucf101_k2-\w+ cannot be written: .*No space left.*Make room"):

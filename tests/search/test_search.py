@@ -204,7 +204,7 @@ def test_random_weights_have_no_score(config: Config, monkeypatch: pytest.Monkey
     meta.write_text(json.dumps(stored))
     spec = replace(config.profile.backbones["mini_clip"], weights=RANDOM_WEIGHTS)
     config = replace(config, profile=replace(config.profile, backbones={"mini_clip": spec}))
-    monkeypatch.setattr(trials.metrics, "hits", lambda *_: pytest.fail("an accuracy was computed"))
+    monkeypatch.setattr(trials.scores, "hits", lambda *_: pytest.fail("an accuracy was computed"))
     found = search.search(config, "mean_pool", "mini_clip")
     assert found["chosen"] == config.profile.search.lr[0] and "random weights" in found["reason"]
     assert found["trials"] == {"0.001": None, "0.01": None} and found["failed"] == {}

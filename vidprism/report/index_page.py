@@ -108,7 +108,7 @@ class Index:
     groups: tuple[Group, ...]
     accounts: tuple[Account, ...]
     searches: tuple[Search, ...]
-    world_facts: world_facts.World | None
+    world: world_facts.World | None
     not_flat: tuple[tuple[str, str], ...]
 
     @property
