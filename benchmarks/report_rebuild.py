@@ -34,7 +34,7 @@ def run(root: Path | None = None) -> dict[str, str]:
     reports = (root or config.root_dir) / "reports"
     if not (reports / "results" / config.profile.name).is_dir():
         return {"not measured": "no results of this profile yet; `make reproduce` makes them"}
-    calls = [("write_table", name) for names in config.profile.tables.values() for name in names]
+    calls = [("write_table", name) for name in config.profile.tables]
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(reports, Path(folder) / "reports", ignore=shutil.ignore_patterns("notebooks", "timings"))
         return {" ".join(call): _time(folder, call) for call in [*calls, ("write_readings",), ("write_index",)]}

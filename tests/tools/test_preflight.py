@@ -70,7 +70,7 @@ def test_sound_parameters(clone: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_a_mistake_is_one_line(
     clone: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, words: list[str]
 ) -> None:
-    controls = "controls: [mean_pool], vidprism: [vidprism_c], tuned"
+    controls = "controls: [mean_pool], vidprism: [vidprism_c], backbone"
     edit(clone, controls, controls.replace("pool", "pool, temporal_transformer"))
     edit(clone, old, new)
     assert preflight.main("smoke") == 1
@@ -145,7 +145,7 @@ def test_videos_one_folder_too_deep(clone: Path, capsys: pytest.CaptureFixture[s
 def test_a_split_that_a_dataset_does_not_have(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     real(clone)
     miniature.ucf101(clone / "data/generated/smoke/ucf101", groups=3, takes=1)
-    edit(clone, "shot_lists: {}, splits: {}}\n  train: {updates: 20", "splits: {ucf101: 4}}\n  train: {updates: 20")
+    edit(clone, "n_clips: 1, n_crops: 1,", "n_clips: 1, n_crops: 1, splits: {ucf101: 4},")
     assert preflight.main("smoke") == 1
     assert "UCF-101 has no split 4 (protocol.split, or its own in protocol.splits)" in output(capsys)
 

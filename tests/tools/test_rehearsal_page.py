@@ -102,7 +102,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         subprocess.run(["git", *command], cwd=tmp_path, check=True)
     monkeypatch.setattr(rehearse, "find_root", lambda: tmp_path)
     monkeypatch.setattr(rehearse, "write_data", lambda root: root.mkdir(parents=True))
-    monkeypatch.setattr(rehearse.rehearsal, "write", lambda *_: "written")
+    monkeypatch.setattr(rehearse.rehearsal_page, "write", lambda *_: "written")
     return tmp_path
 
 

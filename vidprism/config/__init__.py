@@ -53,6 +53,7 @@ __all__ = [
 ]
 
 REQUIRED = ("seed", "methods", "profile")  # at the top level, beside the profiles themselves
+SHARED = ("variants", "train_defaults", "recipes", "base")  # what profiles take in
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -78,7 +79,7 @@ def load_config(profile: str | None = None, root: Path | None = None) -> Config:
     root = find_root() if root is None else Path(root)
     raw = yaml_file.read(root / "params.yaml")
     profiles = {key: v for key, v in raw.items() if isinstance(v, dict) and "name" in v}
-    known = {*REQUIRED, "variants", "train_defaults", "recipes", *profiles}
+    known = {*REQUIRED, *SHARED, *profiles}
     for key in raw:
         if key not in known:
             raise ConfigError(f"params.yaml: unknown key '{key}'; {nearest(key, known)}")

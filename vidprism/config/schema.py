@@ -189,10 +189,13 @@ class VideoRowsConfig:
 
 @dataclass(frozen=True)
 class FeaturesConfig:
-    """Whose features are cached: every dataset from every backbone."""
+    """Whose features are cached: every dataset from every backbone. `backbones` are pre-trained by the profile, `given`
+    have weights from elsewhere (a tag of open_clip, or a file).
+    """
 
     datasets: tuple[str, ...] = ()
     backbones: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -257,7 +260,7 @@ class Profile:
     pretrain_video: tuple[str, ...]
     datasets: tuple[str, ...]
     features: FeaturesConfig
-    tables: dict[str, list[str]]
+    tables: tuple[str, ...]
     world: WorldConfig
     pretraining: PretrainConfig
     backbones: dict[str, BackboneConfig]
@@ -278,7 +281,7 @@ class Profile:
         """Names of the backbones that something in the profile names; `backbones` may hold others."""
         closed_set, few_shot = self.closed_set, self.few_shot
         rows = (*closed_set.backbones, few_shot.backbone, *few_shot.more.backbones, *few_shot.video.backbones)
-        made = (*self.pretrain, *self.pretrain_video, *self.features.backbones)
+        made = (*self.pretrain, *self.pretrain_video, *self.features.backbones, *self.features.given)
         return tuple(dict.fromkeys((*rows, self.ablations.backbone, *made)))
 
 

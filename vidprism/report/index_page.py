@@ -141,7 +141,7 @@ def build(config: Config) -> Index:
         ResultsError: a results or search file that cannot be read.
     """
     records = {group: results.load(config, group) for group in GROUPS}
-    numbers = [int(name.removeprefix("table")) for group in config.profile.tables.values() for name in group]
+    numbers = [int(name.removeprefix("table")) for name in config.profile.tables]
     return Index(
         links=tuple((f"table{n}.html", f"Table {n}: {paper.TITLES[n]}") for n in numbers),
         groups=tuple(_group(config, group, found) for group, found in records.items() if found),
