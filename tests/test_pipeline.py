@@ -1,5 +1,6 @@
 """The pipeline as data: it expands in every profile, names what exists, and is small enough for DVC."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from tools.with_profile import choose
 
@@ -84,6 +86,42 @@ def test_a_row_that_trains_is_logged_where_dvc_looks(path: Path, name: str, stag
     assert stage["metrics"] == [f"{log}/metrics.json"]
     assert stage["plots"] == [{f"{log}/plots": {"template": "by_series", "x": "step"}}]
     assert (ROOT / ".dvc" / "plots" / "by_series.json").is_file()
+
+
+@pytest.fixture(scope="module")
+def code_of(bare: Path) -> dict[str, tuple[str, set[str]]]:
+    """Each stage of mini: its notebook, and the code and notebooks that it depends on."""
+    stage_names(bare, "mini")  # chooses the profile
+    found = {}
+    for stage in Repo(str(bare)).index.stages:
+        deps = {os.path.relpath(os.path.join(stage.wdir, dep.def_path), bare) for dep in stage.deps}
+        found[stage.addressing] = stage.cmd.split()[3], deps
+    return found
+
+
+@pytest.mark.parametrize(
+    ("file", "train", "only"),
+    [
+        ("vidprism/model/aggregation.py", 61, ("vidprism", "ablations", "video")),
+        ("vidprism/methods/mean_pool.py", 8, ("mean_pool",)),
+        ("vidprism/finetuning/microbatches.py", 6, ("tuned",)),
+        ("vidprism/training/frozen.py", 77, ()),
+        ("vidprism/search/search.py", 12, ("search",)),
+        ("vidprism/evaluation/stats.py", 0, ()),
+        ("vidprism/evaluation/evaluate.py", 0, ()),
+        ("vidprism/report/index_page.py", 0, ()),
+    ],
+)
+def test_an_edit_makes_stale_what_depends_on_it(code_of: dict, file: str, train: int, only: tuple[str, ...]) -> None:
+    """How many trainings and searches of mini an edit of one file makes stale, and which."""
+    stale = {
+        name
+        for name, (notebook, deps) in code_of.items()
+        if notebook in ("pretrain", "pretrain_video", "search", "train")
+        and any(file == dep or file.startswith(f"{dep}/") for dep in deps)
+    }
+    assert len(stale) == train, sorted(stale)
+    assert not only or all(any(word in name for word in only) for name in stale), sorted(stale)
 
 
 def test_names_are_plain() -> None:

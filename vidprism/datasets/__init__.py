@@ -27,6 +27,7 @@ from pathlib import Path, PurePosixPath
 from types import ModuleType
 
 from vidprism.config import nearest
+from vidprism.datasets import _names as names
 from vidprism.datasets._lists import (
     DatasetError,
     MissingError,
@@ -39,7 +40,6 @@ from vidprism.datasets._lists import (
     read_text,
     require,
 )
-from vidprism.runtime import names
 
 __all__ = [
     "DatasetError",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from vidprism.runtime import names
+from vidprism.datasets import _names as names
 
 
 class DatasetError(ValueError):

@@ -23,7 +23,7 @@ from vidprism.datasets import (
     numbered_rows,
     require,
 )
-from vidprism.runtime import names
+from vidprism.datasets import _names as names
 
 NAME = "Your dataset"
 GROUPED = True

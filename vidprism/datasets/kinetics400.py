@@ -25,7 +25,7 @@ from vidprism.datasets import (
     one_of,
     require,
 )
-from vidprism.runtime import names
+from vidprism.datasets import _names as names
 
 NAME = "Kinetics-400"
 GROUPED = False

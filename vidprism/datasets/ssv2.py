@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vidprism.datasets import DatasetError, Video, check_classes, check_split, located, one_of, read_text, require
-from vidprism.runtime import names
+from vidprism.datasets import _names as names
 
 NAME = "Something-Something V2"
 GROUPED = False

@@ -22,7 +22,7 @@ from vidprism.datasets import (
     numbered_lines,
     require,
 )
-from vidprism.runtime import names
+from vidprism.datasets import _names as names
 
 NAME = "UCF-101"
 GROUPED = True

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from vidprism.config import Config, ConfigError, paths
-from vidprism.runtime import names
+from vidprism.datasets import _names as names
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import pandas as pd
 from vidprism import datasets
 from vidprism.config import CheckConfig, Config, paths
 from vidprism.datasets import DatasetError, MissingError, Video
-from vidprism.runtime.names import skeleton
+from vidprism.datasets._names import skeleton
 from vidprism.videos import draws, duplicates, shot_lists
 from vidprism.videos.check import Facts, probe_all
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from vidprism.datasets import DatasetError, Video, last_word, numbered_lines
-from vidprism.runtime import names
+from vidprism.datasets import _names as names
 
 # First 12 digits of the sha256 of published lists, recognised and named in the reports. These are byte-identical in the
 # repositories of ViFi-CLIP, OST, MAXI and TC-CLIP (datasets_splits/{hmdb,ucf,ssv2}_splits/train1_few_shot_<K>.txt).

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vidprism.runtime import names
+from vidprism.datasets import _names as names
 
 
 @pytest.mark.parametrize("path", ["a/b.avi", "./a/b.avi", "a//b.avi", "a/./b.avi", ".//a/././/b.avi", "a/b.avi/"])
