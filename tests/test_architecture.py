@@ -1,8 +1,9 @@
-"""The folder tree is the architecture: imports run one way, tables and reports need no torch, modules stay small."""
+"""The folder tree is the architecture: rooms on floors, imports that run downwards, small modules."""
 
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,50 +11,84 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "vidprism"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-# A module imports only from its own layer's names and from layers above it.
-LAYERS = [
-    {"config", "cores", "interruption"},
-    {"muon", "names", "paths", "rows", "plots", "provenance", "prompts", "record", "metrics"},
-    {"container", "sequential", "ways", "selective", "decoding"},
-    {"execute", "stats", "paper", "world", "video", "draws", "datasets", "shot_lists", "model", "backbones"},
-    {"duplicates"},
-    {"results", "probing", "manifest", "masked", "methods", "complexity", "subset", "shards", "frame_cache"},
-    {"grouping", "pretrain", "pretrain_video"},
-    {"encoding", "features", "tables"},
-    {"learned", "report", "compare", "scores", "live"},
-    {"training", "dev_error"},
-    {"trials"},
-    {"search", "evaluation", "rehearsal", "distributed"},
+# A room is a folder of the package, or execute.py. It imports only from floors below its own.
+FLOORS = [
+    {"config", "model", "paper", "runtime"},
+    {"backbones", "datasets", "execute", "methods", "records", "world"},
+    {"complexity", "videos"},
+    {"features", "pretraining"},
+    {"evaluation", "training"},
+    {"finetuning", "report"},
+    {"runs"},
+    {"search"},
 ]
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+MOST_ARROWS = 80  # from room to room
 
 
-def layer(name: str) -> int:
-    return next(i for i, names in enumerate(LAYERS) if name in names)
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+NAMES = {name_of(path) for path in MODULES}
+
+
+@cache
 def imported(path: Path) -> set[str]:
+    """The modules of the package that a file imports, those inside functions too."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "vidprism":
-            parts = node.module.split(".")
-            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "vidprism":
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in NAMES else node.module for name in inner}
         elif isinstance(node, ast.Import):
-            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("vidprism.")}
-    return found - {"__version__"}
+            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == "vidprism"}
+    return found - {"vidprism"}
+
+
+def room(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_every_room_has_its_floor_and_no_module_lies_loose() -> None:
+    rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES} - {"__init__"}
+    assert rooms == FLOOR_OF.keys()
+    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "execute.py"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
-def test_imports_run_one_way(path: Path) -> None:
+def test_imports_run_downwards(path: Path) -> None:
     own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    if own == "__init__":
-        assert not imported(path)
-        return
-    for other in imported(path) - {own}:
-        assert layer(other) <= layer(own), f"{own} must not import {other}"
+    for module in imported(path):
+        other = room(module)
+        assert other == own or FLOOR_OF[other] < FLOOR_OF[own], f"{own} must not import {other}"
+
+
+def test_arrows_are_few() -> None:
+    arrows = {(room(name_of(path)), room(m)) for path in MODULES if path.parent != PACKAGE for m in imported(path)}
+    assert sum(own != other for own, other in arrows) <= MOST_ARROWS
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    arrows = {name_of(path): imported(path) & NAMES for path in MODULES}
+    while leaves := {name for name, targets in arrows.items() if not targets & arrows.keys()}:
+        arrows = {name: targets for name, targets in arrows.items() if name not in leaves}
+    assert not arrows, f"circles among {sorted(arrows)}"
+
+
+def test_tools_import_no_tests() -> None:
+    for path in (ROOT / "tools").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", "")]
+            assert not any((name or "").split(".")[0] == "tests" for name in names), path
 
 
 @pytest.mark.parametrize(
-    "module", ["config", "rows", "results", "paper", "stats", "complexity", "tables", "report", "compare", "evaluation"]
+    "module",
+    [
+        *("config", "config.rows", "records.record", "records.scores", "features.store", "paper", "complexity"),
+        *("evaluation.evaluate", "evaluation.results", "evaluation.stats", "report", "report.tables", "report.compare"),
+    ],
 )
 def test_needs_no_torch(module: str) -> None:
     program = f"import sys, vidprism.{module}; sys.exit('torch' in sys.modules)"

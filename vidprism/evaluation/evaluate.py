@@ -14,6 +14,7 @@ from vidprism.config import RANDOM_WEIGHTS, Config, paths
 from vidprism.config.rows import Row, rows
 from vidprism.evaluation import common_subset, metrics, plots, results
 from vidprism.evaluation.groups import of_test
+from vidprism.evaluation.video_check import compare_probes
 from vidprism.records.record import NOT_RUN, REHEARSED, cell_key
 from vidprism.records.scores import CellScores, hits, load
 
@@ -52,7 +53,13 @@ def evaluate_row(config: Config, row: Row) -> dict[str, Any]:
         }
     if record["backbone"].get("weights") == RANDOM_WEIGHTS:
         return {**missing, "status": REHEARSED, "reason": _rehearsed(record, folder)}
-    return {**record, "cells": [_evaluate_cell(config, cell, folder) for cell in record["cells"]]}
+    cells = [_evaluate_cell(config, cell, folder) for cell in record["cells"]]
+    return {**record, "backbone": _with_findings(record["backbone"]), "cells": cells}
+
+
+def _with_findings(backbone: dict[str, Any]) -> dict[str, Any]:
+    """The backbone of a record; where its pre-training was probed, with what the answers say."""
+    return {**backbone, "probe": compare_probes(backbone["probe"])} if "probe" in backbone else backbone
 
 
 def _rehearsed(record: dict[str, Any], folder: Path) -> str:

@@ -1,8 +1,8 @@
 """Pre-training of the small VideoMAE on training videos of the generated world, without their labels.
 
-The method is in `vidprism.pretraining.masked_autoencoder`. What the training was worth is then measured: a linear probe
-on the mean of the features, against the same network untrained, on the dev pools. Letters: N videos, U frames of a
-video, B clips, T frames, S side in pixels, D width.
+The method is in `vidprism.pretraining.masked_autoencoder`. Afterwards a linear probe on the mean of the features is
+fitted on the trained network and on the same network untrained, and both answer the dev pools. Letters: N videos, U
+frames of a video, B clips, T frames, S side in pixels, D width.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from tqdm.auto import tqdm
 from vidprism.backbones._checkpoints import WEIGHTS_FILE
 from vidprism.backbones.videomae import ClipEncoder, VideoMAEBackbone, create
 from vidprism.config import Config, VideoPretrainConfig, paths
-from vidprism.evaluation import stats
 from vidprism.pretraining.batch_parts import Run, mean_gradients, side_by_side
 from vidprism.pretraining.masked_autoencoder import MaskedAutoencoder, initialise, masks
 from vidprism.pretraining.muon import Muon
@@ -46,7 +45,7 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
 
     Returns:
         What ``pretraining.json`` holds: model, steps, batch_size, clips_seen, videos, parameters, `curve` (a list of
-        {"step", "loss"}) and `probe` (see `probe`).
+        {"step", "loss"}) and `probe` (see `answers`).
 
     Raises:
         DatasetError: a dataset of the profile has not been prepared.
@@ -76,7 +75,7 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
         "videos": len(unlabelled),
         "parameters": sum(p.numel() for p in encoder.parameters()),
         "curve": [{"step": i, "loss": round(x, 4)} for i, x in enumerate(losses) if i % 20 == 0 or i == cfg.steps - 1],
-        "probe": probe(probe_scores(encoder, videos, cfg.threads), untrained, dev_groups),
+        "probe": answers(probe_scores(encoder, videos, cfg.threads), untrained, dev_groups),
     }
     (out_dir / "pretraining.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
@@ -198,23 +197,21 @@ def _encode(backbone: VideoMAEBackbone, clips: Tensor) -> Tensor:
     return backbone.encode_clips(clips)
 
 
-def probe(
+def answers(
     trained: dict[str, np.ndarray], untrained: dict[str, np.ndarray], groups: dict[str, np.ndarray]
 ) -> list[dict[str, Any]]:
-    """Per dataset the probe's dev accuracies in percent, their difference with its paired interval over the groups of
-    dev videos (there is one training of each network), and whether the trained one is better by more than that.
+    """What the linear probe answered, per dataset: the dev accuracies in percent on the trained and on the untrained
+    network, and what they are made of, so that `vidprism.evaluation.video_check` can compare them: right (1) or wrong
+    (0) for each dev video, as text, and the number of its group.
     """
-    found = []
-    for dataset, right in trained.items():
-        difference = stats.paired(right[None], untrained[dataset][None], groups[dataset])
-        numbers = {
-            "trained": 100 * right.mean(),
-            "untrained": 100 * untrained[dataset].mean(),
-            "difference": difference.difference,
-            "ci95_low": difference.low,
-            "ci95_high": difference.high,
+    return [
+        {
+            "dataset": dataset,
+            "trained": round(100 * float(right.mean()), 2),
+            "untrained": round(100 * float(untrained[dataset].mean()), 2),
+            "trained_right": "".join(map(str, right)),
+            "untrained_right": "".join(map(str, untrained[dataset])),
+            "groups": groups[dataset].tolist(),
         }
-        rounded = {key: round(float(value), 2) for key, value in numbers.items()}
-        counts = {"n": len(right), "n_groups": difference.mean.n_groups}
-        found.append({"dataset": dataset, **rounded, **counts, "better": difference.low > 0})
-    return found
+        for dataset, right in trained.items()
+    ]

@@ -33,6 +33,7 @@ def write_video(path: Path, n_frames: int = 12, size: tuple[int, int] = (64, 48)
 
 
 def write_lines(path: Path, lines: list[str]) -> None:
+    """A text file with these lines; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
