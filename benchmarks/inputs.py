@@ -49,7 +49,7 @@ def _epoch(config: Config) -> dict[str, str]:
 def _decode_and_encode(config: Config, store: FeatureStore, rows: np.ndarray) -> float:
     torch.set_num_threads(1)
     name = store.meta["backbone"]["name"]
-    backbone = backbones.load(config.profile.backbones[name])
+    backbone = backbones.load_backbone(config.profile.backbones[name])
     paths_of = store.index("train")["path"].to_numpy()[rows]
     root = paths.dataset_root(config, DATASET) / "videos"
     start = time.perf_counter()

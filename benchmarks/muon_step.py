@@ -15,7 +15,7 @@ import torch
 
 from vidprism.backbones.videomae import create
 from vidprism.config import VideoPretrainConfig
-from vidprism.pretraining.batch_parts import side_by_side
+from vidprism.pretraining.batch_parts import one_core_each
 from vidprism.pretraining.masked_autoencoder import MaskedAutoencoder
 from vidprism.pretraining.muon import Muon
 
@@ -44,7 +44,7 @@ def torchs_ms(rounds: int) -> float:
 
 def _ours_ms(cores: int, rounds: int) -> float:
     cfg = VideoPretrainConfig()
-    with side_by_side(cores) as run:
+    with one_core_each(cores) as run:
         muon = Muon(_matrices(), cfg.muon_lr, cfg.muon_weight_decay, cfg.muon_momentum, run, cores)
         return _least_ms(muon, rounds)
 

@@ -14,7 +14,7 @@ from vidprism.complexity import Count, count
 from vidprism.config import Config, load_config
 from vidprism.config.rows import GROUPS, Row, rows
 from vidprism.report.tables import ablations, identity
-from vidprism.search.trials import setting_of, values
+from vidprism.search.trials import setting_of, values_to_try
 
 # Assumptions. A multiply-add is two operations; the backward pass costs two forward passes, checkpointing one more.
 SUSTAINED = 125e12  # operations a second: 40 % of the 312e12 that an A100 is sold with in bfloat16. Not measured
@@ -91,7 +91,7 @@ def cell(config: Config, row: Row, dataset: str) -> Cost:
     """One cell with all its repeats: training, scoring of every view, use of experts, and what stays on disk."""
     data, protocol = DATA[dataset], config.profile.protocol
     model = counted(config, row, dataset)
-    trained = methods.load(row.method).TRAINED
+    trained = methods.load_method(row.method).TRAINED
     repeats, views = len(row.repeats) if trained else 1, protocol.n_clips * protocol.n_crops
     clips = repeats * row.updates * row.batch_size if trained else 0
     used = repeats * USAGE_CLIPS * data.classes if row.method.startswith("vidprism") else 0
@@ -119,8 +119,8 @@ def searched(config: Config) -> tuple[int, int, Cost]:
     """
     p, found, n_methods, n_trained = config.profile, Cost(), 0, 0
     for method in (m for ms in p.search.methods.values() for m in ms):
-        asked, learns = setting_of(config, method, p.few_shot.backbone), methods.load(method).TRAINED
-        n_models = len(values(config, method)[1]) * len(asked.draws)
+        asked, learns = setting_of(config, method, p.few_shot.backbone), methods.load_method(method).TRAINED
+        n_models = len(values_to_try(config, method)[1]) * len(asked.draws)
         options = config.methods.get(method, {})
         row = Row("search", method, method, p.few_shot.backbone, asked.frames, (), (), (0,), options, "tuned", 0, 0)
         for dataset in asked.datasets:
@@ -153,7 +153,7 @@ def of_tables(config: Config) -> dict[str, tuple[int, int, Cost]]:
     """Table -> rows, trained models (cells times repeats), cost."""
     found = {}
     for name, chosen in parts(config):
-        models = sum(len(r.cells) * len(r.repeats) for r in chosen if methods.load(r.method).TRAINED)
+        models = sum(len(r.cells) * len(r.repeats) for r in chosen if methods.load_method(r.method).TRAINED)
         found[name] = len(chosen), models, sum((cell(config, r, d) for r in chosen for d, _ in r.cells), Cost())
     return found
 

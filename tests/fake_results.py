@@ -36,7 +36,7 @@ def write_all(config: Config, accuracy: dict[str, float] | None = None) -> None:
     keys (default 0.6).
     """
     for group in GROUPS:
-        results.write(
+        results.write_results(
             config,
             group,
             [fake_record(config, row, (accuracy or {}).get(row.key, 0.6)) for row in rows(config, group).values()],

@@ -28,7 +28,7 @@ from vidprism.training.adamw import AdamW
 from vidprism.training.recipe import Recipe, Tuning, parameter_groups
 
 KEYS = methods.available()
-TRAINED = [key for key in KEYS if methods.load(key).TRAINED]
+TRAINED = [key for key in KEYS if methods.load_method(key).TRAINED]
 R, B, T, C = 2, 4, 8, 3
 HALF = 0.05  # bf16 has 8 bits: 0.4 % a number, more where numbers cancel
 
@@ -79,12 +79,12 @@ def test_the_tuned_track_stays_on_the_gpu(key: str, tower: Tower) -> None:
         try:
             model = models.assemble(backbone, tower, key, C, on="cuda")
         except ConfigError as why:
-            assert not methods.load(key).TRAINED and "texts" in str(why)
+            assert not methods.load_method(key).TRAINED and "texts" in str(why)
             return
         size = backbone.image_size
         clips = torch.zeros(B, tower.frames, size, size, 3, dtype=torch.uint8, device="cuda")
         assert model.eval()(clips).logits.device.type == "cuda"
-        if methods.load(key).TRAINED:
+        if methods.load_method(key).TRAINED:
             labels = torch.zeros(B, dtype=torch.int64, device="cuda")
             assert model.train()(clips, labels).device.type == "cuda"
 

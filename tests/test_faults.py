@@ -55,7 +55,7 @@ def table() -> list[tuple[str, int, int, str]]:
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": ToyBackbone())
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": ToyBackbone())
     return changed(make_config(tmp_path), save_every=EVERY)
 
 
@@ -81,16 +81,16 @@ def strikes(
     config: Config, monkeypatch: pytest.MonkeyPatch, break_it: Callable[[random.Random], None]
 ) -> tuple[int, int]:
     """A fault that ends the run with an error, N times at random places; each time the run is started again."""
-    train.train_row(config, ROW)
+    train.train_here(config, ROW)
     whole, rng, struck, lost = files(config), random.Random(1), 0, 0
     for _ in range(N):
         with monkeypatch.context() as broken:
             break_it(broken, rng)
             with pytest.raises(TrainingError):
-                train.train_row(config, ROW)
+                train.train_here(config, ROW)
         struck += 1
         assert files(config) == whole
-        train.train_row(config, ROW)
+        train.train_here(config, ROW)
         lost += files(config) != whole
     return struck, lost
 

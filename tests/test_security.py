@@ -75,7 +75,7 @@ def test_a_hostile_class_name_goes_through_a_custom_list(name: str, tmp_path: Pa
     (tmp_path / "annotations" / "videos.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     before = {p for p in tmp_path.rglob("*")}
     try:
-        found = datasets.load("custom").list_videos(tmp_path, 1)
+        found = datasets.load_dataset("custom").list_videos(tmp_path, 1)
     except DatasetError as error:
         assert str(error)  # refused, with words
     else:

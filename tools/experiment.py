@@ -59,7 +59,7 @@ def _try(root: Path, overrides: list[str]) -> None:
         copy = Path(folder) / FILE
         copy.write_bytes((root / FILE).read_bytes())
         hydra.apply_overrides(copy, overrides)
-        found = yaml_file.read(copy)
+        found = yaml_file.read_yaml(copy)
         for override in hydra.to_hydra_overrides(overrides):
             key = override.key_or_group
             if key.split(".")[0] not in REACHED:

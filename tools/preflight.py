@@ -74,7 +74,7 @@ def check_data(config: Config) -> list[str]:
     p, notes = config.profile, []
     for name in p.datasets:
         if name not in p.generate:
-            root, module = paths.dataset_root(config, name), datasets.load(name)
+            root, module = paths.dataset_root(config, name), datasets.load_dataset(name)
             datasets.check_placed(root, module.NAME, module.list_videos(root, p.protocol.split_of(name)))
     for name in p.used_backbones:
         spec = p.backbones[name]

@@ -88,7 +88,7 @@ def what_ran(config: Config) -> list[Ran]:
     """The rows of the rehearsed profile, from their results and the times of their stages."""
     found = []
     for group in GROUPS:
-        for key, record in results.load(config, group).items():
+        for key, record in results.load_results(config, group).items():
             cost = _read(paths.timings(config) / f"train-{group}-{key}.json", ("seconds", "peak_mib"))
             speed = _read(paths.speed(config, group, key), SPEED)
             done = (record["status"], record.get("reason", ""))

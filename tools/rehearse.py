@@ -36,7 +36,7 @@ def write_data(root: Path) -> None:
     """
     for name in ("hmdb51", "kinetics400", "ssv2", "ucf101"):
         miniature.BUILDERS[name](root / name)
-        videos = datasets.load(name).list_videos(root / name, 1)
+        videos = datasets.load_dataset(name).list_videos(root / name, 1)
         train = [root / name / "videos" / v.path for v in videos if v.split == "train"]
         damaged, *test = (v for v in videos if v.split == "test")
         train[0].unlink()

@@ -24,7 +24,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def backbone(weights: Path) -> ClipBackbone:
-    return backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(weights)))
+    return backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(weights)))
 
 
 def test_frames_and_texts_share_a_space(backbone: ClipBackbone) -> None:
@@ -55,7 +55,7 @@ def test_frames_of_another_size(backbone: ClipBackbone) -> None:
 def test_a_truncated_checkpoint(weights: Path, tmp_path: Path, size: int) -> None:
     (tmp_path / "weights.safetensors").write_bytes((weights / "weights.safetensors").read_bytes()[:size])
     with pytest.raises(ValueError, match=r"weights\.safetensors is no complete safetensors file .*dvc repro"):
-        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path)))
+        backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path)))
 
 
 def test_a_checkpoint_of_another_shape(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_checkpoint_of_another_shape(tmp_path: Path) -> None:
     state["visual.proj"] = torch.zeros(96, 32)
     save_file(state, tmp_path / "weights.safetensors")
     with pytest.raises(ValueError, match=r"'visual.proj' is \(96, 32\) in the file and \(96, 64\) in the model"):
-        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path)))
+        backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_checkpoint_of_another_shape(tmp_path: Path) -> None:
 )
 def test_errors_name_the_way_out(spec: BackboneConfig, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        backbones.load(spec)
+        backbones.load_backbone(spec)
 
 
 def written(kind: str, folder: Path) -> Path:
@@ -137,7 +137,7 @@ class Part(torch.nn.Module):
 @pytest.mark.parametrize("kind", ["safetensors", "state_dict", "open_clip", "torchscript"])
 def test_published_forms_of_a_checkpoint(tmp_path: Path, kind: str) -> None:
     path = written(kind, tmp_path)
-    loaded = backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(path)))
+    loaded = backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(path)))
     expected = create("mini_clip", seed=3).state_dict()
     for name, tensor in loaded.model.state_dict().items():
         assert tensor.dtype == torch.float32
@@ -154,7 +154,7 @@ class Runs:
 def test_a_checkpoint_that_needs_code_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"state_dict": {"logit_scale": torch.ones(())}, "args": Runs()}, tmp_path / "bad.pt")
     with pytest.raises(ValueError, match=r"bad\.pt was refused: .* would run code .*\(print\)") as caught:
-        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "bad.pt")))
+        backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "bad.pt")))
     assert "weights_only" not in str(caught.value) and "\x1b" not in str(caught.value)
     assert "ran" not in capsys.readouterr().out
 
@@ -166,7 +166,7 @@ def test_an_archive_that_asks_for_more_than_tensors_is_refused(
         archive.writestr("bad/data.pkl", pickle.dumps(Runs(), protocol=2))
         archive.writestr("bad/constants.pkl", pickle.dumps((), protocol=2))
     with pytest.raises(ValueError, match=r"no TorchScript archive of a model \(UnpicklingError: it asks for "):
-        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "bad.pt")))
+        backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "bad.pt")))
     assert "ran" not in capsys.readouterr().out
 
 
@@ -178,7 +178,7 @@ def test_files_that_are_no_checkpoint(tmp_path: Path, content: object, message: 
     path = tmp_path / "x.pt"
     torch.save(content, path) if content else path.write_bytes(b"")
     with pytest.raises(ValueError, match=message):
-        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(path)))
+        backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(path)))
 
 
 def test_a_tag_in_the_cache_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_tag_in_the_cache_needs_no_network(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *of: cached.get(of))
     monkeypatch.setattr(open_clip, "download_pretrained", lambda *_: pytest.fail("asked the network"))
     with pytest.raises(ValueError, match="holds another model"):  # it was found: the small weights do not fit ViT-B/16
-        backbones.load(BackboneConfig("clip", "ViT-B-16-quickgelu", "B/16", "openai"))
+        backbones.load_backbone(BackboneConfig("clip", "ViT-B-16-quickgelu", "B/16", "openai"))
 
 
 def test_without_a_network_the_error_says_which_file_to_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +198,7 @@ def test_without_a_network_the_error_says_which_file_to_fetch(monkeypatch: pytes
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
     monkeypatch.setattr(open_clip, "download_pretrained", offline)
     with pytest.raises(FileNotFoundError) as caught:
-        backbones.load(BackboneConfig("clip", "ViT-B-16-quickgelu", "B/16", "openai"))
+        backbones.load_backbone(BackboneConfig("clip", "ViT-B-16-quickgelu", "B/16", "openai"))
     for words in (
         "timm/vit_base_patch16_clip_224.openai",
         "open_clip_model.safetensors",
@@ -210,8 +210,8 @@ def test_without_a_network_the_error_says_which_file_to_fetch(monkeypatch: pytes
 
 @pytest.mark.parametrize("name", sorted(backbones.NORMALISATIONS))
 def test_a_forced_normalisation(weights: Path, name: str) -> None:
-    own = backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(weights)))
-    forced = backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(weights), name))
+    own = backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(weights)))
+    forced = backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(weights), name))
     mean, std = (torch.tensor(values)[:, None, None] for values in backbones.NORMALISATIONS[name])
     assert torch.equal(forced._mean, mean) and torch.equal(forced._std, std)
     frames = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8)
@@ -230,7 +230,7 @@ def test_available_names_files() -> None:
 def test_a_page_saved_as_a_checkpoint(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.pt").write_bytes(content)
     with pytest.raises(ValueError, match=r"x\.pt is no (complete )?checkpoint") as caught:
-        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "x.pt")))
+        backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "x.pt")))
     assert "weights_only" not in str(caught.value) and "\x1b" not in str(caught.value)
 
 
@@ -241,7 +241,7 @@ def test_an_archive_with_a_damaged_storage(tmp_path: Path) -> None:
             content = old.read(name)
             new.writestr(name, content[: len(content) // 2] if "/data/" in name else content)
     with pytest.raises(ValueError, match=r"cut\.pt is no TorchScript archive of a model .*copy it again"):
-        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "cut.pt")))
+        backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "cut.pt")))
 
 
 def with_numbers(folder: Path) -> Path:
@@ -254,7 +254,7 @@ def with_numbers(folder: Path) -> Path:
 
 def test_openai_weights_by_path_need_quickgelu(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"openai\.safetensors' were trained with QuickGELU; choose .*-quickgelu"):
-        backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(with_numbers(tmp_path))))
+        backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(with_numbers(tmp_path))))
 
 
 def test_openai_weights_by_path_load_with_quickgelu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

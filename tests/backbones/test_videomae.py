@@ -101,7 +101,7 @@ def sinusoids(n: int) -> torch.Tensor:
 
 
 def load(path: Path) -> videomae.VideoMAEBackbone:
-    return backbones.load(BackboneConfig("videomae", MODEL, "B/16", str(path)))
+    return backbones.load_backbone(BackboneConfig("videomae", MODEL, "B/16", str(path)))
 
 
 def clips(n: int, frames: int, seed: int = 1) -> torch.Tensor:
@@ -157,7 +157,7 @@ def test_separable_positions_are_of_time_row_and_column() -> None:
 
 
 def test_a_clip_does_not_see_its_neighbours_in_the_batch() -> None:
-    backbone, many = backbones.load(BackboneConfig("videomae", MODEL, "B/16", "random")), clips(9, 32)
+    backbone, many = backbones.load_backbone(BackboneConfig("videomae", MODEL, "B/16", "random")), clips(9, 32)
     with torch.inference_mode():
         together, alone = backbone.encode_clips(many), backbone.encode_clips(many[5:6])
     torch.testing.assert_close(together[5], alone[0], atol=1e-5, rtol=1e-5)
@@ -165,13 +165,13 @@ def test_a_clip_does_not_see_its_neighbours_in_the_batch() -> None:
 
 
 def test_random_weights_are_the_same_every_time() -> None:
-    one, two = (backbones.load(BackboneConfig("videomae", MODEL, "B/16", "random")).module for _ in range(2))
+    one, two = (backbones.load_backbone(BackboneConfig("videomae", MODEL, "B/16", "random")).module for _ in range(2))
     assert all(torch.equal(p, q) for p, q in zip(one.parameters(), two.parameters(), strict=True))
 
 
 def test_normalisation_is_a_choice() -> None:
     own, forced, same = (
-        backbones.load(BackboneConfig("videomae", MODEL, "B/16", "random", name))
+        backbones.load_backbone(BackboneConfig("videomae", MODEL, "B/16", "random", name))
         for name in ("checkpoint", "clip", "imagenet")
     )
     with torch.inference_mode():
@@ -180,7 +180,7 @@ def test_normalisation_is_a_choice() -> None:
 
 
 def test_blocks_hold_every_parameter_once_and_checkpointing_keeps_gradients() -> None:
-    plain, saving = (backbones.load(BackboneConfig("videomae", MODEL, "B/16", "random")) for _ in range(2))
+    plain, saving = (backbones.load_backbone(BackboneConfig("videomae", MODEL, "B/16", "random")) for _ in range(2))
     names = [name for name, _ in plain.blocks()]
     assert names == ["stem", "block_0", "block_1", "block_2", "block_3", "head"]
     held = [id(p) for _, parameters in plain.blocks() for p in parameters]
@@ -195,7 +195,7 @@ def test_blocks_hold_every_parameter_once_and_checkpointing_keeps_gradients() ->
 
 
 def test_wrong_clips_are_refused() -> None:
-    backbone = backbones.load(BackboneConfig("videomae", MODEL, "B/16", "random"))
+    backbone = backbones.load_backbone(BackboneConfig("videomae", MODEL, "B/16", "random"))
     with pytest.raises(ConfigError, match="clips of 7 frames do not divide"):
         backbone.encode_clips(clips(1, 7))
     with pytest.raises(ValueError, match=r"must be \(B, T, 48, 48, 3\) uint8, not \(1, 8, 32, 32, 3\)"):
@@ -215,12 +215,12 @@ def test_wrong_files_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"was refused: .*would run code"):
         load(path)
     with pytest.raises(ValueError, match=r"no VideoMAE 'mini_videoma'.* did you mean 'mini_videomae'"):
-        backbones.load(BackboneConfig("videomae", "mini_videoma", "B/16", "random"))
+        backbones.load_backbone(BackboneConfig("videomae", "mini_videoma", "B/16", "random"))
 
 
 @pytest.mark.parametrize(("frames", "rates"), [(16, [2, 4, 8]), (32, [2, 4, 8, 16])])
 def test_vidprism_m_works_at_16_and_32_frames(frames: int, rates: list[int]) -> None:
-    backbone = backbones.load(BackboneConfig("videomae", MODEL, "B/16", "random"))
+    backbone = backbones.load_backbone(BackboneConfig("videomae", MODEL, "B/16", "random"))
     with torch.no_grad():
         features = backbone.encode_clips(clips(3, frames))
     head = methods.build("vidprism_m", Task(D, 5, features.shape[1]), {}, seed=0)

@@ -7,7 +7,7 @@ import pytest
 from vidprism import paper
 from vidprism.complexity import published
 
-ROWS = {(row.name, int(row.labels["frames"])): row for row in paper.load(1)}
+ROWS = {(row.name, int(row.labels["frames"])): row for row in paper.load_published(1)}
 
 # Counted by others or in the methods' own papers, 10^9 multiply-adds of a view.
 KNOWN = {
@@ -33,7 +33,7 @@ KNOWN = {
 
 @pytest.mark.parametrize("name", KNOWN, ids=str)
 def test_counts_and_verdicts(name: tuple[str, int]) -> None:
-    check = published.check(ROWS[name])
+    check = published.check_published(ROWS[name])
     assert (pytest.approx(check.gmacs, abs=0.1), check.verdict) == KNOWN[name]
     assert check.at_least == name[0].startswith("Vita-CLIP")
 
@@ -41,7 +41,7 @@ def test_counts_and_verdicts(name: tuple[str, int]) -> None:
 def test_every_other_row_says_why_it_is_not_counted() -> None:
     for name, row in ROWS.items():
         if name not in KNOWN:
-            check = published.check(row)
+            check = published.check_published(row)
             assert check.gmacs is None and check.verdict.startswith("not counted: ") and check.text == "–"
 
 

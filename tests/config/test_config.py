@@ -160,7 +160,7 @@ def test_a_key_given_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
 
 def test_every_key_of_train_stands_written_out_with_the_default_of_the_code() -> None:
     """An experiment (`dvc exp run -S`) reaches only keys that stand in params.yaml."""
-    raw = yaml_file.read(ROOT / "params.yaml")
+    raw = yaml_file.read_yaml(ROOT / "params.yaml")
     required = {"updates": 1, "batch_size": 1}
     assert build(TrainConfig, {**required, **raw["train_defaults"]}, "train_defaults") == TrainConfig(**required)
     names = {field.name for field in dataclasses.fields(TrainConfig)}

@@ -17,7 +17,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     assert request.param in BUILDERS, f"add a builder of '{request.param}' to vidprism/world/miniature.py"
     root = tmp_path_factory.mktemp(request.param)
     BUILDERS[request.param](root)
-    return datasets.load(request.param), root
+    return datasets.load_dataset(request.param), root
 
 
 def test_declares_what_the_suite_reads(built: tuple) -> None:
@@ -71,7 +71,7 @@ def test_missing_folder_says_which_and_what_to_do(built: tuple, tmp_path: Path, 
 
 def test_unknown_dataset_names_the_nearest() -> None:
     with pytest.raises(datasets.DatasetError, match="did you mean 'kinetics400'"):
-        datasets.load("kinetics40")
+        datasets.load_dataset("kinetics40")
 
 
 def test_classes_that_cannot_be_told_apart_are_an_error_that_names_both(

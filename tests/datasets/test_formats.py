@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vidprism.datasets import DatasetError, custom, hmdb51, kinetics400, load, ssv2, ucf101
+from vidprism.datasets import DatasetError, custom, hmdb51, kinetics400, load_dataset, ssv2, ucf101
 from vidprism.world import miniature
 
 
@@ -212,7 +212,7 @@ def test_kinetics400_wrong_csv(tmp_path: Path, old: str, new: str, message: str)
     ],
 )
 def test_class_texts(dataset: str, class_name: str, text: str) -> None:
-    assert load(dataset).class_text(class_name) == text
+    assert load_dataset(dataset).class_text(class_name) == text
 
 
 @pytest.mark.parametrize("stray", ["@eaDir", ".ipynb_checkpoints", "thumbs"])
@@ -290,7 +290,7 @@ def test_a_list_that_is_not_utf8_is_named(tmp_path: Path, dataset: str, file: st
     path = tmp_path / "annotations" / file
     path.write_bytes(path.read_bytes() + b"\xe9\n")
     with pytest.raises(DatasetError, match=f"{path.name}' is not UTF-8"):
-        load(dataset).list_videos(tmp_path, 1)
+        load_dataset(dataset).list_videos(tmp_path, 1)
 
 
 def test_custom_same_name_with_two_suffixes_is_two_videos(tmp_path: Path) -> None:

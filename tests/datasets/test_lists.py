@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vidprism import datasets
-from vidprism.datasets import DatasetError, custom, kinetics400, load, ssv2
+from vidprism.datasets import DatasetError, custom, kinetics400, load_dataset, ssv2
 from vidprism.world import miniature
 
 HEADING = "path,label,split"
@@ -42,9 +42,9 @@ def test_two_spellings_of_a_path_are_one_video(
     tmp_path: Path, dataset: str, file: str, path: str, spelling: str
 ) -> None:
     miniature.BUILDERS[dataset](tmp_path)
-    right = load(dataset).list_videos(tmp_path, 1)
+    right = load_dataset(dataset).list_videos(tmp_path, 1)
     respelled(tmp_path, file, path, spelling.format(path.replace("/", "//")))
-    assert load(dataset).list_videos(tmp_path, 1) == right
+    assert load_dataset(dataset).list_videos(tmp_path, 1) == right
 
 
 def test_custom_test_video_under_another_spelling_has_the_id_of_the_training_video(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_labels_of_kinetics_and_templates_of_ssv2_are_trimmed(tmp_path: Path) ->
     ):
         root = tmp_path / f"{dataset}-{file}"
         miniature.BUILDERS[dataset](root)
-        right = load(dataset).class_names(root), load(dataset).list_videos(root, 1)
+        right = load_dataset(dataset).class_names(root), load_dataset(dataset).list_videos(root, 1)
         respelled(root, file, old, new)
-        assert (load(dataset).class_names(root), load(dataset).list_videos(root, 1)) == right
+        assert (load_dataset(dataset).class_names(root), load_dataset(dataset).list_videos(root, 1)) == right
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_official_lists_with_names_that_look_the_same(
     miniature.BUILDERS[dataset](tmp_path)
     respelled(tmp_path, file, old, new)
     with pytest.raises(DatasetError, match=re.escape(words)):
-        load(dataset).list_videos(tmp_path, 1)
+        load_dataset(dataset).list_videos(tmp_path, 1)
 
 
 def test_hmdb51_classes_that_look_the_same(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_hmdb51_classes_that_look_the_same(tmp_path: Path) -> None:
     lists = tmp_path / "annotations" / "testTrainMulti_7030_splits"
     (lists / "Kick_test_split1.txt").write_text("x.avi 1 \n")
     with pytest.raises(DatasetError, match="the classes 'Kick' and 'kick' differ in case alone"):
-        load("hmdb51").list_videos(tmp_path, 1)
+        load_dataset("hmdb51").list_videos(tmp_path, 1)
 
 
 def test_tabs_between_the_words_of_a_line_are_blanks(tmp_path: Path) -> None:
@@ -178,10 +178,10 @@ def test_tabs_between_the_words_of_a_line_are_blanks(tmp_path: Path) -> None:
     ):
         root = tmp_path / dataset
         miniature.BUILDERS[dataset](root)
-        right = load(dataset).list_videos(root, 1)
+        right = load_dataset(dataset).list_videos(root, 1)
         path = root / "annotations" / file
         path.write_text(re.sub(r" (\d) ?$", r"\t\1", path.read_text(), flags=re.MULTILINE))
-        assert "\t" in path.read_text() and load(dataset).list_videos(root, 1) == right
+        assert "\t" in path.read_text() and load_dataset(dataset).list_videos(root, 1) == right
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     config = small_config(tmp_path_factory.mktemp("root"))
     write_store(config)
     write_choice(config, "vidprism_c", 0.01)
-    train.train_row(config, rows.row(config, "ablations", "default"))
+    train.train_here(config, rows.row(config, "ablations", "default"))
     return config
 
 
@@ -76,8 +76,8 @@ def test_a_missing_list_and_another_manifest_are_named(config: Config) -> None:
     chosen = with_subset(config, ["x"])
     paths.listed(config, "common.txt").unlink()
     with pytest.raises(ConfigError, match=r"analysis.subset_lists names 'common.txt'.*does not exist"):
-        common_subset.read(chosen, "ucf101")
+        common_subset.read_subset(chosen, "ucf101")
     found = common_subset.Subset("common.txt", "00", pd.Series([True, False]).to_numpy())
-    assert common_subset.answers("01", found, "ucf101") == "0"
+    assert common_subset.answers_in_subset("01", found, "ucf101") == "0"
     with pytest.raises(ConfigError, match=r"lists 2 test videos and the result 3; run `dvc repro`"):
-        common_subset.answers("01-", found, "ucf101")
+        common_subset.answers_in_subset("01-", found, "ucf101")

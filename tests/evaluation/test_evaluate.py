@@ -25,7 +25,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     for row in rows.rows(config, "ablations").values():
         write_choice(config, row.method, 0.01)
         if row.key == "default":
-            train.train_row(config, row)
+            train.train_here(config, row)
     return config
 
 
@@ -58,12 +58,12 @@ def test_ties_are_broken_as_scikit_learn_breaks_them() -> None:
 
 
 def test_answers_keep_the_place_of_unreadable_videos() -> None:
-    assert metrics.answers(np.array([True, False, True]), np.array([True, False, True, True])) == "1-01"
+    assert metrics.answer_text(np.array([True, False, True]), np.array([True, False, True, True])) == "1-01"
 
 
 def test_experts_are_averaged_by_class_and_answer() -> None:
     weights = np.array([[[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]])
-    found = metrics.usage(weights, np.array([[True, False, True]]), np.array([0, 0, 1]), 3)
+    found = metrics.expert_usage(weights, np.array([[True, False, True]]), np.array([0, 0, 1]), 3)
     assert found == {"correct": [[1.0, 0.0], [0.5, 0.5], None], "wrong": [[0.0, 1.0], None, None]}
 
 
@@ -75,7 +75,7 @@ def test_a_group_is_evaluated_and_written(config: Config) -> None:
     record = out["records"][0]
     (cell,) = record["cells"]
     folder = paths.run(config, "ablations", "default")
-    stored = scores.load(folder / "scores.npz", "ucf101_k2")
+    stored = scores.load_scores(folder / "scores.npz", "ucf101_k2")
     readable = ~np.isnan(stored.logits[0, :, 0, 0])
     for repeat, logits in zip(cell["repeats"], stored.logits, strict=True):
         best = logits.mean(axis=1).argmax(axis=1)
@@ -94,7 +94,7 @@ def test_a_group_is_evaluated_and_written(config: Config) -> None:
 
 
 def _rounded_intervals(cell: dict) -> tuple[list[float], list[float]]:
-    matrix = stats.answers([repeat["correct"] for repeat in cell["repeats"]])
+    matrix = stats.answer_matrix([repeat["correct"] for repeat in cell["repeats"]])
     of_video = np.array([2 * (i // 4) + i % 2 for i in range(24)])  # two groups a class, in turn
     whole, groups = stats.accuracy(matrix, of_video).interval, stats.single_factor(matrix, of_video)[1]
     return np.round(whole, 4).tolist(), np.round(groups, 4).tolist()

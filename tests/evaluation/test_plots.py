@@ -31,7 +31,7 @@ def test_one_point_a_cell_and_one_a_logged_update(tmp_path: Path) -> None:
         {"row": "b", "cells": [untrained]},
         {"row": "c", "cells": []},
     ]
-    plots.write(config, "few_shot", records)
+    plots.write_plots(config, "few_shot", records)
     folder = tmp_path / "reports/plots/smoke/few_shot"
     accuracy = read(folder / "accuracy.csv")
     assert [(p["row"], p["shots"], float(p["top1"])) for p in accuracy] == [("a", "2", 40.0), ("b", "all", 30.0)]

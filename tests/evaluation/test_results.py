@@ -25,18 +25,18 @@ def record(config: Config) -> Record:
 
 
 def test_round_trip_keeps_every_row_in_order(config: Config, record: Record) -> None:
-    path = results.write(config, "few_shot", [record])
-    found = results.load(config, "few_shot")
+    path = results.write_results(config, "few_shot", [record])
+    found = results.load_results(config, "few_shot")
     assert list(found) == list(rows(config, "few_shot"))
     assert found["mean_pool"] == record
     assert found["vidprism_c"]["status"] == "not run" and found["vidprism_c"]["cells"] == []
     before = path.read_bytes()
-    results.write(config, "few_shot", [record])
+    results.write_results(config, "few_shot", [record])
     assert path.read_bytes() == before
 
 
 def test_metrics_for_dvc(config: Config, record: Record) -> None:
-    content = json.loads(results.write(config, "few_shot", [record]).read_text())
+    content = json.loads(results.write_results(config, "few_shot", [record]).read_text())
     cell = record["cells"][0]
     shown = content["mean_pool"][results.cell_key(cell["dataset"], cell["shots"])]
     low, high = cell["top1"]["ci95"]
@@ -50,7 +50,7 @@ def test_cell_key() -> None:
 
 
 def test_absent_file_means_not_run(config: Config) -> None:
-    found = results.load(config, "ablations")
+    found = results.load_results(config, "ablations")
     assert list(found) == list(rows(config, "ablations"))
     assert {record["status"] for record in found.values()} == {"not run"}
 
@@ -76,14 +76,14 @@ def test_groups_are_numbers_in_order_of_appearance() -> None:
 def test_groups_of_another_list_are_refused(config: Config, record: Record) -> None:
     record["cells"][0]["groups"] = "0 0 1"
     with pytest.raises(results.ResultsError, match=r"n_listed is 120 but 3 have a group"):
-        results.write(config, "few_shot", [record])
+        results.write_results(config, "few_shot", [record])
     with pytest.raises(ValueError, match="no test video is readable"):
         results.estimate(["--"])
 
 
 def test_answers_and_find_cell(record: Record) -> None:
     cell = results.find_cell(record, "ucf101", 16)
-    matrix = results.answers(cell)
+    matrix = results.cell_answers(cell)
     assert matrix.shape == (5, N_VIDEOS) and (matrix[:, BROKEN] == -1).all()
     assert 100 * matrix[0][matrix[0] >= 0].mean() == pytest.approx(cell["repeats"][0]["top1"])
     assert results.find_cell(record, "ucf101", 3) is None
@@ -92,13 +92,13 @@ def test_answers_and_find_cell(record: Record) -> None:
 def test_changed_configuration_is_not_shown(config: Config) -> None:
     """A result made with other options than params.yaml now asks for must not appear under the new ones."""
     row = rows(config, "ablations")["rates_2"]
-    results.write(config, "ablations", [fake_record(config, row)])
-    assert results.load(config, "ablations")["rates_2"]["status"] == "measured"
+    results.write_results(config, "ablations", [fake_record(config, row)])
+    assert results.load_results(config, "ablations")["rates_2"]["status"] == "measured"
     variants = {**config.profile.ablations.variants, "rates_2": {"rates": [4]}}
     edited = dataclasses.replace(
         config.profile, ablations=dataclasses.replace(config.profile.ablations, variants=variants)
     )
-    found = results.load(dataclasses.replace(config, profile=edited), "ablations")["rates_2"]
+    found = results.load_results(dataclasses.replace(config, profile=edited), "ablations")["rates_2"]
     assert found["status"] == "not run" and "rates" in found["reason"] and "dvc repro" in found["reason"]
 
 
@@ -117,17 +117,19 @@ def _profile(config: Config, **changed: object) -> Config:
     ],
 )
 def test_every_changed_setting_is_noticed(config: Config, record: Record, section: str, edit: dict, named: str) -> None:
-    results.write(config, "few_shot", [record])
+    results.write_results(config, "few_shot", [record])
     changed = _profile(config, **{section: dataclasses.replace(getattr(config.profile, section), **edit)})
-    found = results.load(changed, "few_shot")["mean_pool"]
+    found = results.load_results(changed, "few_shot")["mean_pool"]
     assert found["status"] == "not run" and f"({named})" in found["reason"]
 
 
 @pytest.mark.parametrize("edit", [{"size": "L/14"}, {"model": "ViT-B-32"}, {"key": "videomae"}])
 def test_another_backbone_under_the_same_name_is_noticed(config: Config, record: Record, edit: dict) -> None:
-    results.write(config, "few_shot", [record])
+    results.write_results(config, "few_shot", [record])
     spec = dataclasses.replace(config.profile.backbones["mini_clip"], **edit)
-    found = results.load(_profile(config, backbones={**config.profile.backbones, "mini_clip": spec}), "few_shot")
+    found = results.load_results(
+        _profile(config, backbones={**config.profile.backbones, "mini_clip": spec}), "few_shot"
+    )
     assert (
         found["mean_pool"]["status"] == "not run"
         and f"({next(iter(edit))} of the backbone)" in (found["mean_pool"]["reason"])
@@ -139,15 +141,15 @@ def test_what_is_not_trained_has_no_updates_to_change(config: Config) -> None:
     record["config"]["train"]["updates"] = 0
     for cell in record["cells"]:
         cell["updates"] = cell["batch_size"] = 0
-    results.write(config, "few_shot", [record])
+    results.write_results(config, "few_shot", [record])
     train = dataclasses.replace(config.profile.train, updates=7, batch_size=7)
-    assert results.load(_profile(config, train=train), "few_shot")["clip_zeroshot"]["status"] == "measured"
+    assert results.load_results(_profile(config, train=train), "few_shot")["clip_zeroshot"]["status"] == "measured"
 
 
 def test_a_cell_with_fewer_clips_than_a_batch_is_not_out_of_date(config: Config, record: Record) -> None:
     record["cells"][0]["batch_size"] = 24
-    results.write(config, "few_shot", [record])
-    assert results.load(config, "few_shot")["mean_pool"]["status"] == "measured"
+    results.write_results(config, "few_shot", [record])
+    assert results.load_results(config, "few_shot")["mean_pool"]["status"] == "measured"
 
 
 def test_a_removed_switch_is_noticed(config: Config) -> None:
@@ -155,12 +157,12 @@ def test_a_removed_switch_is_noticed(config: Config) -> None:
     made = [fake_record(config, row) for row in rows(config, "ablations").values()]
     for record in made:  # as the method resolves them: the switch's default, the preset of another reading
         record["config"]["options"].setdefault("act", "quickgelu" if record["reading"] == "released" else "gelu")
-    results.write(config, "ablations", made)
-    assert {r["status"] for r in results.load(config, "ablations").values()} == {"measured"}
+    results.write_results(config, "ablations", made)
+    assert {r["status"] for r in results.load_results(config, "ablations").values()} == {"measured"}
     ablations = config.profile.ablations
     variants = {**ablations.variants, "to_act": {}}
     edited = _profile(config, ablations=dataclasses.replace(ablations, variants=variants))
-    found = results.load(edited, "ablations")
+    found = results.load_results(edited, "ablations")
     assert [key for key, r in found.items() if r["status"] != "measured"] == ["to_act"]
     assert "act was quickgelu" in found["to_act"]["reason"]
 
@@ -171,7 +173,7 @@ def test_broken_file_is_named(config: Config, text: str) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(text, encoding="utf-8")
     with pytest.raises(results.ResultsError, match=r"few_shot\.json"):
-        results.load(config, "few_shot")
+        results.load_results(config, "few_shot")
 
 
 def _without(key: str, *way: object) -> object:
@@ -200,15 +202,15 @@ def _short_answers(record: Record) -> None:
     ],
 )
 def test_bad_record_is_refused(config: Config, record: Record, edit: object, message: str) -> None:
-    path = results.write(config, "few_shot", [record])
+    path = results.write_results(config, "few_shot", [record])
     content = json.loads(path.read_text())
     broken = copy.deepcopy(content)
     edit(broken["records"][0])
     path.write_text(json.dumps(broken))
     with pytest.raises(results.ResultsError, match=message):
-        results.load(config, "few_shot")
+        results.load_results(config, "few_shot")
     with pytest.raises(results.ResultsError, match=message):
-        results.write(config, "few_shot", broken["records"])
+        results.write_results(config, "few_shot", broken["records"])
 
 
 def test_optional_keys_are_optional(config: Config, record: Record) -> None:
@@ -216,5 +218,5 @@ def test_optional_keys_are_optional(config: Config, record: Record) -> None:
         del cell["parameters"]
         for repeat in cell["repeats"]:
             del repeat["loss_flat"], repeat["draw_sha256"]
-    results.write(config, "few_shot", [record])
-    assert results.load(config, "few_shot")["mean_pool"]["status"] == "measured"
+    results.write_results(config, "few_shot", [record])
+    assert results.load_results(config, "few_shot")["mean_pool"]["status"] == "measured"

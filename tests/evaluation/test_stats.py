@@ -9,10 +9,10 @@ from vidprism.evaluation import stats
 
 
 def test_answers() -> None:
-    assert stats.answers(["10-", "01-"]).tolist() == [[1, 0, -1], [0, 1, -1]]
+    assert stats.answer_matrix(["10-", "01-"]).tolist() == [[1, 0, -1], [0, 1, -1]]
     for wrong in ([], ["10", "1"], ["12"], ["1é"]):
         with pytest.raises(ValueError, match="answer strings"):
-            stats.answers(wrong)
+            stats.answer_matrix(wrong)
 
 
 def test_t_interval_against_scipy() -> None:
@@ -109,12 +109,12 @@ def test_p_belongs_to_the_interval() -> None:
 
 
 def test_unreadable_videos_are_left_out() -> None:
-    matrix, groups = stats.answers(["1110-1", "111001"]), np.array([0, 0, 1, 1, 2, 3])
+    matrix, groups = stats.answer_matrix(["1110-1", "111001"]), np.array([0, 0, 1, 1, 2, 3])
     kept = [0, 1, 2, 3, 5]
     assert stats.accuracy(matrix, groups) == stats.accuracy(matrix[:, kept], groups[kept])
     with pytest.raises(ValueError, match="no test video is readable"):
-        stats.accuracy(stats.answers(["--"]))
-    other = stats.answers(["-10101", "010101"])
+        stats.accuracy(stats.answer_matrix(["--"]))
+    other = stats.answer_matrix(["-10101", "010101"])
     assert stats.paired(matrix, other) == stats.paired(matrix[:, [1, 2, 3, 5]], other[:, [1, 2, 3, 5]])
 
 

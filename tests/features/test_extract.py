@@ -48,7 +48,7 @@ class FakeBackbone:
 @pytest.fixture
 def backbone(monkeypatch: pytest.MonkeyPatch) -> FakeBackbone:
     fake = FakeBackbone()
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": fake)
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": fake)
     return fake
 
 
@@ -62,7 +62,7 @@ def prepared(root: Path, dataset: str = "ucf101", **protocol: object) -> Config:
 def test_every_dataset_is_encoded(tmp_path: Path, backbone: FakeBackbone, dataset: str) -> None:
     config = prepared(tmp_path, dataset, n_clips=2, n_crops=3)
     store = extract.extract(config, dataset, "mini_clip")
-    df = manifest.load(config, dataset)
+    df = manifest.load_manifest(config, dataset)
     for split, n_views in (("train", 1), ("dev", 1), ("test", 6)):
         index = store.index(split)
         assert list(index.columns) == list(INDEX_COLUMNS)
@@ -146,9 +146,9 @@ def test_fingerprint_follows_data_choices_and_weights(
     assert first.startswith("sha256:") and first == changed_fingerprint(tmp_path / "b"), "the place does not matter"
     assert first != changed_fingerprint(tmp_path / "a", sampling="segment_start")
     assert first != changed_fingerprint(tmp_path / "a", n_clips=2)
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": FakeBackbone(2.0))
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": FakeBackbone(2.0))
     assert first != changed_fingerprint(tmp_path / "a")
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": backbone)
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": backbone)
     file = tmp_path / "a" / "raw" / "ucf101" / "videos" / "YoYo" / "v_YoYo_g05_c01.avi"
     file.write_bytes(file.read_bytes() + b"\0")
     assert first != changed_fingerprint(tmp_path / "a")
@@ -185,11 +185,11 @@ def test_failure_leaves_the_earlier_store(
 ) -> None:
     config = prepared(tmp_path)
     before = extract.extract(config, "ucf101", "mini_clip").meta
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": FakeBackbone(float("nan")))
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": FakeBackbone(float("nan")))
     with pytest.raises(FloatingPointError, match="not finite"):
         extract.extract(config, "ucf101", "mini_clip")
     assert open_store(paths.features(config, "ucf101", "mini_clip")).meta == before
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": backbone)
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": backbone)
     extract.extract(config, "ucf101", "mini_clip")
     assert [f.name for f in paths.features(config, "ucf101", "mini_clip").parent.iterdir()] == ["ucf101"]
 
@@ -218,7 +218,7 @@ class FakeClipEncoder(FakeBackbone):
 
 def test_an_encoder_of_clips_sees_whole_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeClipEncoder()
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": fake)
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": fake)
     config = prepared(tmp_path, frames=(4, 8), n_clips=2, n_crops=3)
     store = extract.extract(config, "ucf101", "mini_clip")
     assert store.text("plain") is None and not (store.folder / "text.npy").exists()

@@ -19,7 +19,7 @@ from vidprism.config.rows import Row
 from vidprism.finetuning import checkpoint, inputs, loop
 from vidprism.records import log as live
 from vidprism.runs import finished_cells
-from vidprism.runs.train import train_row
+from vidprism.runs.train import train_here
 from vidprism.runtime import interruption
 from vidprism.runtime.errors import TrainingError
 from vidprism.runtime.interruption import Interrupted
@@ -30,7 +30,7 @@ FILES = ("weights.safetensors", "scores.npz", "record.json")
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": ToyBackbone())
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": ToyBackbone())
     return changed(make_config(tmp_path), save_every=1, log_every=1, ema_decay=0.9, sampling="segment_random")
 
 
@@ -40,7 +40,7 @@ def files(config: Config, row: Row = ROW) -> dict[str, bytes]:
 
 def log(config: Config, row: Row = ROW) -> dict:
     """What the log says, without what is the machine's."""
-    found = live.read(paths.live(config, row.group, row.key))
+    found = live.read_log(paths.live(config, row.group, row.key))
     return {name: curves for name, curves in found.items() if name not in ("clips_per_sec", "memory_mib")}
 
 
@@ -51,7 +51,7 @@ def states(config: Config, row: Row = ROW) -> list[Path]:
 def train(config: Config, row: Row, updates: "multiprocessing.sharedctypes.Synchronized") -> None:
     """What a process of its own does; it counts its updates."""
     torch.set_num_threads(1)
-    backbones.load = lambda spec, device="cpu": ToyBackbone()
+    backbones.load_backbone = lambda spec, device="cpu": ToyBackbone()
     update = loop._Loop._update
 
     def counted(self: loop._Loop, *batch: torch.Tensor) -> None:
@@ -61,7 +61,7 @@ def train(config: Config, row: Row, updates: "multiprocessing.sharedctypes.Synch
     loop._Loop._update = counted
     interruption.watch()
     try:
-        train_row(config, row)
+        train_here(config, row)
     except Interrupted:
         os._exit(interruption.STATUS)
     os._exit(0)
@@ -157,16 +157,16 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, n_saved: int) -> None:
 @pytest.mark.parametrize("n_saved", [1, 11, 12, 18])
 def test_every_part_of_the_state_is_taken_up(config: Config, monkeypatch: pytest.MonkeyPatch, n_saved: int) -> None:
     """First update, last but one, end of the first repeat, within the second; and no update is done twice."""
-    train_row(config, ROW)
+    train_here(config, ROW)
     whole, done, logged_whole = files(config), [], log(config)
     with monkeypatch.context() as broken:
         stop_after(broken, n_saved)
         with pytest.raises(Stopped):
-            train_row(config, ROW)
+            train_here(config, ROW)
     update = loop._Loop._update
     logged = log(config)
     monkeypatch.setattr(loop._Loop, "_update", lambda self, *batch: (done.append(1), update(self, *batch)))
-    train_row(config, ROW)
+    train_here(config, ROW)
     assert files(config) == whole and len(done) == 2 * ROW.updates - n_saved
     assert 0 < len(logged["loss/total"]) <= 2 and log(config) == logged_whole
 
@@ -179,7 +179,7 @@ def test_generators_go_on_where_they_were() -> None:
 
 
 def test_a_full_disk_leaves_the_earlier_state(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    train_row(config, ROW)
+    train_here(config, ROW)
     whole, save, count = files(config), torch.save, iter(range(10**6))
 
     def failing(state: checkpoint.State, file: object) -> None:
@@ -191,11 +191,11 @@ def test_a_full_disk_leaves_the_earlier_state(config: Config, monkeypatch: pytes
     with monkeypatch.context() as full:
         full.setattr(torch, "save", failing)
         with pytest.raises(TrainingError, match=r"repeat-0.pt cannot be written: .*No space left.* is unharmed"):
-            train_row(config, ROW)
+            train_here(config, ROW)
     (state,) = states(config)
     assert checkpoint.Keeper(state, 1).load()["step"] == 5 and not list(state.parent.glob("*.partial"))
     assert files(config) == whole
-    train_row(config, ROW)
+    train_here(config, ROW)
     assert files(config) == whole
 
 
@@ -231,12 +231,12 @@ def test_states_of_another_run_are_not_taken(config: Config, monkeypatch: pytest
     with monkeypatch.context() as broken:
         stop_after(broken, 7)
         with pytest.raises(Stopped):
-            train_row(config, ROW)
+            train_here(config, ROW)
     other = changed(config, weight_decay=0.3)
     fresh = changed(other, save_every=0)
-    train_row(fresh, ROW)
+    train_here(fresh, ROW)
     whole = files(config)
-    train_row(other, ROW)
+    train_here(other, ROW)
     assert files(config) == whole
 
 
@@ -244,5 +244,5 @@ def test_the_interval_of_saving_is_no_other_cell(config: Config, monkeypatch: py
     found, place = [], finished_cells.place
     monkeypatch.setattr(finished_cells, "place", lambda *args: found.append(place(*args)) or found[-1])
     for settings in ({"save_every": 7}, {"timeout_sec": 9.0}, {"devices": 1}):
-        train_row(changed(config, **settings), make_row("mean_pool", updates=2))
+        train_here(changed(config, **settings), make_row("mean_pool", updates=2))
     assert len(set(found)) == 1

@@ -125,22 +125,22 @@ def work(rank: int, port: int, config: Config, damaged: Config, out: Path) -> No
     """One of two processes."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "CUDA_VISIBLE_DEVICES": ""}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    backbones.load = load
+    backbones.load_backbone = load
     torch.set_num_threads(1)
     fsdp = changed(config, strategy="fsdp")
     with norms_seen() as norms:
-        records = {method: train.train_row(fsdp, row_of(method, 2)) for method in METHODS}
+        records = {method: train.train_here(fsdp, row_of(method, 2)) for method in METHODS}
     for strategy in ("ddp", "fsdp"):
-        train.train_row(changed(damaged, strategy=strategy, accumulate=2), cut_row(f"cut-{strategy}"))
+        train.train_here(changed(damaged, strategy=strategy, accumulate=2), cut_row(f"cut-{strategy}"))
     row, taken_up = row_of("vidprism_c", 2), []
     whole = result(fsdp, row.key)
     for updates in (4, 10):
         with stopping(updates):
-            train.train_row(changed(fsdp, save_every=1), row)
+            train.train_here(changed(fsdp, save_every=1), row)
         (state,) = paths.work(fsdp, row.group, row.key).glob("*.states/*.pt")
         kept = checkpoint.Keeper(state, 1).load()
         assert not any(isinstance(value, DTensor) for value in kept["parameters"])
-        train.train_row(fsdp, row)
+        train.train_here(fsdp, row)
         taken_up.append([kept["step"], result(fsdp, row.key) == whole])
     found = {"records": records, "norms": norms, "taken_up": taken_up, "held": parts_of(config)}
     (out / f"{rank}.json").write_text(json.dumps(found))
@@ -160,7 +160,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """Data of which one training clip cannot be read."""
     config = changed(make_config(tmp_path_factory.mktemp("damaged")), bad_share=0.2)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(backbones, "load", load)
+        patched.setattr(backbones, "load_backbone", load)
         inputs = VideoInputs(config, "ucf101", 8, "mini_clip")
     (chosen,) = training_sets(config, "ucf101", inputs, 2, (0,))
     damage(config, Clips(inputs, chosen.positions), 3)
@@ -180,20 +180,20 @@ def together(config: Config, damaged: Config, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backbones, "load", load)
+    monkeypatch.setattr(backbones, "load_backbone", load)
 
 
 def test_training_is_that_of_one_process(config: Config, together: list[dict], alone: None) -> None:
     with norms_seen() as norms:
         for method in METHODS:
-            one = train.train_row(config, row_of(method, 1))
+            one = train.train_here(config, row_of(method, 1))
             two = together[0]["records"][method]
             assert two == together[1]["records"][method]
             (a,), (b,) = one["cells"], two["cells"]
             assert (a["n_scored"], a["n_listed"], a["unreadable"]) == (b["n_scored"], b["n_listed"], b["unreadable"])
             np.testing.assert_allclose(b["curve"]["loss"], a["curve"]["loss"], atol=1e-4)
             alone, shared = (
-                scores.load(paths.run(config, "few_shot", f"{method}-on-{n}") / "scores.npz", "ucf101_k2")
+                scores.load_scores(paths.run(config, "few_shot", f"{method}-on-{n}") / "scores.npz", "ucf101_k2")
                 for n in (1, 2)
             )
             np.testing.assert_allclose(shared.logits, alone.logits, atol=1e-3)
@@ -210,7 +210,7 @@ def check_weights(config: Config, key: str, other: str) -> None:
 
 
 def test_stored_weights_are_whole(config: Config, together: list[dict], alone: None) -> None:
-    train.train_row(config, row_of("mean_pool", 1))
+    train.train_here(config, row_of("mean_pool", 1))
     check_weights(config, "mean_pool-on-1", "mean_pool-on-2")
 
 
@@ -219,7 +219,7 @@ def test_micro_batches_of_two_processes_are_a_batch(
     damaged: Config, together: list[dict], alone: None, strategy: str
 ) -> None:
     """With a clip that could not be read, which is half of a micro-batch."""
-    record = train.train_row(damaged, cut_row("whole"))
+    record = train.train_here(damaged, cut_row("whole"))
     assert len(record["cells"][0]["repeats"][0]["failed_videos"]) == 1
     path = paths.run(damaged, "few_shot", f"cut-{strategy}") / "record.json"
     (cut,), (whole,) = json.loads(path.read_text())["cells"], record["cells"]
@@ -245,4 +245,4 @@ def test_blocks_are_units() -> None:
 
 def test_one_process_holds_no_shards(config: Config, alone: None) -> None:
     with pytest.raises(TrainingError, match=r"strategy fsdp needs several processes .* set train.devices to 2 or more"):
-        train.train_row(changed(config, strategy="fsdp"), make_row("mean_pool"))
+        train.train_here(changed(config, strategy="fsdp"), make_row("mean_pool"))

@@ -106,7 +106,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
 
 
 def test_clips_know_their_shape_and_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": ToyBackbone())
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": ToyBackbone())
     inputs = VideoInputs(make_config(tmp_path), "ucf101", 8, "mini_clip")
     dataset = loader.Clips(inputs, np.array([2, 4]))
     assert dataset[0][0].shape == dataset.shape

@@ -24,7 +24,7 @@ RECIPE = Recipe(6, 4, 0.01, 0.0, 0.1, backbone_lr_scale=0.5)
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": ToyBackbone())
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": ToyBackbone())
     return make_config(tmp_path)
 
 
@@ -82,7 +82,7 @@ def test_the_record_names_what_failed(config: Config, monkeypatch: pytest.Monkey
     row = make_row("mean_pool", shots=(None,), repeats=(0,), updates=12)
     usable = VideoInputs(config, "ucf101", 8, "mini_clip").usable("train")
     path = damage(config, dataset, int(np.flatnonzero(usable)[0]))
-    record = train.train_row(changed(config, bad_share=0.2), row)
+    record = train.train_here(changed(config, bad_share=0.2), row)
     (repeat,) = record["cells"][0]["repeats"]
     assert [found["path"] for found in repeat["failed_videos"]] == [path]
     assert repeat["clips_seen"] == int(usable.sum()) - 1
@@ -134,7 +134,7 @@ def test_it_can_be_skipped_and_is_counted(config: Config, monkeypatch: pytest.Mo
 def test_skipped_updates_are_in_the_record(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     poisoned(monkeypatch, "loss", {3})
     row = make_row("mean_pool", repeats=(0,), updates=12)
-    record = train.train_row(changed(config, non_finite="skip"), row)
+    record = train.train_here(changed(config, non_finite="skip"), row)
     (repeat,) = record["cells"][0]["repeats"]
     assert len(repeat["skipped_updates"]) == 1 and len(repeat["skipped_updates"][0]) == 4
     assert repeat["loss_last"] is not None and record["cells"][0]["curve"]["loss"]

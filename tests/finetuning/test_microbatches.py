@@ -37,7 +37,7 @@ LABELS = {
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": VividBackbone())
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": VividBackbone())
     return make_config(tmp_path)
 
 
@@ -98,9 +98,9 @@ def test_a_training_is_that_of_whole_batches(config: Config, method: str, option
 
 def test_the_record_names_what_saw_micro_batches_alone(config: Config) -> None:
     row = make_row("vidprism_c", updates=1, repeats=(0,), batch_size=4)
-    record = train.train_row(changed(config, accumulate=2), row)
+    record = train.train_here(changed(config, accumulate=2), row)
     assert record["config"]["train"]["seen_by_micro_batches"] == ["lambda_gate"]
-    assert "seen_by_micro_batches" not in train.train_row(config, row)["config"]["train"]
+    assert "seen_by_micro_batches" not in train.train_here(config, row)["config"]["train"]
 
 
 def test_an_update_of_failures_stops(config: Config) -> None:
@@ -134,4 +134,4 @@ def test_gradients_are_averaged_after_the_last_that_is_left(config: Config) -> N
 
 def test_a_batch_that_cannot_be_cut_is_refused(config: Config) -> None:
     with pytest.raises(TrainingError, match=r"train.accumulate 3 cannot evenly cut the 4 clips .* that divides 4"):
-        train.train_row(changed(config, accumulate=3), make_row("mean_pool"))
+        train.train_here(changed(config, accumulate=3), make_row("mean_pool"))

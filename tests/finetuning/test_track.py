@@ -21,7 +21,7 @@ from vidprism.finetuning.loop import fit
 from vidprism.finetuning.model import EndToEnd
 from vidprism.finetuning.score import first_of_each, predict
 from vidprism.records import scores
-from vidprism.runs.train import train_row
+from vidprism.runs.train import train_here
 from vidprism.runtime.errors import TrainingError
 from vidprism.training.job import Job
 from vidprism.training.recipe import Recipe, batch_order
@@ -31,17 +31,17 @@ from vidprism.videos import manifest
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": ToyBackbone())
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": ToyBackbone())
     return make_config(tmp_path)
 
 
 def stored(config: Config, row: rows.Row) -> scores.CellScores:
-    return scores.load(paths.run(config, row.group, row.key) / "scores.npz", "ucf101_k2")
+    return scores.load_scores(paths.run(config, row.group, row.key) / "scores.npz", "ucf101_k2")
 
 
 def test_backbone_and_head_train(config: Config) -> None:
     row = make_row("vidprism_c")
-    record = train_row(config, row)
+    record = train_here(config, row)
     (cell,) = record["cells"]
     assert record["track"] == "tuned" and record["backbone"]["name"] == "mini_clip"
     assert cell["parameters"] > DIM * 12 and cell["updates"] == 10 and cell["batch_size"] == 4
@@ -58,7 +58,7 @@ def test_backbone_and_head_train(config: Config) -> None:
 def test_a_backbone_rate_of_zero_leaves_the_backbone(config: Config) -> None:
     still = replace(config, profile=replace(config.profile, train=replace(config.profile.train, backbone_lr_scale=0.0)))
     row = make_row("mean_pool", repeats=(0,))
-    train_row(still, row)
+    train_here(still, row)
     visual = load_file(paths.run(still, "few_shot", row.key) / "weights.safetensors")["ucf101_k2.visual.weight"]
     assert torch.equal(visual[0], ToyBackbone().module.weight)
 
@@ -67,7 +67,7 @@ def test_a_frozen_backbone_is_not_stored_and_the_record_says_so(config: Config) 
     train = replace(config.profile.train, tuning="frozen", ema_decay=0.5)
     frozen = replace(config, profile=replace(config.profile, train=train))
     row = make_row("mean_pool", repeats=(0,))
-    record = train_row(frozen, row)
+    record = train_here(frozen, row)
     stored_weights = load_file(paths.run(frozen, "few_shot", row.key) / "weights.safetensors")
     assert stored_weights and not any("visual" in name for name in stored_weights)
     assert record["cells"][0]["parameters"] == sum(w[0].numel() for w in stored_weights.values())
@@ -79,23 +79,23 @@ def test_a_frozen_backbone_is_not_stored_and_the_record_says_so(config: Config) 
 
 def test_the_same_scores_twice_and_side_by_side(config: Config) -> None:
     row = make_row("vidprism_c")
-    first, one = train_row(config, row), stored(config, row)
+    first, one = train_here(config, row), stored(config, row)
     both = replace(config, profile=replace(config.profile, train=replace(config.profile.train, threads=2)))
-    second, two = train_row(both, row), stored(config, row)
+    second, two = train_here(both, row), stored(config, row)
     np.testing.assert_array_equal(one.logits, two.logits)
     assert first["cells"] == second["cells"]
 
 
 def test_zero_shot_is_scored_without_training(config: Config) -> None:
     row = make_row("clip_zeroshot")
-    record = train_row(config, row)
+    record = train_here(config, row)
     found = stored(config, row)
     np.testing.assert_array_equal(found.logits[0], found.logits[1])
     assert record["cells"][0]["updates"] == 0 and record["cells"][0]["parameters"] == 0
 
 
 def test_a_video_that_does_not_decode_is_counted(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = manifest.load(config, "ucf101")
+    listed = manifest.load_manifest(config, "ucf101")
     broken = listed[listed["split"] == "test"].iloc[3]
     (paths.dataset_root(config, "ucf101") / "videos" / broken["path"]).write_bytes(b"not a video")
     config = replace(
@@ -105,7 +105,7 @@ def test_a_video_that_does_not_decode_is_counted(config: Config, monkeypatch: py
         ),
     )
     row = make_row("mean_pool", key="mean_pool", repeats=(0,))
-    (cell,) = train_row(config, row)["cells"]
+    (cell,) = train_here(config, row)["cells"]
     assert (cell["n_listed"], cell["n_scored"]) == (12, 11)
     assert cell["unreadable"][0]["path"] == broken["path"] and cell["unreadable"][0]["reason"]
     assert np.isnan(stored(config, row).logits[:, 3]).all()
@@ -126,7 +126,7 @@ def test_a_training_video_that_fails_is_an_error_that_names_it(config: Config, s
     for path in inputs.index("train")["path"]:
         (inputs.videos / path).write_bytes(b"")
     with pytest.raises(TrainingError, match=r"could not be read by update 0(?s:.*)\.avi: empty file \(0 bytes\)"):
-        train_row(changed(config, sampling=sampling), make_row("mean_pool", repeats=(0,)))
+        train_here(changed(config, sampling=sampling), make_row("mean_pool", repeats=(0,)))
 
 
 def test_clips_beyond_the_cache_are_decoded_again(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_a_loss_that_is_not_finite_names_the_place(config: Config, monkeypatch: 
     with pytest.raises(
         TrainingError, match=r"row mean_pool-tuned, ucf101, 2 shots, repeat 0: the loss is nan at update 1"
     ):
-        train_row(config, make_row("mean_pool"))
+        train_here(config, make_row("mean_pool"))
 
 
 @pytest.mark.parametrize("views_per_batch", [1, 4, 5, 100])
@@ -180,8 +180,8 @@ def test_views_are_scored_in_parts_with_the_same_result(config: Config, views_pe
 def test_loader_workers_change_nothing(config: Config) -> None:
     row = make_row("mean_pool", repeats=(0,), updates=4)
     alone = changed(config, sampling="segment_random")
-    first, one = train_row(alone, row), stored(config, row)
-    second, two = train_row(changed(alone, workers=2), row), stored(config, row)
+    first, one = train_here(alone, row), stored(config, row)
+    second, two = train_here(changed(alone, workers=2), row), stored(config, row)
     np.testing.assert_array_equal(one.logits, two.logits)
     assert first["cells"] == second["cells"]
 
@@ -195,7 +195,7 @@ def test_random_clips_follow_from_seed_pass_and_video(config: Config) -> None:
             which_pass, i = number // 3, number % 3
             path = inputs.videos / inputs.index("train").loc[positions[i], "path"]
             rng = np.random.default_rng((7, which_pass, positions[i]))
-            index = video.frame_indices(video.probe(path).n_frames, 4, sampling, rng=rng)
+            index = video.frame_indices(video.inspect_video(path).n_frames, 4, sampling, rng=rng)
             slow = video.spatial_views(video.read_clip(path, index), SIZE)[0]
             clip, label = drawn[number]
             np.testing.assert_array_equal(clip.numpy(), slow)
@@ -250,12 +250,12 @@ def test_expert_usage_does_not_score_the_whole_list(config: Config, monkeypatch:
 
 def test_speed_is_measured_and_stays_out_of_the_record(config: Config) -> None:
     row = make_row("mean_pool")
-    record = train_row(config, row)
+    record = train_here(config, row)
     facts = json.loads(paths.speed(config, "few_shot", row.key).read_text())
     assert facts["train_videos_per_sec"] > 0 and facts["eval_videos_per_sec"] > 0
     assert (facts["peak_device_mib"] is None) == (not torch.cuda.is_available())
     assert "per_sec" not in json.dumps(record)
-    train_row(config, make_row("clip_zeroshot"))
+    train_here(config, make_row("clip_zeroshot"))
     facts = json.loads(paths.speed(config, "few_shot", "clip_zeroshot-tuned").read_text())
     assert facts["train_videos_per_sec"] is None and facts["eval_videos_per_sec"] > 0
 

@@ -11,7 +11,7 @@ from vidprism.training.recipe import Recipe, batch_order
 
 B, T, D, C = 4, 8, 16, 5
 KEYS = methods.available()
-TRAINED = [key for key in KEYS if methods.load(key).TRAINED]
+TRAINED = [key for key in KEYS if methods.load_method(key).TRAINED]
 
 
 def task(n_frames: int = T) -> methods.Task:
@@ -35,14 +35,14 @@ def test_the_methods_of_this_suite_are_found() -> None:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_module_says_what_it_is(key: str) -> None:
-    module = methods.load(key)
+    module = methods.load_method(key)
     assert module.LABEL and isinstance(module.LABEL, str)
     assert isinstance(module.TRAINED, bool) and isinstance(module.DEFAULTS, dict)
     assert module.__doc__ and module.build.__doc__
 
 
 def test_labels_differ() -> None:
-    assert len({methods.load(key).LABEL for key in KEYS}) == len(KEYS)
+    assert len({methods.load_method(key).LABEL for key in KEYS}) == len(KEYS)
 
 
 @pytest.mark.parametrize("n_frames", [8, 32])
@@ -70,7 +70,7 @@ def test_gradients_are_finite_and_reach_the_classifier(key: str) -> None:
 def test_overfits_eight_clips(key: str) -> None:
     stack = frozen.Stack([methods.build(key, task(), {}, seed=0)], "cpu")
     x, labels, seeds = clips(8).numpy(), np.arange(8) % C, [0]
-    losses = frozen.fit(stack, x, labels, orders(8, 8, 80, seeds), Recipe(80, 8, 0.02, 0.0, 0.1), seeds, "here")
+    losses = frozen.fit_stack(stack, x, labels, orders(8, 8, 80, seeds), Recipe(80, 8, 0.02, 0.0, 0.1), seeds, "here")
     logits, _ = stack.predict(lambda at: x[at, None], 8)
     assert losses[0, -1] < 0.5 * losses[0, 0]
     assert (logits[0, :, 0].argmax(axis=1) == labels).all()
@@ -79,13 +79,13 @@ def test_overfits_eight_clips(key: str) -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_a_repeat_does_not_see_the_repeats_beside_it(key: str) -> None:
     seeds, x, labels = [0, 1, 2], clips(12).numpy(), np.arange(12) % C
-    recipe = Recipe(5 if methods.load(key).TRAINED else 0, 6, 0.005, 0.05, 0.1)
+    recipe = Recipe(5 if methods.load_method(key).TRAINED else 0, 6, 0.005, 0.05, 0.1)
 
     def train(chosen: list[int]) -> tuple[np.ndarray, np.ndarray]:
         stack = frozen.Stack([methods.build(key, task(), {}, seed) for seed in chosen], "cpu")
         losses = np.empty((len(chosen), 0))
         if recipe.updates:
-            losses = frozen.fit(stack, x, labels, orders(12, 6, 5, chosen), recipe, chosen, "here")
+            losses = frozen.fit_stack(stack, x, labels, orders(12, 6, 5, chosen), recipe, chosen, "here")
         return losses, stack.predict(lambda at: x[at, None], 12)[0]
 
     together, alone = train(seeds), train([1])
@@ -115,11 +115,11 @@ def test_the_seed_decides_the_initialisation(key: str) -> None:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_an_unknown_option_names_the_nearest(key: str) -> None:
-    known = next(iter(methods.load(key).DEFAULTS), None)
+    known = next(iter(methods.load_method(key).DEFAULTS), None)
     with pytest.raises(ConfigError, match=known or "no option"):
         methods.build(key, task(), {f"{known}x": 1}, seed=0)
 
 
 def test_an_unknown_method_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'mean_pool'"):
-        methods.load("meanpool")
+        methods.load_method("meanpool")

@@ -51,7 +51,7 @@ def _number(text: str) -> float | None:
 
 @pytest.mark.parametrize("number", N_ROWS)
 def test_complete(number: int) -> None:
-    table = paper.load(number)
+    table = paper.load_published(number)
     assert len(table) == N_ROWS[number]
     assert {len(row.numbers) for row in table} == {N_COLUMNS[number]}
     assert all(row.bold <= row.numbers.keys() for row in table)
@@ -62,13 +62,13 @@ def test_complete(number: int) -> None:
 @pytest.mark.parametrize("text", TABLE_1.splitlines())
 def test_table_1(text: str) -> None:
     method, frames, crops, clips, *numbers = text.split()
-    found = [row for row in paper.load(1) if (row.name, row.labels["frames"]) == (method, frames)]
+    found = [row for row in paper.load_published(1) if (row.name, row.labels["frames"]) == (method, frames)]
     assert len(found) == 1 and (found[0].labels["crops"], found[0].labels["clips"]) == (crops, clips)
     assert list(found[0].numbers.values()) == list(map(_number, numbers))
 
 
 def test_table_1_sections() -> None:
-    sections = [(row.labels["size"], row.labels["section"]) for row in paper.load(1)]
+    sections = [(row.labels["size"], row.labels["section"]) for row in paper.load_published(1)]
     expected = {
         ("B/16", "Adapting"): 12,
         ("B/16", "Tuning"): 4,
@@ -76,13 +76,13 @@ def test_table_1_sections() -> None:
         ("L/14", "Tuning"): 5,
     }
     assert {section: sections.count(section) for section in sections} == expected
-    assert all(row.name.endswith(row.labels["size"]) for row in paper.load(1))
+    assert all(row.name.endswith(row.labels["size"]) for row in paper.load_published(1))
 
 
 @pytest.mark.parametrize("text", TABLE_2.splitlines())
 def test_table_2(text: str) -> None:
     section, method, *numbers = text.split()
-    found = [row for row in paper.load(2) if (row.labels["section"], row.name) == (section, method)]
+    found = [row for row in paper.load_published(2) if (row.labels["section"], row.name) == (section, method)]
     assert len(found) == 1
     assert list(found[0].numbers.values()) == list(map(float, numbers))
     assert list(found[0].numbers) == [f"{d}_k{k}" for d in ("hmdb51", "ucf101", "ssv2") for k in (2, 4, 8, 16)]
@@ -94,7 +94,7 @@ def test_ablations(number: int) -> None:
     for run, ucf101, hmdb51 in map(str.split, ABLATIONS[number].split(", ")):
         found = {
             tuple(row.numbers[d] for d in ("ucf101", "hmdb51"))
-            for row in paper.load(number)
+            for row in paper.load_published(number)
             if row.options == variants[run]
         }
         assert found == {(float(ucf101), float(hmdb51))}, run
@@ -106,7 +106,7 @@ def test_runs_exist_in_both_profiles() -> None:
         config = load_config(profile)
         variants = rows(config, "ablations")
         for number in (3, 4, 5):
-            for row in paper.load(number):
+            for row in paper.load_published(number):
                 (key,) = [k for k, changed in config.profile.ablations.variants.items() if changed == row.options]
                 assert variants[key].method == row.run and variants[key].frames == int(row.labels["frames"])
                 if number == 3 and key != "default":
@@ -129,4 +129,4 @@ def test_unknown_table() -> None:
     assert paper.number("table3") == paper.number(3) == 3
     for wrong in (6, "table0", "tables", "table²"):
         with pytest.raises(ValueError, match="the paper has no table"):
-            paper.load(wrong)
+            paper.load_published(wrong)

@@ -22,7 +22,7 @@ def test_same_seed_same_weights_and_a_falling_loss(tmp_path: Path) -> None:
     curve = reports[0]["curve"]
     assert curve[-1]["step"] == 7 and curve[-1]["loss"] < curve[0]["loss"]
     assert reports[0]["stills_seen"] == 128
-    backbone = backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "a")))
+    backbone = backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "a")))
     assert backbone.logit_scale == pytest.approx(reports[0]["logit_scale"], abs=1e-3)
 
 
@@ -30,7 +30,7 @@ def test_another_seed_other_weights(tmp_path: Path) -> None:
     one = replace(SHORT, steps=2)
     pretrain(WorldConfig(), one, tmp_path / "a")
     pretrain(WorldConfig(), replace(one, seed=8), tmp_path / "b")
-    a, b = (backbones.load(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / n))) for n in ("a", "b"))
+    a, b = (backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / n))) for n in ("a", "b"))
     assert not torch.equal(a.module.proj, b.module.proj)
 
 

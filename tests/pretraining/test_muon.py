@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from vidprism.pretraining import muon
-from vidprism.pretraining.batch_parts import side_by_side
+from vidprism.pretraining.batch_parts import one_core_each
 
 SHAPES = ((96, 96), (96, 96), (96, 96), (384, 96), (96, 384), (64, 64))
 
@@ -32,7 +32,7 @@ def in_float32(gradient: torch.Tensor, coefficients: tuple, iterations: int, eps
 def test_steps_are_those_of_torch(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.optim._muon._zeropower_via_newtonschulz", in_float32)
     ours, theirs = matrices(), matrices()
-    with side_by_side(threads) as run:
+    with one_core_each(threads) as run:
         torchs = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.3, momentum=0.8)
         optimizers = (muon.Muon(ours, 0.02, 0.3, 0.8, run, threads), torchs)
         rng = torch.Generator().manual_seed(1)
@@ -53,7 +53,7 @@ def test_the_number_of_cores_changes_no_bit() -> None:
         found = matrices()
         for p in found:
             p.grad = torch.randn(p.shape, generator=torch.Generator().manual_seed(2))
-        with side_by_side(threads) as run:
+        with one_core_each(threads) as run:
             muon.Muon(found, 0.02, 0.3, 0.8, run, threads).step()
         after.append(found)
     for one, *others in zip(*after, strict=True):
@@ -73,5 +73,5 @@ def test_orthogonalised_rows_or_columns(shape: tuple[int, int, int]) -> None:
 
 
 def test_only_matrices_are_taken() -> None:
-    with side_by_side(1) as run, pytest.raises(ValueError, match=r"shape \(3,\)"):
+    with one_core_each(1) as run, pytest.raises(ValueError, match=r"shape \(3,\)"):
         muon.Muon([nn.Parameter(torch.zeros(3))], 0.02, 0.0, 0.8, run)

@@ -41,10 +41,10 @@ def test_same_seed_same_weights_and_the_suite_reads_them(tmp_path: Path) -> None
     assert files[0] == files[1] and reports[0] == reports[1]
     assert json.loads((Path(paths.backbone(config, NAME)) / "pretraining.json").read_text()) == reports[1]
     (found,) = reports[0]["probe"]
-    listed = manifest.load(config, "ucf101")
+    listed = manifest.load_manifest(config, "ucf101")
     n_dev = ((listed["split"] == "dev") & listed["readable"]).sum()
     assert found["dataset"] == "ucf101" and len(found["groups"]) == len(found["trained_right"]) == n_dev
-    loaded = backbones.load(replace(config.profile.backbones[NAME], weights=paths.backbone(config, NAME)))
+    loaded = backbones.load_backbone(replace(config.profile.backbones[NAME], weights=paths.backbone(config, NAME)))
     assert isinstance(loaded.module.norm, torch.nn.LayerNorm), "its norm stands before the mean, as it was trained"
     store = extract.extract(config, "ucf101", NAME)
     assert store.meta["backbone"]["probe"] == reports[0]["probe"], "what the probe answered travels with the features"
@@ -66,7 +66,7 @@ def test_dev_and_test_videos_and_labels_train_nothing(tmp_path: Path, monkeypatc
     monkeypatch.setattr(decoding, "all_frames", noted_read)
     monkeypatch.setattr(videomae, "train", noted_train)
     videomae.pretrain(config, NAME)
-    listed = manifest.load(config, "ucf101")
+    listed = manifest.load_manifest(config, "ucf101")
     names = {split: {Path(path).name for path in part["path"]} for split, part in listed.groupby("split")}
     assert trained == [((listed["split"] == "train") & listed["readable"]).sum()]
     assert set(opened) <= names["train"] | names["dev"] and not set(opened) & names["test"]
@@ -134,7 +134,7 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch(n_clips: int, threads: i
     batch = (clips(n_clips), visible, painted)
     whole = autoencoder(*batch)
     whole.backward()
-    with batch_parts.side_by_side(threads) as run:
+    with batch_parts.one_core_each(threads) as run:
         loss, gradients = batch_parts.mean_gradients(autoencoder, batch, run, threads)
     assert loss == pytest.approx(whole.item(), rel=1e-5)
     for parameter, gradient in zip(autoencoder.parameters(), gradients, strict=True):
@@ -148,7 +148,7 @@ def test_the_fused_optimiser_steps_as_the_plain_one() -> None:
         torch.manual_seed(0)
         autoencoder = masked_autoencoder.MaskedAutoencoder(create(NAME, norm_tokens=True), SHORT)
         batch = (clips(2), *masked_autoencoder.masks(2, 288, SHORT, torch.Generator().manual_seed(0)))
-        with batch_parts.side_by_side(1) as run:
+        with batch_parts.one_core_each(1) as run:
             _, gradients = batch_parts.mean_gradients(autoencoder, batch, run, 1)
         for parameter, gradient in zip(autoencoder.parameters(), gradients, strict=True):
             parameter.grad = gradient
@@ -160,7 +160,7 @@ def test_the_fused_optimiser_steps_as_the_plain_one() -> None:
 
 def test_matrices_of_the_layers_go_to_muon_and_all_else_to_adamw() -> None:
     autoencoder = masked_autoencoder.MaskedAutoencoder(create(NAME, norm_tokens=True), SHORT)
-    with batch_parts.side_by_side(1) as run:
+    with batch_parts.one_core_each(1) as run:
         muon, adamw = videomae._optimizers(autoencoder, SHORT, run)
     names = {id(p): name for name, p in autoencoder.named_parameters()}
     hidden, decayed, plain = (

@@ -22,7 +22,7 @@ def _git(root: Path, *arguments: str) -> None:
 
 def _write(config: Config, accuracy: dict[str, float]) -> None:
     expected = rows(config, "ablations")
-    results.write(config, "ablations", [fake_record(config, expected[key], a) for key, a in accuracy.items()])
+    results.write_results(config, "ablations", [fake_record(config, expected[key], a) for key, a in accuracy.items()])
     report.write_table(config, 4)
 
 

@@ -61,7 +61,7 @@ def _write_pages(config: Config) -> None:
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     config = fake_config(tmp_path_factory.mktemp("mini"))
     write_all(config, {"to_act": 0.9, "rates_2": 0.3})
-    log.write(paths.live(config, "few_shot", "vidprism_c"), {"hmdb51_k2": LOG, "ucf101_k2": LOG[:2]})
+    log.write_log(paths.live(config, "few_shot", "vidprism_c"), {"hmdb51_k2": LOG, "ucf101_k2": LOG[:2]})
     _write_pages(config)
     return config
 
@@ -266,7 +266,7 @@ def test_index_shows_world_facts_and_gaps(tmp_path: Path) -> None:
     expected = rows(config, "few_shot")
     record = fake_record(config, expected["mean_pool"])
     record["cells"][0]["repeats"][0]["loss_flat"] = False
-    results.write(config, "few_shot", [record])
+    results.write_results(config, "few_shot", [record])
     guess = {"top1": 51.0, "ci95_low": 44.0, "ci95_high": 58.0, "n": 200, "guesses": True}
     known = {
         "top1": 64.25,
@@ -322,7 +322,7 @@ def test_version_follows_the_results(tmp_path: Path) -> None:
     config = fake_config(tmp_path)
     files = [paths.results(config, "ablations"), paper.path(4)]
     empty = report.report_version(config, files)
-    results.write(config, "ablations", [fake_record(config, rows(config, "ablations")["default"])])
+    results.write_results(config, "ablations", [fake_record(config, rows(config, "ablations")["default"])])
     assert report.report_version(config, files) != empty
     assert report.report_version(config, files) == report.report_version(config, files)
 
@@ -347,7 +347,7 @@ def test_hostile_names_are_escaped(tmp_path: Path) -> None:
     for cell in record["cells"]:
         cell["unreadable"] = [{"path": HOSTILE, "reason": HOSTILE}] * 30
         cell["data_fingerprint"] = HOSTILE
-    results.write(config, "few_shot", [record])
+    results.write_results(config, "few_shot", [record])
     for path in (report.write_table(config, 2), report.write_index(config)):
         found = Page(path.read_text(encoding="utf-8"))
         assert not {"script", "img"} & set(found.tags)
@@ -368,7 +368,7 @@ def test_a_run_shows_what_was_left_out(tmp_path: Path) -> None:
     first = record["cells"][0]["repeats"]
     first[0]["failed_videos"] = [{"path": HOSTILE, "reason": "decoder crashed"}, {"path": "b.avi", "reason": "cut off"}]
     first[1]["skipped_updates"] = [["c.avi", "d.avi"]]
-    results.write(config, "few_shot", [record])
+    results.write_results(config, "few_shot", [record])
     (page,) = report.write_runs(config, "few_shot")
     found = Page(page.read_text(encoding="utf-8"))
     text = "".join(found.text)
@@ -414,7 +414,7 @@ READERS = {"packets": 3, "start to end": 21}
 
 
 def test_what_is_odd_in_lists_and_copy_is_shown_and_nothing_else(tmp_path: Path, config: Config) -> None:
-    assert not any(account.oddities for account in index_page.build(config).accounts)
+    assert not any(account.oddities for account in index_page.build_index(config).accounts)
     config = fake_config(tmp_path)
     write_all(config)
     records = [fake_record(config, row) for row in rows(config, "closed_set").values()]
@@ -425,7 +425,7 @@ def test_what_is_odd_in_lists_and_copy_is_shown_and_nothing_else(tmp_path: Path,
             "conflicting_labels": 2,
             "readers": READERS,
         }
-    results.write(config, "closed_set", records)
+    results.write_results(config, "closed_set", records)
     report.write_index(config)
     text = " ".join(Page(_read(config, "index.html")).text)
     found = "mini-K400: a known copy by its counts: CVDF; video files that no list names: 3; videos with two labels: 2"

@@ -20,7 +20,7 @@ from vidprism.training.job import Job, Outcome
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": ToyBackbone())
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": ToyBackbone())
     return make_config(tmp_path)
 
 
@@ -30,7 +30,7 @@ def files(config: Config, row: rows.Row) -> dict[str, bytes]:
 
 def failing_at(monkeypatch: pytest.MonkeyPatch, shots: str) -> list[str]:
     """Every cell but that of `shots` runs; the list of those that were asked for."""
-    run, asked = track.run, []
+    run, asked = track.run_tuned, []
 
     def running(job: Job, inputs: object) -> Outcome:
         asked.append(job.where)
@@ -38,23 +38,23 @@ def failing_at(monkeypatch: pytest.MonkeyPatch, shots: str) -> list[str]:
             raise TrainingError("the power went out")
         return run(job, inputs)
 
-    monkeypatch.setattr(track, "run", running)
+    monkeypatch.setattr(track, "run_tuned", running)
     return asked
 
 
 def test_a_row_that_failed_goes_on_to_the_same_files(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     row = make_row("vidprism_c", shots=(1, 2), updates=4)
-    train.train_row(config, row)
+    train.train_here(config, row)
     whole, work = files(config, row), paths.work(config, row.group, row.key)
     assert not work.exists()
     with monkeypatch.context() as broken:
         failing_at(broken, "2")
         with pytest.raises(TrainingError, match="the power went out"):
-            train.train_row(config, row)
+            train.train_here(config, row)
     assert [cell.name.rsplit("-", 1)[0] for cell in work.iterdir()] == ["ucf101_k1"]
     assert files(config, row) == whole, "a failure leaves what was there"
     asked = failing_at(monkeypatch, "no")
-    train.train_row(config, row)
+    train.train_here(config, row)
     assert asked == [f"row {row.key}, ucf101, 2 shots"] and files(config, row) == whole and not work.exists()
 
 
@@ -64,7 +64,7 @@ def test_a_cell_is_not_taken_for_another(config: Config, monkeypatch: pytest.Mon
     with monkeypatch.context() as broken:
         failing_at(broken, "2")
         with pytest.raises(TrainingError):
-            train.train_row(config, row)
+            train.train_here(config, row)
     if what == "updates":
         row = make_row("mean_pool", shots=(1, 2), updates=3)
     elif what == "choice":
@@ -79,7 +79,7 @@ def test_a_cell_is_not_taken_for_another(config: Config, monkeypatch: pytest.Mon
         lines = path.read_text().splitlines()
         path.write_text("\n".join([lines[0], *lines[2:], lines[1]]) + "\n")
     asked = failing_at(monkeypatch, "no")
-    train.train_row(config, row)
+    train.train_here(config, row)
     assert len(asked) == 2
 
 
@@ -88,14 +88,14 @@ def test_threads_and_workers_do_not_make_another_cell(config: Config, monkeypatc
     with monkeypatch.context() as broken:
         failing_at(broken, "2")
         with pytest.raises(TrainingError):
-            train.train_row(config, row)
+            train.train_here(config, row)
     asked = failing_at(monkeypatch, "no")
-    train.train_row(changed(config, threads=2), row)
+    train.train_here(changed(config, threads=2), row)
     assert len(asked) == 1
 
 
 def test_no_weights_are_held_after_they_are_written(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, held, alive = track.run, [], []
+    run, held, alive = track.run_tuned, [], []
 
     def running(job: Job, inputs: object) -> Outcome:
         gc.collect()
@@ -104,15 +104,15 @@ def test_no_weights_are_held_after_they_are_written(config: Config, monkeypatch:
         held.extend(weakref.ref(weight) for weight in outcome.weights.values())
         return outcome
 
-    monkeypatch.setattr(track, "run", running)
-    train.train_row(config, make_row("mean_pool", shots=(1, 2), updates=2))
+    monkeypatch.setattr(track, "run_tuned", running)
+    train.train_here(config, make_row("mean_pool", shots=(1, 2), updates=2))
     assert held and alive == [0, 0]
 
 
 @pytest.mark.parametrize("keep", ["all", "head", "none"])
 def test_kept_are_the_weights_asked_for(config: Config, keep: str) -> None:
     row = make_row("mean_pool", repeats=(0,), updates=2)
-    record = train.train_row(changed(config, keep_weights=keep), row)
+    record = train.train_here(changed(config, keep_weights=keep), row)
     kept = load_file(paths.run(config, row.group, row.key) / "weights.safetensors")
     visual = {name for name in kept if ".visual." in name}
     head = {name for name in kept if ".head." in name}
@@ -141,7 +141,7 @@ def test_what_lies_on_disk_is_plain(config: Config, monkeypatch: pytest.MonkeyPa
     row = make_row("mean_pool", shots=(1, 2), updates=2)
     failing_at(monkeypatch, "2")
     with pytest.raises(TrainingError):
-        train.train_row(config, row)
+        train.train_here(config, row)
     (cell,) = paths.work(config, row.group, row.key).iterdir()
     facts = json.loads((cell / finished_cells.FACTS).read_text())
     assert facts["cell"]["shots"] == 1 and facts["speed"]["train_videos"] == 2 * 3 * 2

@@ -30,7 +30,7 @@ FAULT = "VIDPRISM_TEST_FAULT"  # what goes wrong in the second process, for it a
 
 def work(config: Config, row: Row, n_local: int) -> dict:
     """A process of the launcher with the toy backbone, and the fault that the test asks for at the third update."""
-    backbones.load = lambda spec, device="cpu": ToyBackbone()
+    backbones.load_backbone = lambda spec, device="cpu": ToyBackbone()
     fault, update = os.environ.get(FAULT, ""), loop._Loop._update
 
     def faulty(self: loop._Loop, *batch: torch.Tensor) -> None:
@@ -51,7 +51,7 @@ def work(config: Config, row: Row, n_local: int) -> dict:
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": ToyBackbone())
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": ToyBackbone())
     monkeypatch.setattr(launch, "_work", work)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     handler = signal.getsignal(signal.SIGTERM)
@@ -86,7 +86,7 @@ def test_two_processes_give_what_one_gives(config: Config, children: set[int], m
     assert (a["n_scored"], a["n_listed"], a["unreadable"]) == (b["n_scored"], b["n_listed"], b["unreadable"])
     np.testing.assert_allclose(a["curve"]["loss"], b["curve"]["loss"], atol=1e-5)
     folders = [paths.run(config, row.group, row.key) for row in (row_1, row_2)]
-    alone, together = (scores.load(folder / "scores.npz", "ucf101_k2") for folder in folders)
+    alone, together = (scores.load_scores(folder / "scores.npz", "ucf101_k2") for folder in folders)
     # not the weights: a bias that moves no softmax has rounding for a gradient, which AdamW makes as large as any
     np.testing.assert_allclose(together.logits, alone.logits, atol=1e-4)
     assert no_process_left(children)

@@ -14,9 +14,9 @@ from tests.training.toy import changed
 from vidprism.config import Config, ConfigError, paths, rows
 from vidprism.records import log as live
 from vidprism.records import scores
-from vidprism.runs.train import train_row
+from vidprism.runs.train import train_here
 from vidprism.runtime.errors import TrainingError
-from vidprism.runtime.threads import side_by_side
+from vidprism.runtime.threads import run_in_threads
 from vidprism.training import inputs
 from vidprism.training.recipe import Recipe, batch_order, is_flat, loss_curve, parameter_groups
 
@@ -85,7 +85,7 @@ def test_flatness_of_a_loss_curve() -> None:
 
 
 def test_a_row_leaves_weights_scores_and_a_record(config: Config) -> None:
-    record = train_row(config, make_row(config))
+    record = train_here(config, make_row(config))
     folder = paths.run(config, "few_shot", "mean_pool")
     assert json.loads((folder / "record.json").read_text()) == record
     assert [(c["dataset"], c["shots"]) for c in record["cells"]] == [("ucf101", 2), ("ucf101", 4)]
@@ -103,7 +103,7 @@ def test_a_row_leaves_weights_scores_and_a_record(config: Config) -> None:
     assert record["search"]["chosen"] == record["config"]["train"]["lr"] == 0.01
     assert record["environment"]["world_size_obtained"] == 1 and record["code"]["version"]
     assert not {"seconds", "time", "finished"} & set(str(record).replace("'", " ").split())
-    stored = scores.load(folder / "scores.npz", "ucf101_k4")
+    stored = scores.load_scores(folder / "scores.npz", "ucf101_k4")
     assert stored.logits.shape == (2, CLASSES * TEST, 2, CLASSES) and stored.logits.dtype == np.float32
     assert np.isnan(stored.logits[:, BROKEN]).all() and np.isfinite(np.delete(stored.logits, BROKEN, axis=1)).all()
     weights = load_file(folder / "weights.safetensors")
@@ -113,16 +113,16 @@ def test_a_row_leaves_weights_scores_and_a_record(config: Config) -> None:
 def test_a_record_names_the_split_of_its_dataset(config: Config) -> None:
     protocol = replace(config.profile.protocol, splits={"ucf101": 3})
     other = replace(config, profile=replace(config.profile, protocol=protocol))
-    record = train_row(other, make_row(config, key="other_split", shots=(2,)))
+    record = train_here(other, make_row(config, key="other_split", shots=(2,)))
     assert [cell["split"] for cell in record["cells"]] == [3]
 
 
 def test_the_same_row_twice_gives_the_same_scores(config: Config) -> None:
     row = make_row(config, "vidprism_c", key="twice", shots=(2,))
-    first = train_row(config, row)
-    one = scores.load(paths.run(config, "few_shot", "twice") / "scores.npz", "ucf101_k2")
-    second = train_row(config, row)
-    two = scores.load(paths.run(config, "few_shot", "twice") / "scores.npz", "ucf101_k2")
+    first = train_here(config, row)
+    one = scores.load_scores(paths.run(config, "few_shot", "twice") / "scores.npz", "ucf101_k2")
+    second = train_here(config, row)
+    two = scores.load_scores(paths.run(config, "few_shot", "twice") / "scores.npz", "ucf101_k2")
     np.testing.assert_array_equal(one.logits, two.logits)
     assert first["cells"] == second["cells"]
     assert one.experts.shape == (2, CLASSES * TEST, 3) and one.usage_train.shape == (2, CLASSES, 3)
@@ -132,8 +132,8 @@ def test_a_repeat_is_the_same_alone_and_in_company(config: Config) -> None:
     logits = {}
     for repeats in ((0, 1, 2), (1,)):
         row = make_row(config, "vidprism_c", key=f"company{len(repeats)}", shots=(4,), repeats=repeats, updates=5)
-        train_row(config, row)
-        logits[repeats] = scores.load(paths.run(config, "few_shot", row.key) / "scores.npz", "ucf101_k4").logits
+        train_here(config, row)
+        logits[repeats] = scores.load_scores(paths.run(config, "few_shot", row.key) / "scores.npz", "ucf101_k4").logits
     np.testing.assert_allclose(logits[0, 1, 2][1], logits[1,][0], rtol=1e-3, atol=1e-3)
 
 
@@ -141,23 +141,23 @@ def test_cells_do_not_depend_on_how_many_run_at_once(config: Config) -> None:
     def cells(threads: int) -> list:
         train = replace(config.profile.train, threads=threads)
         changed = replace(config, profile=replace(config.profile, train=train))
-        return train_row(changed, make_row(config, "vidprism_c", key="threads", repeats=(0,)))["cells"]
+        return train_here(changed, make_row(config, "vidprism_c", key="threads", repeats=(0,)))["cells"]
 
     assert cells(1) == cells(2)
 
 
 def test_a_row_without_shots_trains_on_the_whole_list(config: Config) -> None:
-    record = train_row(config, make_row(config, key="all", shots=(None,), repeats=(0,)))
+    record = train_here(config, make_row(config, key="all", shots=(None,), repeats=(0,)))
     (repeat,) = record["cells"][0]["repeats"]
     assert repeat["draw"] is None and repeat["clips_seen"] == 8 * CLASSES
 
 
 def test_an_untrained_method_sees_no_clip(config: Config) -> None:
-    record = train_row(config, make_row(config, "clip_zeroshot", shots=(2,)))
+    record = train_here(config, make_row(config, "clip_zeroshot", shots=(2,)))
     cell = record["cells"][0]
     assert cell["updates"] == 0 and cell["parameters"] == 0 and record["search"]["space"] == "prompt_set"
     assert [r["clips_seen"] for r in cell["repeats"]] == [0, 0] and cell["repeats"][0]["loss_last"] is None
-    stored = scores.load(paths.run(config, "few_shot", "clip_zeroshot") / "scores.npz", "ucf101_k2")
+    stored = scores.load_scores(paths.run(config, "few_shot", "clip_zeroshot") / "scores.npz", "ucf101_k2")
     np.testing.assert_array_equal(stored.logits[0], stored.logits[1])
 
 
@@ -165,9 +165,9 @@ def test_a_row_is_logged_and_the_log_changes_no_number(config: Config) -> None:
     row, folder = make_row(config, "vidprism_c"), paths.run(config, "few_shot", "vidprism_c")
     found = []
     for every in (1, 0, 7):
-        record = train_row(changed(config, log_every=every), row)
+        record = train_here(changed(config, log_every=every), row)
         found.append(((folder / "weights.safetensors").read_bytes(), record["cells"]))
-        log = live.read(paths.live(config, "few_shot", "vidprism_c"))
+        log = live.read_log(paths.live(config, "few_shot", "vidprism_c"))
         if every == 1:  # the curve of the record is the mean of ten updates
             for cell, series in zip(record["cells"], log["loss/total"].values(), strict=True):
                 losses = np.array([loss for _, loss in series])
@@ -186,30 +186,30 @@ def test_a_row_is_logged_and_the_log_changes_no_number(config: Config) -> None:
 
 def test_a_failure_names_the_place_and_leaves_earlier_results(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     row = make_row(config, key="broken", shots=(2,))
-    train_row(config, row)
+    train_here(config, row)
     folder = paths.run(config, "few_shot", "broken")
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     read = inputs.FrozenInputs.read
     monkeypatch.setattr(inputs.FrozenInputs, "read", lambda self, split, at: read(self, split, at) * np.float32("nan"))
     with pytest.raises(TrainingError, match=r"row broken, ucf101, 2 shots, repeat 0: the loss is nan at update 1"):
-        train_row(config, row)
+        train_here(config, row)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
     assert [f.name for f in folder.parent.iterdir() if f.name.startswith(".")] == []
 
 
 def test_what_is_missing_is_named(config: Config) -> None:
     with pytest.raises(ConfigError, match="whose search stage for 'temporal_transformer'"):
-        train_row(config, make_row(config, "temporal_transformer"))
+        train_here(config, make_row(config, "temporal_transformer"))
     with pytest.raises(ConfigError, match="no draw 0 of 16 shots"):
-        train_row(config, make_row(config, key="deep", shots=(16,)))
+        train_here(config, make_row(config, key="deep", shots=(16,)))
     with pytest.raises(ConfigError, match="clip_b16/ucf101' holds no features"):
-        train_row(config, make_row(config, key="other", backbone="clip_b16"))
+        train_here(config, make_row(config, key="other", backbone="clip_b16"))
     with pytest.raises(ConfigError, match="no option 'ratez'"):
-        train_row(config, make_row(config, "vidprism_c", key="typo", options={"ratez": [2]}))
+        train_here(config, make_row(config, "vidprism_c", key="typo", options={"ratez": [2]}))
     found = paths.search(config, "mean_pool", "mini_clip")
     found.with_name("mean_pool-frosen.json").write_text(found.read_text())
     with pytest.raises(ConfigError, match="frozen or tuned"):
-        train_row(config, make_row(config, key="track", track="frosen"))
+        train_here(config, make_row(config, key="track", track="frosen"))
 
 
 def test_a_draw_of_another_list_is_refused(tmp_path: Path) -> None:
@@ -219,10 +219,10 @@ def test_a_draw_of_another_list_is_refused(tmp_path: Path) -> None:
     draws.write_text(draws.read_text().replace("train/0_000", "train/gone"))
     write_choice(config, "mean_pool", 0.01)
     with pytest.raises(ConfigError, match=r"names train/gone"):
-        train_row(config, make_row(config, shots=(4,), repeats=(0, 1, 2)))
+        train_here(config, make_row(config, shots=(4,), repeats=(0, 1, 2)))
 
 
 def test_side_by_side_keeps_the_order_and_raises_the_first_error() -> None:
-    assert side_by_side(lambda x: x * x, range(5), threads=2, desc="squares") == [0, 1, 4, 9, 16]
+    assert run_in_threads(lambda x: x * x, range(5), threads=2, desc="squares") == [0, 1, 4, 9, 16]
     with pytest.raises(ZeroDivisionError):
-        side_by_side(lambda x: 1 // (x - 1), range(4), threads=2, desc="fails")
+        run_in_threads(lambda x: 1 // (x - 1), range(4), threads=2, desc="fails")

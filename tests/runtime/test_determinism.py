@@ -20,7 +20,7 @@ FILES = ("weights.safetensors", "scores.npz", "record.json")
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": ToyBackbone())
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": ToyBackbone())
     return make_config(tmp_path)
 
 
@@ -40,7 +40,7 @@ def test_a_row_that_is_run_again_gives_the_same_bytes(config: Config, method: st
     row = make_row(method, updates=12)
     found = []
     for _ in range(2):
-        train.train_row(changed(config, deterministic=asked), row)
+        train.train_here(changed(config, deterministic=asked), row)
         found.append([(paths.run(config, row.group, row.key) / name).read_bytes() for name in FILES])
         torch.manual_seed(7)  # a seed of the row's own decides, not where a generator stands
     assert found[0] == found[1]
@@ -51,10 +51,10 @@ def test_it_holds_in_training_and_scoring_only(config: Config, monkeypatch: pyte
     update, predict = loop._Loop._update, track.predict
     monkeypatch.setattr(loop._Loop, "_update", lambda *args: (seen.append(settings()), update(*args)))
     monkeypatch.setattr(track, "predict", lambda *args: (seen.append(settings()), predict(*args))[1])
-    train.train_row(changed(config, deterministic=True), make_row("mean_pool", repeats=(0,)))
+    train.train_here(changed(config, deterministic=True), make_row("mean_pool", repeats=(0,)))
     assert seen == [ON] * 11 and settings() == before != ON
     seen.clear()
-    train.train_row(config, make_row("mean_pool", repeats=(0,)))
+    train.train_here(config, make_row("mean_pool", repeats=(0,)))
     assert seen == [before] * 11
 
 
@@ -65,7 +65,7 @@ def test_cublas_is_told_before_the_row_reads_anything(config: Config, monkeypatc
         train, "open_track", lambda *args: (seen.append(os.environ.get(determinism.CUBLAS)), opened(*args))[1]
     )
     for asked in (True, False):
-        train.train_row(changed(config, deterministic=asked), make_row("mean_pool", repeats=(0,)))
+        train.train_here(changed(config, deterministic=asked), make_row("mean_pool", repeats=(0,)))
     assert seen == [":4096:8", None] and determinism.CUBLAS not in os.environ
 
 

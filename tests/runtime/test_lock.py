@@ -22,7 +22,7 @@ ROW = make_row("mean_pool", updates=4)
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": ToyBackbone())
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": ToyBackbone())
     return changed(make_config(tmp_path), save_every=2)
 
 
@@ -49,20 +49,20 @@ def other(config: Config, tmp_path: Path) -> multiprocessing.Process:
 
 def test_a_row_is_trained_by_one_process(config: Config, other: multiprocessing.Process) -> None:
     with pytest.raises(TrainingError, match=rf"row mean_pool-tuned: process {other.pid} on .*wait until.*or end it"):
-        train.train_row(config, ROW)
+        train.train_here(config, ROW)
     assert not paths.run(config, ROW.group, ROW.key).exists()
-    train.train_row(config, make_row("mean_pool", key="another", updates=4))
+    train.train_here(config, make_row("mean_pool", key="another", updates=4))
     os.kill(other.pid, signal.SIGKILL)
     other.join()
-    train.train_row(config, ROW)
+    train.train_here(config, ROW)
     assert (paths.run(config, ROW.group, ROW.key) / "record.json").is_file()
 
 
 def test_a_row_that_failed_lets_go(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(track, "run", lambda *_: pytest.fail("the power went out"))
+        broken.setattr(track, "run_tuned", lambda *_: pytest.fail("the power went out"))
         with pytest.raises(pytest.fail.Exception):
-            train.train_row(config, ROW)
+            train.train_here(config, ROW)
     with lock.alone(paths.work(config, ROW.group, ROW.key), "row"):
         pass
 
@@ -73,7 +73,7 @@ def test_a_lock_that_cannot_be_made_is_an_error(config: Config, monkeypatch: pyt
 
     monkeypatch.setattr(lock.fcntl, "flock", refused)
     with pytest.raises(NotWritable, match=r"mean_pool-tuned.lock cannot be written: .*No locks available"):
-        train.train_row(config, ROW)
+        train.train_here(config, ROW)
 
 
 def refuse_below(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -92,18 +92,18 @@ def refuse_below(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 def test_a_read_only_folder_is_named_and_earlier_results_stay(
     config: Config, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
-    train.train_row(config, ROW)
+    train.train_here(config, ROW)
     run, work = (place(config, ROW.group, ROW.key) for place in (paths.run, paths.work))
     before = {file.name: file.read_bytes() for file in run.iterdir()}
     with monkeypatch.context() as read_only:
         refuse_below(read_only, run.parent if part == "run" else work)
         with pytest.raises(NotWritable, match=r"Permission denied.*correct the permissions") as error:
-            train.train_row(config, ROW)
+            train.train_here(config, ROW)
     assert str(error.value).startswith(str(run if part == "run" else work))
     assert {file.name: file.read_bytes() for file in run.iterdir()} == before
     fit, trained = track.fit, []
     monkeypatch.setattr(track, "fit", lambda *args: trained.append(1) or fit(*args))
-    train.train_row(config, ROW)
+    train.train_here(config, ROW)
     assert {file.name: file.read_bytes() for file in run.iterdir()} == before
     assert bool(trained) == (part == "work"), "a cell that was finished is not trained again"
 
@@ -114,4 +114,4 @@ def test_a_full_disk_is_named(config: Config, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(finished_cells, "save_file", full)
     with pytest.raises(NotWritable, match=r"ucf101_k2-\w+ cannot be written: .*No space left.*Make room"):
-        train.train_row(config, ROW)
+        train.train_here(config, ROW)

@@ -43,13 +43,13 @@ def work(rank: int, port: int, config: Config, out: Path) -> None:
     """One of two processes."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "CUDA_VISIBLE_DEVICES": ""}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    backbones.load = lambda spec, device="cpu": ToyBackbone()
+    backbones.load_backbone = lambda spec, device="cpu": ToyBackbone()
     torch.set_num_threads(1)
     rows = (make_row("mean_pool", key="two"), make_row("clip_zeroshot", key="two-zeroshot"))
-    records = [train.train_row(config, row) for row in rows]
+    records = [train.train_here(config, row) for row in rows]
     refused = []
     with pytest.raises(TrainingError) as error:
-        train.train_row(config, make_row("mean_pool", batch_size=3))
+        train.train_here(config, make_row("mean_pool", batch_size=3))
     refused.append(str(error.value))
     logits, experts = scored(config, "test")
     np.savez(out / f"{rank}.npz", logits=logits, experts=experts)
@@ -80,7 +80,7 @@ def together(config: Config, tmp_path_factory: pytest.TempPathFactory) -> list[d
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": ToyBackbone())
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": ToyBackbone())
 
 
 def test_scores_are_those_of_one_process(config: Config, together: list[dict], alone: None) -> None:
@@ -90,9 +90,9 @@ def test_scores_are_those_of_one_process(config: Config, together: list[dict], a
         np.testing.assert_array_equal(found["logits"], logits)
         np.testing.assert_array_equal(found["experts"], experts)
     row = make_row("clip_zeroshot", key="one-zeroshot")
-    train.train_row(config, row)
+    train.train_here(config, row)
     one, two = (
-        scores.load(paths.run(config, "few_shot", key) / "scores.npz", "ucf101_k2")
+        scores.load_scores(paths.run(config, "few_shot", key) / "scores.npz", "ucf101_k2")
         for key in ("one-zeroshot", "two-zeroshot")
     )
     np.testing.assert_array_equal(one.logits, two.logits)
@@ -100,7 +100,7 @@ def test_scores_are_those_of_one_process(config: Config, together: list[dict], a
 
 def test_training_is_that_of_one_process(config: Config, together: list[dict], alone: None) -> None:
     row = make_row("mean_pool", key="one")
-    record = train.train_row(config, row)
+    record = train.train_here(config, row)
     first, second = (found["records"][0] for found in together)
     assert first == second
     assert first["environment"]["world_size_asked"] == first["environment"]["world_size_obtained"] == 2
@@ -134,7 +134,7 @@ def test_a_world_size_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("WORLD_SIZE", text)
     config = small_config(tmp_path)
     for run in (
-        lambda: train.train_row(config, make_row("mean_pool")),
+        lambda: train.train_here(config, make_row("mean_pool")),
         lambda: search.search(config, "mean_pool", "mini_clip"),
     ):
         with pytest.raises(TrainingError, match=r"WORLD_SIZE is .*not a number of processes; unset it"):
@@ -155,5 +155,5 @@ def test_a_launcher_that_sets_one_process_is_none(monkeypatch: pytest.MonkeyPatc
     write_store(config)
     write_choice(config, "mean_pool", 0.01)
     row = replace(make_row("mean_pool"), track="frozen")
-    assert train.train_row(config, row)["environment"]["world_size_asked"] == 1
+    assert train.train_here(config, row)["environment"]["world_size_asked"] == 1
     assert (processes.rank(), processes.count(), processes.gather(3)) == (0, 1, [3])

@@ -209,7 +209,7 @@ def test_random_weights_have_no_score(config: Config, monkeypatch: pytest.Monkey
     assert found["chosen"] == config.profile.search.lr[0] and "random weights" in found["reason"]
     assert found["trials"] == {"0.001": None, "0.01": None} and found["failed"] == {}
     assert not any(found["dev"].values()) and found["widened"] == [] and found["error"]["0.001"] is None
-    page = render("index", config, page=index_page.build(config), version="0", title="", home="", here="")
+    page = render("index", config, page=index_page.build_index(config), version="0", title="", home="", here="")
     row = page.split("<h2>The search</h2>")[1].split("<h2>")[0]
     assert "0.001: no score" in row and "random weights" in row
     assert "diverged" not in row and "at the edge of the range<" not in row
@@ -222,7 +222,7 @@ def test_scored_searches_have_no_reason(config: Config) -> None:
 @pytest.fixture
 def tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     """A search of three rates on the tuned track."""
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": ToyBackbone())
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": ToyBackbone())
     config = toy.changed(toy.make_config(tmp_path), save_every=1, batch_size=4)
     monkeypatch.setattr(trials, "beyond", lambda *_: None)
     return changed(

@@ -73,9 +73,9 @@ def test_a_value_that_would_be_lost_or_refused_is_an_error(clone: Path, setting:
 @pytest.mark.parametrize("setting", ["+profile.train.typo=3", "smoke.train.updates=7"])
 def test_dvc_itself_says_nothing_when_it_loses_a_value(clone: Path, setting: str) -> None:
     """Why this tool is there; if this fails, DVC has learnt it."""
-    before = yaml_file.read(clone / "params.yaml")
+    before = yaml_file.read_yaml(clone / "params.yaml")
     hydra.apply_overrides(clone / "params.yaml", [setting])
-    assert yaml_file.read(clone / "params.yaml") == before
+    assert yaml_file.read_yaml(clone / "params.yaml") == before
 
 
 def test_every_combination_of_a_sweep_is_tried(clone: Path) -> None:

@@ -52,7 +52,7 @@ def test_its_data_are_the_official_layouts_with_broken_files(tmp_path: Path) -> 
     rehearse.write_data(tmp_path / config.profile.root)
     for name in config.profile.datasets:
         df = manifest.prepare(config, name)
-        assert len(df) == len(datasets.load(name).list_videos(paths.dataset_root(config, name), 1))
+        assert len(df) == len(datasets.load_dataset(name).list_videos(paths.dataset_root(config, name), 1))
         test = df[df["split"] == "test"]
         assert sorted(test[test["readable"]]["label"]) == [0, 1, 2], "one video of each class is scored"
         for bad, missing in ((test, len(test) - 4), (df[df["split"] != "test"], 1)):
@@ -67,7 +67,7 @@ def test_its_page_says_what_ran_and_holds_no_accuracy(tmp_path: Path, planned: l
             {"row": key, "method": row.method, "status": REHEARSED, "reason": "random weights, 2 updates", "cells": []}
             for key, row in rows(config, group).items()
         ]
-        results.write(config, group, records)
+        results.write_results(config, group, records)
     timing = paths.timings(config) / "train-few_shot-vidprism_c.json"
     timing.parent.mkdir(parents=True)
     timing.write_text(json.dumps({"seconds": 12.34, "peak_mib": 4321}))
@@ -80,7 +80,7 @@ def test_its_page_says_what_ran_and_holds_no_accuracy(tmp_path: Path, planned: l
     written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert all("rehearsal" in path for path in written)
     first = results.read_json(paths.results(config, "few_shot"))["records"][0]
-    results.write(config, "few_shot", [{**first, "status": "not run", "reason": "it crashed"}])
+    results.write_results(config, "few_shot", [{**first, "status": "not run", "reason": "it crashed"}])
     with pytest.raises(RuntimeError, match="did not succeed for vidprism_c"):
         rehearsal_page.write(config, fake_config(ROOT, "paper"))
 

@@ -47,13 +47,13 @@ def awkward(path: Path, decoding: str = "quick") -> Facts:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Facts]]:
     """Makes files and checks them with `awkward` for a decoder."""
-    monkeypatch.setattr(probing, "facts", awkward)
+    monkeypatch.setattr(probing, "video_facts", awkward)
 
     def check(*names: str) -> list[Facts]:
         for name in names:
             if not (tmp_path / name).exists():
                 (tmp_path / name).touch()
-        return probing.probe_all(tmp_path, names, tmp_path / "table.csv", QUICK, "checking")
+        return probing.check_videos(tmp_path, names, tmp_path / "table.csv", QUICK, "checking")
 
     return check
 
@@ -86,7 +86,7 @@ def test_a_file_is_checked_again_only_when_it_changed(tmp_path: Path, folder: Ca
     os.utime(tmp_path / "b.avi", ns=(1, 1))
     assert folder(*names) == [FINE] * 3 and calls(tmp_path) == ["a.avi", "b.avi"]
     (tmp_path / "c.avi").unlink()
-    probing.probe_all(tmp_path, names, tmp_path / "table.csv", QUICK, "checking")
+    probing.check_videos(tmp_path, names, tmp_path / "table.csv", QUICK, "checking")
     assert calls(tmp_path) == ["c.avi"]
     assert len(list(csv.reader((tmp_path / "table.csv").open()))) == 4  # the heading, and one row a path
 
@@ -130,12 +130,12 @@ def test_an_interrupted_run_goes_on_where_it_was_killed(tmp_path: Path, folder: 
         [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
     )
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and len(probing.read(tmp_path / "table.csv")) < 30:
+    while time.monotonic() < deadline and len(probing.read_table(tmp_path / "table.csv")) < 30:
         time.sleep(0.02)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     first = len(calls(tmp_path))
-    kept = len(probing.read(tmp_path / "table.csv"))
+    kept = len(probing.read_table(tmp_path / "table.csv"))
     assert 30 <= kept <= first < 200
     assert folder(*names) == [FINE] * 200
     again = len(calls(tmp_path))
@@ -166,7 +166,7 @@ def test_few_videos_are_in_flight_at_once(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(probing, "ProcessPool", Pool)
     names = [f"{i}.avi" for i in range(500)]
-    assert probing.probe_all(tmp_path, names, tmp_path / "t.csv", QUICK, "checking") == [FINE] * 500
+    assert probing.check_videos(tmp_path, names, tmp_path / "t.csv", QUICK, "checking") == [FINE] * 500
     assert max(most) == 2 * probing.IN_FLIGHT
 
 
@@ -178,11 +178,11 @@ def test_real_files(tmp_path: Path) -> None:
     cut = write_video(tmp_path / "cut.mp4")
     cut.write_bytes(cut.read_bytes()[:700])
     names = ["good.avi", "zero.avi", "page.avi", "folder.avi", "cut.mp4", "missing.avi"]
-    found = probing.probe_all(tmp_path, names, tmp_path / "table.csv", CheckConfig(), "checking")
+    found = probing.check_videos(tmp_path, names, tmp_path / "table.csv", CheckConfig(), "checking")
     assert found[0] == Facts(12, 25.0, 64, 48, "start to end", "container avi", "")
     assert all(facts.reason and facts[:4] == (0, 0.0, 0, 0) for facts in found[1:])
     assert "missing" in found[5].reason and str(tmp_path) not in "".join(facts.reason for facts in found)
-    assert found == [probing.facts(tmp_path / name) for name in names]
+    assert found == [probing.video_facts(tmp_path / name) for name in names]
 
 
 def test_a_full_check_compares_every_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,25 +196,30 @@ def test_a_full_check_compares_every_frame(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(PacketReader, "read", wrong)
     why = "h264 in mp4, groups of pictures stand alone"
-    assert probing.facts(path) == Facts(40, 25.0, 112, 80, "packets", why, "")
-    assert probing.facts(path, "full") == Facts(40, 25.0, 112, 80, "start to end", "packets gives another frame 33", "")
+    assert probing.video_facts(path) == Facts(40, 25.0, 112, 80, "packets", why, "")
+    assert probing.video_facts(path, "full") == Facts(
+        40, 25.0, 112, 80, "start to end", "packets gives another frame 33", ""
+    )
     monkeypatch.setattr(PacketReader, "read", right)
     monkeypatch.setattr(PacketReader, "__len__", lambda self: 41)
-    assert probing.facts(path, "full").why == "packets gives 41 frames instead of 40"
+    assert probing.video_facts(path, "full").why == "packets gives 41 frames instead of 40"
     monkeypatch.undo()
-    assert probing.facts(path, "full") == probing.facts(path)
+    assert probing.video_facts(path, "full") == probing.video_facts(path)
     monkeypatch.setattr(DecordReader, "__len__", lambda self: 39)
-    assert probing.facts(path, "full").why == "decord gives 39 frames instead of 40"
+    assert probing.video_facts(path, "full").why == "decord gives 39 frames instead of 40"
     narrow = write(tmp_path / "narrow.mp4", KINDS["h264"], size=(72, 80))
-    assert probing.facts(narrow, "full") == probing.facts(narrow), "decord does not read such a width"
+    assert probing.video_facts(narrow, "full") == probing.video_facts(narrow), "decord does not read such a width"
 
 
 def test_what_a_quick_check_found_does_not_stand_for_a_full_one(tmp_path: Path) -> None:
     write(tmp_path / "a.mp4", KINDS["h264"])
     table, full = tmp_path / "table.csv", dataclasses.replace(QUICK, decoding="full")
     for settings in (QUICK, full, QUICK):
-        probing.probe_all(tmp_path, ["a.mp4"], table, settings, "checking")
-        assert [len(probing.read(table, kind)) for kind in ("quick", "full")] == [settings == QUICK, settings == full]
+        probing.check_videos(tmp_path, ["a.mp4"], table, settings, "checking")
+        assert [len(probing.read_table(table, kind)) for kind in ("quick", "full")] == [
+            settings == QUICK,
+            settings == full,
+        ]
 
 
 def test_an_open_quote_costs_its_own_line(tmp_path: Path, folder: Callable[..., list[Facts]]) -> None:
@@ -222,7 +227,7 @@ def test_an_open_quote_costs_its_own_line(tmp_path: Path, folder: Callable[..., 
     table = tmp_path / "table.csv"
     heading, first, *rest = table.read_text().splitlines()
     table.write_text("\n".join([heading, first.replace("a.avi", '"a.avi'), *rest]) + "\n")
-    assert [name for name, _, _ in probing.read(table)] == ["b.avi", "c.avi"]
+    assert [name for name, _, _ in probing.read_table(table)] == ["b.avi", "c.avi"]
 
 
 def test_an_unexpected_error_costs_one_row(tmp_path: Path, folder: Callable[..., list[Facts]]) -> None:
@@ -236,6 +241,6 @@ def test_an_unexpected_error_costs_one_row(tmp_path: Path, folder: Callable[...,
 
 def test_a_name_that_no_file_system_takes(tmp_path: Path) -> None:
     names = ["n" * 300 + ".avi", "missing.avi"]
-    found = probing.probe_all(tmp_path, names, tmp_path / "table.csv", QUICK, "checking")
+    found = probing.check_videos(tmp_path, names, tmp_path / "table.csv", QUICK, "checking")
     assert "File name too long" in found[0].reason and found[1].reason == "missing file"
     assert str(tmp_path) not in found[0].reason

@@ -133,7 +133,7 @@ def test_resize_keeps_shape_and_smooths(resize: str) -> None:
 @pytest.mark.parametrize("name", ["a.avi", "a.mp4", "a.webm", "-a #1;&[x]!'(y) é.avi"])
 def test_reads_the_frames_it_is_asked_for(tmp_path: Path, name: str) -> None:
     path = write_video(tmp_path / name, n_frames=30)
-    found = clips.probe(path)
+    found = clips.inspect_video(path)
     assert (found.n_frames, found.fps, found.width_px, found.height_px) == (30, 25.0, 64, 48)
     frames = clips.read_clip(path, [29, 3, 3, 17])
     assert frames.shape == (4, 48, 64, 3) and frames.dtype == np.uint8
@@ -176,7 +176,7 @@ def bad_files(folder: Path) -> dict[str, Path]:
 @pytest.mark.parametrize("kind", ["empty", "text", "html", "cut", "ten_bytes", "noise", "missing", "folder"])
 def test_bad_files_say_why(tmp_path: Path, kind: str) -> None:
     path = bad_files(tmp_path)[kind]
-    for read in (clips.probe, lambda p: clips.load_views(p, 8, 1, 1, 48)):
+    for read in (clips.inspect_video, lambda p: clips.load_views(p, 8, 1, 1, 48)):
         with pytest.raises(clips.Unreadable) as caught:
             read(path)
         assert caught.value.reason and str(tmp_path) not in caught.value.reason
@@ -188,10 +188,10 @@ def test_bad_files_say_why(tmp_path: Path, kind: str) -> None:
 def test_file_cut_in_half_is_not_a_shorter_video(tmp_path: Path, suffix: str) -> None:
     """Decoders open half an avi or webm without a word."""
     path = write_video(tmp_path / f"a{suffix}", n_frames=60)
-    assert clips.probe(path).n_frames == 60
+    assert clips.inspect_video(path).n_frames == 60
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(clips.Unreadable, match=r"damaged or cut off|not a video"):
-        clips.probe(path)
+        clips.inspect_video(path)
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".webm", ".mp4"])
@@ -202,7 +202,7 @@ def test_zeroed_middle_is_found(tmp_path: Path, suffix: str) -> None:
     content[start:end] = bytes(end - start)
     path.write_bytes(bytes(content))
     with pytest.raises(clips.Unreadable):
-        clips.probe(path)
+        clips.inspect_video(path)
 
 
 def test_frame_that_does_not_decode_is_found_when_read(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_frame_that_does_not_decode_is_found_when_read(tmp_path: Path) -> None:
 
 def test_one_frame_is_a_video(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", n_frames=1)
-    assert clips.probe(path).n_frames == 1
+    assert clips.inspect_video(path).n_frames == 1
     views = clips.load_views(path, 8, 2, 3, 32)
     assert views.shape == (6, 8, 32, 32, 3) and (views[:, :1] == views).all()
 
@@ -232,7 +232,7 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
             file.mux(stream.encode(sound))
         file.mux(stream.encode())
     with pytest.raises(clips.Unreadable, match="not a video"):
-        clips.probe(path)
+        clips.inspect_video(path)
 
 
 def test_variable_frame_rate_is_read_by_frame_number(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_variable_frame_rate_is_read_by_frame_number(tmp_path: Path) -> None:
             frame.time_base, frame.pts = tick, 20 * min(i, 20) + 200 * max(i - 20, 0)
             file.mux(stream.encode(frame))
         file.mux(stream.encode())
-    assert clips.probe(path).n_frames == 40
+    assert clips.inspect_video(path).n_frames == 40
     shades = clips.read_clip(path, range(40)).mean(axis=(1, 2, 3))
     assert np.abs(shades - 5 * np.arange(40)).max() < 4
 
@@ -266,14 +266,14 @@ def test_a_rotated_video_is_read_upright(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", size=(320, 240))
     flat = clips.read_clip(path, [3])
     assert (clips.read_clip(rotated(path), [3]) == np.rot90(flat, -1, axes=(1, 2))).all()
-    found = clips.probe(path)
+    found = clips.inspect_video(path)
     assert (found.width_px, found.height_px) == (240, 320)
 
 
 def test_a_small_turned_video_is_read_upright(tmp_path: Path) -> None:
     """decord failed at widths of 16, 24, 48 and 72 pixels."""
     path = rotated(write_video(tmp_path / "a.mp4", size=(64, 48)))
-    found = clips.probe(path)
+    found = clips.inspect_video(path)
     assert (found.width_px, found.height_px) == (48, 64)
 
 

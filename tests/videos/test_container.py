@@ -24,7 +24,7 @@ IMPOSTORS = {
 def test_what_is_no_video_is_called_what_it_is(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(content)
-    for read in (clips.probe, lambda path: clips.read_clip(path, [0])):
+    for read in (clips.inspect_video, lambda path: clips.read_clip(path, [0])):
         with pytest.raises(clips.Unreadable) as caught:
             read(path)
         assert caught.value.reason.startswith(IMPOSTORS[content])
@@ -34,7 +34,7 @@ def test_what_is_no_video_is_called_what_it_is(tmp_path: Path, content: bytes) -
 def test_a_picture_is_no_video(tmp_path: Path, kind: str) -> None:
     Image.new("RGB", (64, 48)).save(tmp_path / "a.avi", kind)
     with pytest.raises(clips.Unreadable, match="not a video but a picture"):
-        clips.probe(tmp_path / "a.avi")
+        clips.inspect_video(tmp_path / "a.avi")
 
 
 OF = {"mp4": "h264", "mkv": "h264", "webm": "vp9", "avi": "mpeg4", "mov": "mpeg4", "ts": "h264", "mpg": "mpeg2"}
@@ -53,7 +53,7 @@ WHOLE += [(name, {"time_ms": time}) for name in ("mp4", "mkv", "webm", "ts") for
 def test_a_sound_file_is_not_called_cut_off(tmp_path: Path, name: str, choices: dict) -> None:
     """Longer and shorter sound, a second stream of pictures, starts of seconds, times that jitter or slow down."""
     path = write(tmp_path / f"a.{name}", KINDS[OF[name]], **choices)
-    found, right = clips.probe(path), shown(path)
+    found, right = clips.inspect_video(path), shown(path)
     assert found.n_frames == len(right) == 40
     indices = clips.frame_indices(40, 8)
     np.testing.assert_array_equal(clips.read_clip(path, indices), right[indices])
@@ -69,7 +69,7 @@ def test_a_cut_file_is_found(tmp_path: Path, name: str, choices: dict) -> None:
     path = write(tmp_path / f"a.{name}", KINDS[OF[name]], **choices)
     path.write_bytes(path.read_bytes()[: int(0.6 * path.stat().st_size)])
     with pytest.raises(clips.Unreadable, match=r"damaged or cut off: |not a video that FFmpeg can open"):
-        clips.probe(path)
+        clips.inspect_video(path)
 
 
 def test_frames_that_an_avi_left_out_are_not_missing(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_frames_that_an_avi_left_out_are_not_missing(tmp_path: Path) -> None:
             new.mux(packet)
     with av.open(str(path)) as file:
         assert file.streams.video[0].frames == 60, "the header counts them"
-    assert clips.probe(path).n_frames == 40
+    assert clips.inspect_video(path).n_frames == 40
     np.testing.assert_array_equal(clips.read_clip(path, range(40)), shown(path))
 
 
@@ -100,7 +100,7 @@ def test_a_cover_is_not_the_video(tmp_path: Path) -> None:
             if packet.size:
                 packet.stream = stream
                 new.mux(packet)
-    found = clips.probe(tmp_path / "a.mp4")
+    found = clips.inspect_video(tmp_path / "a.mp4")
     assert (found.n_frames, found.width_px) == (40, 112)
     np.testing.assert_array_equal(clips.read_clip(tmp_path / "a.mp4", [3, 17]), shown(path)[[3, 17]])
 

@@ -27,7 +27,7 @@ DATASET = "ucf101"
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.setattr(frame_cache, "VIDEOS_PER_SHARD", 8)
-    monkeypatch.setattr(backbones, "load", lambda spec, device="cpu": FakeBackbone())
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": FakeBackbone())
     config = small_config(tmp_path, DATASET, frame_cache="jpeg", n_clips=2)
     manifest.prepare(config, DATASET)
     return config
@@ -44,10 +44,10 @@ def files(config: Config) -> dict[str, int]:
 
 
 def test_frames_are_those_of_the_video(config: Config) -> None:
-    frame_cache.build(config, DATASET)
+    frame_cache.build_cache(config, DATASET)
     assert sorted(files(config)) == [f"{i:05d}.{kind}" for i in range(5) for kind in ("csv", "jpegs")]
     source, videos = frame_cache.source(config, DATASET, 24), paths.dataset_root(config, DATASET) / "videos"
-    for path in manifest.load(config, DATASET)["path"]:
+    for path in manifest.load_manifest(config, DATASET)["path"]:
         cached, wanted = source(path), read_clip(videos / path, range(12))
         assert len(cached) == 12
         got = cached.read(np.array([0, 5, 11]))
@@ -60,7 +60,7 @@ def test_frames_are_those_of_the_video(config: Config) -> None:
 @pytest.mark.parametrize("size, stored", [((400, 300), (256, 341)), ((300, 400), (341, 256)), ((320, 240), (240, 320))])
 def test_only_large_frames_are_made_smaller(tmp_path: Path, size: tuple[int, int], stored: tuple[int, int]) -> None:
     write_video(tmp_path / "a.mp4", n_frames=40, size=size)
-    frame_shards.write(tmp_path / "0.jpegs", tmp_path, ["a.mp4"])
+    frame_shards.write_shard(tmp_path / "0.jpegs", tmp_path, ["a.mp4"])
     (entry,) = frame_shards.read_table(tmp_path / "0.jpegs")
     frames = frame_shards.CachedFrames(tmp_path / "0.jpegs", entry).read(np.arange(40))
     assert frames.shape == (40, *stored, 3)
@@ -72,7 +72,7 @@ def test_both_tracks_read_the_cache(config: Config, monkeypatch: pytest.MonkeyPa
     plain = without_cache(config)
     wanted, decoded = extract.extract(plain, DATASET, "mini_clip"), VideoInputs(plain, DATASET, 8, "mini_clip")
     wanted_clips, wanted_features = decoded.read("dev", np.arange(3)), np.array(wanted.load("test", 8))
-    frame_cache.build(config, DATASET)
+    frame_cache.build_cache(config, DATASET)
     monkeypatch.setattr(container, "check_file", None)  # no video can be opened from here on
     store, inputs = extract.extract(config, DATASET, "mini_clip"), VideoInputs(config, DATASET, 8, "mini_clip")
     assert np.abs(inputs.read("dev", np.arange(3)).astype(int) - wanted_clips).mean() < 2
@@ -92,45 +92,45 @@ def test_a_run_goes_on_where_it_stopped(config: Config, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(frame_shards, "_append", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        frame_cache.build(config, DATASET, threads=1)
+        frame_cache.build_cache(config, DATASET, threads=1)
     before = files(config)
     assert {"00000.csv", "00001.csv", "00002.jpegs.partial"} <= before.keys() and "00002.csv" not in before
     monkeypatch.setattr(frame_shards, "_append", append)
-    frame_cache.build(config, DATASET, threads=2)
+    frame_cache.build_cache(config, DATASET, threads=2)
     after = files(config)
     assert len(after) == 10 and all(after[f"0000{i}.jpegs"] == before[f"0000{i}.jpegs"] for i in range(2))
-    frame_cache.build(config, DATASET)
+    frame_cache.build_cache(config, DATASET)
     assert files(config) == after
 
 
 def test_only_the_shard_of_a_changed_video_is_built_again(config: Config) -> None:
-    frame_cache.build(config, DATASET)
-    before, path = files(config), manifest.load(config, DATASET)["path"].iloc[9]
+    frame_cache.build_cache(config, DATASET)
+    before, path = files(config), manifest.load_manifest(config, DATASET)["path"].iloc[9]
     file = paths.dataset_root(config, DATASET) / "videos" / path
     write_video(file, n_frames=20)
     with pytest.raises(
         ConfigError, match=rf"lacks '{path}' as it is now; run `python -m vidprism.videos.frame_cache ucf101"
     ):
         frame_cache.source(config, DATASET, 24)(path)
-    frame_cache.build(config, DATASET)
+    frame_cache.build_cache(config, DATASET)
     after = files(config)
     assert {name for name in after if after[name] != before[name]} == {"00001.csv", "00001.jpegs"}
     assert len(frame_cache.source(config, DATASET, 24)(path)) == 20
 
 
 def test_shards_of_a_longer_list_go(config: Config) -> None:
-    folder = frame_cache.build(config, DATASET)
+    folder = frame_cache.build_cache(config, DATASET)
     (folder / "00005.jpegs").write_bytes(b"")
     (folder / "00005.csv").write_text("")
-    frame_cache.build(config, DATASET)
+    frame_cache.build_cache(config, DATASET)
     assert len(files(config)) == 10
 
 
 def test_an_unreadable_video_keeps_its_reason(config: Config) -> None:
-    listed = manifest.load(config, DATASET)["path"]
+    listed = manifest.load_manifest(config, DATASET)["path"]
     videos = paths.dataset_root(config, DATASET) / "videos"
     (videos / listed[3]).write_bytes(b"not a video")
-    frame_cache.build(config, DATASET)
+    frame_cache.build_cache(config, DATASET)
     (videos / listed[4]).unlink()
     source = frame_cache.source(config, DATASET, 24)
     with pytest.raises(Unreadable, match="not a video"):
@@ -152,14 +152,14 @@ def test_what_is_missing_is_named(config: Config, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="frames of 256 px, but the backbone takes 336 px"):
         frame_cache.source(config, DATASET, 336)
     with pytest.raises(DatasetError, match="run the prepare stage"):
-        frame_cache.build(small_config(tmp_path / "other", DATASET), DATASET)
+        frame_cache.build_cache(small_config(tmp_path / "other", DATASET), DATASET)
     assert frame_cache.main(["ucf102", "--profile", "smoke"]) == 1
 
 
 @pytest.mark.parametrize("damage", ["cut", "zeroed", "gone"])
 def test_a_damaged_shard_is_no_unreadable_video(config: Config, damage: str) -> None:
-    shard = frame_cache.build(config, DATASET) / "00000.jpegs"
-    path = manifest.load(config, DATASET)["path"].iloc[7]
+    shard = frame_cache.build_cache(config, DATASET) / "00000.jpegs"
+    path = manifest.load_manifest(config, DATASET)["path"].iloc[7]
     frames = frame_cache.source(config, DATASET, 24)(path)
     if damage == "gone":
         shard.unlink()
@@ -172,7 +172,7 @@ def test_a_damaged_shard_is_no_unreadable_video(config: Config, damage: str) -> 
 
 
 def test_off_means_the_files_read_as_the_manifest_says(config: Config) -> None:
-    df, videos = manifest.load(config, DATASET), paths.dataset_root(config, DATASET) / "videos"
+    df, videos = manifest.load_manifest(config, DATASET), paths.dataset_root(config, DATASET) / "videos"
     file = paths.manifest(config, DATASET) / "manifest.csv"
     assert set(df["reader"]) == {"start to end"}
     df.loc[0, "reader"] = "packets"

@@ -24,7 +24,7 @@ LISTS = Path("annotations") / "ucfTrainTestlist"
 def test_every_dataset_gets_a_manifest(tmp_path: Path, dataset: str) -> None:
     config = small_config(tmp_path, dataset)
     df = manifest.prepare(config, dataset)
-    module, root = datasets.load(dataset), paths.dataset_root(config, dataset)
+    module, root = datasets.load_dataset(dataset), paths.dataset_root(config, dataset)
     listed = module.list_videos(root, 1)
     assert list(df.columns) == list(manifest.COLUMNS)
     assert list(df["video_id"]) == [v.video_id for v in listed] and df["readable"].all()
@@ -57,7 +57,7 @@ def test_prepare_is_deterministic_and_load_gives_it_back(tmp_path: Path, dataset
     manifest.prepare(config, dataset)
     assert before == {f.name: f.read_bytes() for f in folder.iterdir()}
     assert set(before) == {"manifest.csv", "checks.json", "draws.json"}
-    loaded = manifest.load(config, dataset)
+    loaded = manifest.load_manifest(config, dataset)
     assert loaded.equals(df.astype(loaded.dtypes.to_dict()))
     assert loaded["video_id"].map(type).eq(str).all() and loaded["reason"].eq("").all()
 
@@ -78,7 +78,7 @@ def test_bad_videos_are_rows_with_reasons(tmp_path: Path) -> None:
     assert str(tmp_path) not in "".join(bad)
     checks = json.loads((paths.manifest(config, "ucf101") / "checks.json").read_text())
     assert checks["unreadable"] == {"dev": 0, "test": 4, "train": 0} and checks["videos"]["test"] == 12
-    assert not manifest.load(config, "ucf101").set_index("video_id").loc[bad.index, "readable"].any()
+    assert not manifest.load_manifest(config, "ucf101").set_index("video_id").loc[bad.index, "readable"].any()
 
 
 def test_odd_lists_are_counted_and_repaired_once(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_flip_sensitive_classes_are_found(tmp_path: Path) -> None:
     ],
 )
 def test_flip_pairs_by_name(names: list[str], pairs: list[tuple[str, str]]) -> None:
-    assert manifest.flip_pairs(datasets.load("hmdb51"), names) == pairs
+    assert manifest.flip_pairs(datasets.load_dataset("hmdb51"), names) == pairs
 
 
 def test_failure_leaves_earlier_results_untouched(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_failure_leaves_earlier_results_untouched(tmp_path: Path) -> None:
 
 def test_unprepared_dataset_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="run the prepare stage of ucf101"):
-        manifest.load(small_config(tmp_path, "ucf101"), "ucf101")
+        manifest.load_manifest(small_config(tmp_path, "ucf101"), "ucf101")
 
 
 def test_builders_cover_the_datasets() -> None:
@@ -171,7 +171,7 @@ def test_a_known_copy_is_named_by_its_counts(tmp_path: Path, monkeypatch: pytest
     root = paths.dataset_root(config, "kinetics400")
     next((root / "videos" / "val").rglob("*.mp4")).unlink()
     known = {"another": (27, 6), "this one": (27, 5), "by its test videos": (None, 5)}
-    monkeypatch.setattr(datasets.load("kinetics400"), "KNOWN_COPIES", known)
+    monkeypatch.setattr(datasets.load_dataset("kinetics400"), "KNOWN_COPIES", known)
     manifest.prepare(config, "kinetics400")
     checks = json.loads((paths.manifest(config, "kinetics400") / "checks.json").read_text())
     assert checks["copy"] == "this one"
@@ -256,7 +256,7 @@ def test_a_name_that_no_file_system_takes_is_a_row(tmp_path: Path) -> None:
 def test_test_videos_that_cannot_be_read_at_all_are_one_error(tmp_path: Path) -> None:
     config = small_config(tmp_path, "ucf101")
     root = paths.dataset_root(config, "ucf101")
-    for video in datasets.load("ucf101").list_videos(root, 1):
+    for video in datasets.load_dataset("ucf101").list_videos(root, 1):
         if video.split == "test":
             (root / "videos" / video.path).unlink()
     with pytest.raises(DatasetError, match="ucf101: none of 12 test videos can be read, most often: missing file"):
@@ -283,7 +283,7 @@ def test_a_training_video_that_is_a_test_video_is_tested_on_and_not_trained_on(
     """Under another spelling of its path, or through a link that makes another name of its file."""
     config = small_config(tmp_path, "custom")
     root = paths.dataset_root(config, "custom")
-    test = next(v for v in datasets.load("custom").list_videos(root, 1) if v.split == "test")
+    test = next(v for v in datasets.load_dataset("custom").list_videos(root, 1) if v.split == "test")
     other = f"./{Path(test.path).parent}//{Path(test.path).name}"
     if kind != "spelling":
         other = "leaked.mp4"
@@ -307,7 +307,7 @@ def test_a_training_video_that_is_a_test_video_is_tested_on_and_not_trained_on(
 def test_two_training_videos_of_one_file_are_one_and_two_test_videos_stay(tmp_path: Path) -> None:
     config = small_config(tmp_path, "custom")
     root = paths.dataset_root(config, "custom")
-    one = {v.split: v for v in datasets.load("custom").list_videos(root, 1)}
+    one = {v.split: v for v in datasets.load_dataset("custom").list_videos(root, 1)}
     lines = (root / "annotations" / "videos.csv").read_text().splitlines()
     for split, v in one.items():
         (root / "videos" / f"twin {split}.mp4").symlink_to(root / "videos" / v.path)
@@ -371,4 +371,4 @@ def test_a_copy_whose_names_are_all_decomposed_is_one_error_that_says_so(tmp_pat
     miniature.write_lines(root / "annotations" / "videos.csv", ["path,label,split", "caf\u00e9.mp4,a,train"])
     miniature.write_video(root / "videos" / "cafe\u0301.mp4")
     with pytest.raises(DatasetError, match=r"none of 1 listed videos .* differs in Unicode form \(NFC against NFD\)"):
-        datasets.check_placed(root, "Your dataset", datasets.load("custom").list_videos(root, 1))
+        datasets.check_placed(root, "Your dataset", datasets.load_dataset("custom").list_videos(root, 1))

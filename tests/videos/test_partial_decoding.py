@@ -77,7 +77,7 @@ def reason(read: Callable[[Path, np.ndarray], object], path: Path, indices: np.n
 
 
 def from_start_to_end(path: Path, indices: np.ndarray) -> np.ndarray:
-    return decoding.read(StartToEnd(path), indices)
+    return decoding.read_frames(StartToEnd(path), indices)
 
 
 def test_what_a_packet_does_not_give_comes_from_the_start(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_what_a_packet_does_not_give_comes_from_the_start(tmp_path: Path) -> Non
 def test_a_lost_packet_costs_the_frames_that_need_it(tmp_path: Path, name: str, kind: str, lost: int) -> None:
     """The check finds fewer frames than packets, or another one; frames are counted as they are shown."""
     path = copied(write(tmp_path / f"whole-{name}", KINDS[kind]), tmp_path / name, lost=lost)
-    right, found = shown(path), clips.probe(path)
+    right, found = shown(path), clips.inspect_video(path)
     assert found.n_frames == len(right) < 40
     if len(right) < 39:
         assert (found.reader, found.why) == (START_TO_END, f"packets gives 39 frames instead of {len(right)}")

@@ -14,7 +14,7 @@ from vidprism.videos.sequential import StartToEnd
 
 def numbers(path: Path) -> list[int]:
     """What the suite reads of a file, whose frames it counts."""
-    return [number(pixels) for pixels in clips.read_clip(path, range(clips.probe(path).n_frames))]
+    return [number(pixels) for pixels in clips.read_clip(path, range(clips.inspect_video(path).n_frames))]
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 10**5, 10**9])
@@ -34,7 +34,7 @@ def test_counting_does_not_change_what_is_read(
 
 def test_av1_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", KINDS["av1"])
-    assert numbers(path) == list(range(40)) and clips.probe(path).why == "codec libdav1d"
+    assert numbers(path) == list(range(40)) and clips.inspect_video(path).why == "codec libdav1d"
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_pictures_that_begin_grey_are_refused(tmp_path: Path, kind: str, name: s
     whole = write(tmp_path / f"whole{Path(name).suffix}", KINDS[kind])
     path = copied(whole, tmp_path / name, skip=5)
     with pytest.raises(clips.Unreadable, match="does not begin with a key frame, without which"):
-        clips.probe(path)
+        clips.inspect_video(path)
 
 
 def test_a_start_that_does_not_decode_is_a_reason(tmp_path: Path) -> None:
     path = copied(write(tmp_path / "whole.webm", KINDS["vp9"]), tmp_path / "a.webm", skip=5)
-    for read in (clips.probe, lambda path: clips.read_clip(path, [0, 7])):
+    for read in (clips.inspect_video, lambda path: clips.read_clip(path, [0, 7])):
         with pytest.raises(clips.Unreadable, match="damaged or cut off: 0 of 35 frames decode"):
             read(path)
 
@@ -78,9 +78,9 @@ def test_damage_at_the_end_costs_the_frames_after_it(tmp_path: Path, bad: int, n
     path.write_bytes(bytes(content))
     if n_frames is None:
         with pytest.raises(clips.Unreadable, match=rf"damaged or cut off: {bad} of 40 frames decode"):
-            clips.probe(path)
+            clips.inspect_video(path)
     else:
-        assert clips.probe(path).n_frames == n_frames
+        assert clips.inspect_video(path).n_frames == n_frames
         np.testing.assert_array_equal(clips.read_clip(path, range(n_frames)), whole[:n_frames])
         np.testing.assert_array_equal(np.concatenate(list(decoding.all_frames(path))), whole[:n_frames])
 

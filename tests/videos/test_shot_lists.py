@@ -15,7 +15,7 @@ from vidprism.config import Config, paths
 from vidprism.config.rows import row
 from vidprism.datasets import DatasetError, Video
 from vidprism.records.record import cell_key
-from vidprism.runs.train import train_row
+from vidprism.runs.train import train_here
 from vidprism.training.inputs import FrozenInputs, training_sets
 from vidprism.videos import draws, manifest, shot_lists
 from vidprism.world.miniature import write_lines
@@ -97,16 +97,18 @@ def test_a_missing_list_is_one_error(tmp_path: Path) -> None:
 
 
 def test_two_videos_of_one_name_cannot_be_told_apart(tmp_path: Path) -> None:
-    videos = datasets.load("ucf101").list_videos(paths.dataset_root(small_config(tmp_path, "ucf101"), "ucf101"), 1)
+    videos = datasets.load_dataset("ucf101").list_videos(
+        paths.dataset_root(small_config(tmp_path, "ucf101"), "ucf101"), 1
+    )
     twin = dataclasses.replace(videos[-1], video_id="Other/x", path=f"Other/{Path(videos[-1].path).name}")
     write_lines(tmp_path / "list.txt", [f"{Path(videos[-1].path).name} {videos[-1].label}"])
     with pytest.raises(DatasetError, match="several videos named"):
-        shot_lists.read(tmp_path / "list.txt", 1, [*videos, twin])
+        shot_lists.read_shot_list(tmp_path / "list.txt", 1, [*videos, twin])
 
 
 def test_a_dev_pool_needs_videos_beside_the_lists(tmp_path: Path) -> None:
     config = small_config(tmp_path, "ucf101")
-    videos = datasets.load("ucf101").list_videos(paths.dataset_root(config, "ucf101"), 1)
+    videos = datasets.load_dataset("ucf101").list_videos(paths.dataset_root(config, "ucf101"), 1)
     train = [v for v in videos if v.split == "train"]
     with pytest.raises(DatasetError, match=r"'ApplyEyeMakeup' has no training video for the dev pool"):
         draws.hold_out(train, 2, 0, True, {v.video_id for v in train})
@@ -129,7 +131,7 @@ def test_every_repeat_trains_on_the_list(tmp_path: Path) -> None:
     assert [one.draw for one in other] == [0, 1] and not np.array_equal(other[0].positions, other[1].positions)
     few = row(config, "few_shot", "mean_pool")
     synthetic_store.write_choice(config, "mean_pool", 0.01)
-    (cell,) = train_row(config, few)["cells"]
+    (cell,) = train_here(config, few)["cells"]
     assert cell_key(cell["dataset"], cell["shots"]) == "ucf101_k2" and cell["shot_list"] == about
     assert [repeat["draw"] for repeat in cell["repeats"]] == [None, None]
 
@@ -138,16 +140,16 @@ def test_a_path_tells_two_videos_of_one_name_apart(tmp_path: Path) -> None:
     names = {"a/x.avi": 0, "b/x.avi": 1, "c/y.avi": 2}
     videos = [Video(path[:-4], path, label, f"class {label}", "train") for path, label in names.items()]
     write_lines(tmp_path / "list.txt", ["a/x.avi 0", "b/x.mp4 1", "Y.mp4 2"])  # exact, re-encoded, in a flat folder
-    assert shot_lists.read(tmp_path / "list.txt", 1, videos) == ["a/x", "b/x", "c/y"]
+    assert shot_lists.read_shot_list(tmp_path / "list.txt", 1, videos) == ["a/x", "b/x", "c/y"]
     write_lines(tmp_path / "list.txt", ["x.avi 0"])
     with pytest.raises(DatasetError, match=r"line 1: the official lists have several videos named 'x.avi'"):
-        shot_lists.read(tmp_path / "list.txt", 1, videos)
+        shot_lists.read_shot_list(tmp_path / "list.txt", 1, videos)
 
 
 def test_case_is_looked_at_before_it_is_ignored(tmp_path: Path) -> None:
     videos = [Video(f"{part}/{name}", f"{part}/{name}.avi", 0, "x", "train") for part, name in (("a", "x"), ("b", "X"))]
     write_lines(tmp_path / "list.txt", ["flat/X.avi 0"])
-    assert shot_lists.read(tmp_path / "list.txt", 1, videos) == ["b/X"]
+    assert shot_lists.read_shot_list(tmp_path / "list.txt", 1, videos) == ["b/X"]
 
 
 def test_a_list_that_is_not_utf8_is_named(tmp_path: Path) -> None:
@@ -168,15 +170,15 @@ def test_a_list_that_is_used_on_another_split_is_told_so(tmp_path: Path) -> None
     third = [video("b", "train"), video("d", "test", 1)]
     write_lines(tmp_path / "list.txt", ["a.avi 0", "c.avi 1"])
     said = r"All its videos are training videos of split 1: .*protocol\.splits"
-    assert shot_lists.read(tmp_path / "list.txt", 1, first, {2: second, 3: third}) == ["a", "c"]
+    assert shot_lists.read_shot_list(tmp_path / "list.txt", 1, first, {2: second, 3: third}) == ["a", "c"]
     with pytest.raises(DatasetError, match=rf"2 of 2 videos are in the test list .*leakage.*{said}"):
-        shot_lists.read(tmp_path / "list.txt", 1, second, {1: first, 3: third})
+        shot_lists.read_shot_list(tmp_path / "list.txt", 1, second, {1: first, 3: third})
     with pytest.raises(DatasetError, match=rf"line 1: the official lists have no video named 'a\.avi'\. {said}"):
-        shot_lists.read(tmp_path / "list.txt", 1, third, {1: first, 2: second})
+        shot_lists.read_shot_list(tmp_path / "list.txt", 1, third, {1: first, 2: second})
     with pytest.raises(DatasetError, match=r"no video named 'a\.avi'$"):
-        shot_lists.read(tmp_path / "list.txt", 1, third, {2: second})
+        shot_lists.read_shot_list(tmp_path / "list.txt", 1, third, {2: second})
     with pytest.raises(DatasetError, match=r"of split 1 and of split 4: "):
-        shot_lists.read(tmp_path / "list.txt", 1, third, {1: first, 2: second, 4: first})
+        shot_lists.read_shot_list(tmp_path / "list.txt", 1, third, {1: first, 2: second, 4: first})
 
 
 def test_prepare_knows_the_other_splits(tmp_path: Path) -> None:
@@ -195,16 +197,16 @@ def test_prepare_knows_the_other_splits(tmp_path: Path) -> None:
 def test_a_name_that_looks_the_same_is_told(tmp_path: Path) -> None:
     write_lines(tmp_path / "list.txt", ["cafe\u0301.avi 0"])
     with pytest.raises(DatasetError, match=r"; 'caf\u00e9\.avi' is there, .* Unicode form \(NFD against NFC\)"):
-        shot_lists.read(tmp_path / "list.txt", 1, [video("caf\u00e9", "train")])
+        shot_lists.read_shot_list(tmp_path / "list.txt", 1, [video("caf\u00e9", "train")])
 
 
 def test_spellings_of_a_path_and_tabs_are_read(tmp_path: Path) -> None:
     videos = [video("x/a", "train"), video("y/a", "train", 1)]
     write_lines(tmp_path / "list.txt", ["./x//a.avi\t0", "y/./a.avi   1"])
-    assert shot_lists.read(tmp_path / "list.txt", 1, videos) == ["x/a", "y/a"]
+    assert shot_lists.read_shot_list(tmp_path / "list.txt", 1, videos) == ["x/a", "y/a"]
     write_lines(tmp_path / "list.txt", ["x/a.avi\tzero"])
     with pytest.raises(DatasetError, match=r"line 1: 'x/a\.avi\\tzero' is not `file label`"):
-        shot_lists.read(tmp_path / "list.txt", 1, videos)
+        shot_lists.read_shot_list(tmp_path / "list.txt", 1, videos)
 
 
 def test_a_listed_video_that_is_a_link_to_a_test_video_is_refused(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_every_way_shows_what_a_decoder_shows(tmp_path: Path, kind: str, contain
     path = write(tmp_path / f"a.{container}", KINDS[kind])
     right = shown(path)
     assert [number(pixels) for pixels in right] == list(range(40)), "the test reads its own files right"
-    found = clips.probe(path)
+    found = clips.inspect_video(path)
     is_fast = kind in FAST and container in ("mp4", "mov", "mkv", "webm")
     assert (found.n_frames, found.reader) == (40, PACKETS if is_fast else START_TO_END) and found.why
     for indices in requests(40):
@@ -135,7 +135,7 @@ def test_an_edit_list_hides_frames(tmp_path: Path) -> None:
     """Ten frames before the visible start, as cutting without encoding leaves them: 30 are shown, 10 to 39 in order."""
     kind = x264("bframes=2:keyint=20:min-keyint=20:scenecut=0", key_every=20)
     path = copied(write(tmp_path / "whole.mp4", kind), tmp_path / "cut.mp4", shift_frames=10)
-    found = clips.probe(path)
+    found = clips.inspect_video(path)
     assert (found.n_frames, found.reader, found.why) == (30, START_TO_END, "frames hidden by an edit list")
     wanted = clips.frame_indices(30, 8)
     assert [number(pixels) for pixels in clips.read_clip(path, wanted)] == [11, 15, 19, 23, 26, 30, 34, 38]
@@ -152,7 +152,7 @@ def test_edit_lists_hide_frames_of_every_codec(tmp_path: Path, kind: str, contai
     whole = write(tmp_path / f"whole.{container}", KINDS[kind])
     path = copied(whole, tmp_path / f"cut.{container}", shift_frames=n_hidden)
     right = shown(path)
-    assert clips.probe(path).n_frames == len(right) <= 40 - n_hidden + 1
+    assert clips.inspect_video(path).n_frames == len(right) <= 40 - n_hidden + 1
     np.testing.assert_array_equal(clips.read_clip(path, range(len(right))), right)
     indices = clips.frame_indices(len(right), 8)
     np.testing.assert_array_equal(clips.read_clip(path, indices), right[indices])

@@ -131,6 +131,6 @@ def _cached(root: Path, cores: int) -> list[frame_shards.CachedFrames]:
     """The cache of every video, in a shard each."""
     names = sorted(path.name for path in root.glob("*.mp4"))
     with ThreadPoolExecutor(cores) as pool:
-        list(pool.map(lambda name: frame_shards.write(root / f"{name}.jpegs", root, [name]), names))
+        list(pool.map(lambda name: frame_shards.write_shard(root / f"{name}.jpegs", root, [name]), names))
     tables = {name: frame_shards.read_table(root / f"{name}.jpegs") for name in names}
     return [frame_shards.CachedFrames(root / f"{name}.jpegs", entry) for name, (entry,) in tables.items()]

@@ -25,7 +25,7 @@ from vidprism.config import Config, load_config, paths, rows
 from vidprism.config.rows import Row
 from vidprism.evaluation import evaluate
 from vidprism.runs.choice import read_choice
-from vidprism.runs.train import train_row
+from vidprism.runs.train import train_here
 from vidprism.training import frozen
 from vidprism.training.inputs import FrozenInputs, training_sets
 from vidprism.training.job import Job, Outcome, plan
@@ -54,7 +54,7 @@ def row(lines: Lines, real: Config, dataset: str) -> None:
         found: list[Means] = []
         for name, guard in (("CPU", _hidden()), (where, nullcontext())):
             with guard:
-                took = seconds(lambda: train_row(config, asked))
+                took = seconds(lambda: train_here(config, asked))
             found.append(_accuracies(evaluate.evaluate_row(config, asked)))
             lines.measured(f"{dataset}, {METHOD}: {len(asked.cells)} cells one by one on the {name}", took, "s")
         outcomes: list[Outcome] = []
@@ -105,7 +105,7 @@ def _stacked(config: Config, asked: Row, dataset: str) -> Outcome:
     options = methods.resolve(asked.method, asked.options, inputs.n_steps)
     sets = [s for _, shots in asked.cells for s in training_sets(config, dataset, inputs, shots, asked.repeats)]
     seeds = list(asked.repeats) * len(asked.cells)
-    return frozen.run(Job(asked.method, options, prompt_set, recipe, sets, seeds, "test", "one stack"), inputs)
+    return frozen.run_frozen(Job(asked.method, options, prompt_set, recipe, sets, seeds, "test", "one stack"), inputs)
 
 
 def _of_stack(config: Config, asked: Row, dataset: str, outcome: Outcome) -> Means:

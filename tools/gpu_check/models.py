@@ -84,7 +84,7 @@ def device() -> str:
 
 def load(tower: Tower, on: str) -> backbones.Backbone:
     """A backbone with random weights, the same every time."""
-    return backbones.load(BackboneConfig(tower.key, tower.name, "", RANDOM_WEIGHTS), on)
+    return backbones.load_backbone(BackboneConfig(tower.key, tower.name, "", RANDOM_WEIGHTS), on)
 
 
 _loaded = lru_cache(maxsize=4)(load)
@@ -117,7 +117,9 @@ def assemble(
     Raises:
         ConfigError: the method cannot work on this backbone.
     """
-    options = {"lambda_text": 0} if not backbone.has_text and "lambda_text" in methods.load(method).DEFAULTS else {}
+    options = (
+        {"lambda_text": 0} if not backbone.has_text and "lambda_text" in methods.load_method(method).DEFAULTS else {}
+    )
     head = methods.build(method, task(tower, backbone, n_classes), options, 0)
     return EndToEnd(backbone, head.to(on or device()), tuned)
 

@@ -177,7 +177,7 @@ def heads(lines: Lines, size: Size) -> None:
     orders = np.stack([np.stack([rng.permutation(len(features)) for _ in range(UPDATES)]) for _ in range(n)])
     recipe = Recipe(UPDATES, len(features), LR, 0.05, 0.1)
     for method in methods.available():
-        if not methods.load(method).TRAINED:
+        if not methods.load_method(method).TRAINED:
             continue
         with lines.guarded(f"{method}, stacked"):
             task = methods.Task(dim, n_classes, n_steps, texts, 10.0)
@@ -187,7 +187,7 @@ def heads(lines: Lines, size: Size) -> None:
             exact = _stacked(frozen.Stack(exactly, "cpu"), torch.from_numpy(features).double(), labels)
             _compare(lines, f"{method}, {n} repeats stacked, fp32", found, exact, FLOAT32)
             stacks = [frozen.Stack(deepcopy(made), where) for where in (models.device(), "cpu")]
-            curves = [frozen.fit(s, features, labels, orders, recipe, list(range(n)), method) for s in stacks]
+            curves = [frozen.fit_stack(s, features, labels, orders, recipe, list(range(n)), method) for s in stacks]
             worst = np.abs(curves[0] / curves[1] - 1).max()
             lines.right(f"{method}, losses of {UPDATES} updates of {n} repeats against the CPU", worst, 100 * FLOAT32)
 

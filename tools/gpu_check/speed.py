@@ -182,7 +182,7 @@ def each_method(lines: Lines, size: Size) -> None:
     batch_size = max(2, size.most_frames // tower.frames // 4)
     for method in methods.available():
         what = f"{method} on {tower.name}, {tower.frames} frames"
-        if not methods.load(method).TRAINED:
+        if not methods.load_method(method).TRAINED:
             continue
         with lines.guarded(what):
             try:

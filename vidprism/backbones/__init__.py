@@ -59,7 +59,7 @@ def available() -> tuple[str, ...]:
     return tuple(sorted(f.stem for f in Path(__file__).parent.glob("*.py") if not f.stem.startswith("_")))
 
 
-def load(spec: BackboneConfig, device: str = "cpu") -> Backbone:
+def load_backbone(spec: BackboneConfig, device: str = "cpu") -> Backbone:
     """Build a backbone with its weights.
 
     Raises:

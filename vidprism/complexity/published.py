@@ -45,7 +45,7 @@ class Check:
         return "–" if self.gmacs is None else f"{'≥ ' if self.at_least else ''}{self.gmacs:.1f}"
 
 
-def check(row: PublishedRow) -> Check:
+def check_published(row: PublishedRow) -> Check:
     """Count the model of a printed row of Table 1 and judge the printed number.
 
     Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vidprism.config import yaml_file
-from vidprism.config.checks import check
+from vidprism.config.checks import check_config
 from vidprism.config.schema import (
     RANDOM_WEIGHTS,
     AblationsConfig,
@@ -77,7 +77,7 @@ def load_config(profile: str | None = None, root: Path | None = None) -> Config:
             that is not allowed.
     """
     root = find_root() if root is None else Path(root)
-    raw = yaml_file.read(root / "params.yaml")
+    raw = yaml_file.read_yaml(root / "params.yaml")
     profiles = {key: v for key, v in raw.items() if isinstance(v, dict) and "name" in v}
     known = {*REQUIRED, *SHARED, *profiles}
     for key in raw:
@@ -88,7 +88,7 @@ def load_config(profile: str | None = None, root: Path | None = None) -> Config:
     chosen = _choose(raw["profile"], {v["name"]: v for v in profiles.values()}, profile)
     methods = {str(name): mapping(options, f"methods.{name}") for name, options in raw["methods"].items()}
     config = Config(raw["seed"], methods, build(Profile, chosen, chosen.get("name", "profile")), root)
-    check(config)
+    check_config(config)
     return config
 
 

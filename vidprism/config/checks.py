@@ -87,7 +87,7 @@ NOT_NEGATIVE = (
 BELOW_ONE = ("train.ema_decay", "train.bad_share", "video_pretraining.mask_ratio", "video_pretraining.muon_momentum")
 
 
-def check(config: Config) -> None:
+def check_config(config: Config) -> None:
     """Check the values of the chosen profile.
 
     Raises:

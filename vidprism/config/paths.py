@@ -22,7 +22,7 @@ def listed(config: Config, name: str) -> Path:
     return config.root_dir / "data" / "lists" / name
 
 
-def probes(config: Config, dataset: str) -> Path:
+def video_checks(config: Config, dataset: str) -> Path:
     """What is known of each video file (csv); no output of a stage, so that a rerun finds what it did before."""
     return config.root_dir / "data" / "probes" / config.profile.name / f"{dataset}.csv"
 

@@ -115,7 +115,7 @@ def available() -> list[str]:
     return sorted(f.stem for f in Path(__file__).parent.glob("*.py") if not f.stem.startswith("_"))
 
 
-def load(name: str) -> ModuleType:
+def load_dataset(name: str) -> ModuleType:
     """The module of a dataset.
 
     Raises:

@@ -151,7 +151,7 @@ def _plain(name: str) -> str:
     return name.replace("[", "").replace("]", "")
 
 
-def write(config: Config, backbone: str) -> dict:
+def write_world_facts(config: Config, backbone: str) -> dict:
     """`check_learned` with the facts of pre-training beside it, written to reports/results/<profile>/world.json."""
     trained = json.loads((Path(paths.backbone(config, backbone)) / "pretraining.json").read_text(encoding="utf-8"))
     facts = {"pretraining": {k: v for k, v in trained.items() if k != "curve"}, **check_learned(config, backbone)}

@@ -27,7 +27,7 @@ class Subset:
     named: np.ndarray
 
 
-def read(config: Config, dataset: str) -> Subset | None:
+def read_subset(config: Config, dataset: str) -> Subset | None:
     """The subset that `analysis.subset_lists` gives for a dataset, or None.
 
     Raises:
@@ -72,7 +72,7 @@ def _named(df: pd.DataFrame) -> list[set[str]]:
     return [{v.video_id, v.path, PurePosixPath(v.path).name} for v in df.itertuples()]
 
 
-def answers(correct: str, chosen: Subset, dataset: str) -> str:
+def answers_in_subset(correct: str, chosen: Subset, dataset: str) -> str:
     """The answers to the subset's videos out of those to all listed ones (one character a video).
 
     Raises:

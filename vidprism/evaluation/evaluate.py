@@ -16,7 +16,7 @@ from vidprism.evaluation import common_subset, metrics, plots, results
 from vidprism.evaluation.groups import of_test
 from vidprism.evaluation.video_check import compare_probes
 from vidprism.records.record import NOT_RUN, REHEARSED, cell_key
-from vidprism.records.scores import CellScores, hits, load
+from vidprism.records.scores import CellScores, hits, load_scores
 
 
 def evaluate(config: Config, group: str) -> dict[str, Any]:
@@ -31,8 +31,8 @@ def evaluate(config: Config, group: str) -> dict[str, Any]:
         ConfigError: the manifest of a dataset is missing or of another test list.
     """
     records = [evaluate_row(config, row) for row in rows(config, group).values()]
-    plots.write(config, group, records)
-    return results.read_json(results.write(config, group, records))
+    plots.write_plots(config, group, records)
+    return results.read_json(results.write_results(config, group, records))
 
 
 def evaluate_row(config: Config, row: Row) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def _rehearsed(record: dict[str, Any], folder: Path) -> str:
     """What a run on random weights shows: that it trained and scored. Its accuracies are not even computed."""
     said = []
     for cell in record["cells"]:
-        scores = load(folder / "scores.npz", cell_key(cell["dataset"], cell["shots"]))
+        scores = load_scores(folder / "scores.npz", cell_key(cell["dataset"], cell["shots"]))
         _readable(scores, cell, folder)
         views = f"{scores.logits.shape[2]} views each"
         said.append(
@@ -80,7 +80,7 @@ def _evaluate_cell(config: Config, cell: dict[str, Any], folder: Path) -> dict[s
     and with the use of its experts.
     """
     fusion = config.profile.analysis.fusion
-    scores = load(folder / "scores.npz", cell_key(cell["dataset"], cell["shots"]))
+    scores = load_scores(folder / "scores.npz", cell_key(cell["dataset"], cell["shots"]))
     readable = _readable(scores, cell, folder)
     labels, fused_RNC = scores.labels[readable], metrics.fuse(scores.logits[:, readable], fusion)
     repeats = [
@@ -121,7 +121,7 @@ def _evaluate_repeat(fused_NC: np.ndarray, labels_N: np.ndarray, readable: np.nd
     found: dict[str, Any] = {}
     for k, name in ((1, "correct"), (5, "correct5")):
         found[f"top{k}"] = round(metrics.top_k(fused_NC, labels_N, k), 4)
-        found[name] = metrics.answers(hits(fused_NC, labels_N, k), readable)
+        found[name] = metrics.answer_text(hits(fused_NC, labels_N, k), readable)
     return found
 
 
@@ -141,10 +141,10 @@ def _on_subset(
     config: Config, cell: dict[str, Any], repeats: list[dict[str, Any]], names: list[str]
 ) -> dict[str, Any] | None:
     """Top-1 over the test videos that several copies of the dataset have in common; None without such a list."""
-    chosen = common_subset.read(config, cell["dataset"])
+    chosen = common_subset.read_subset(config, cell["dataset"])
     if chosen is None:
         return None
-    texts = [common_subset.answers(repeat["correct"], chosen, cell["dataset"]) for repeat in repeats]
+    texts = [common_subset.answers_in_subset(repeat["correct"], chosen, cell["dataset"]) for repeat in repeats]
     n_scored = len(texts[0]) - texts[0].count("-")
     groups = results.encode_groups([name for name, named in zip(names, chosen.named, strict=True) if named])
     top1 = _rounded(results.estimate(texts, groups)) if n_scored else None
@@ -162,7 +162,7 @@ def _expert_usage(
         return {"expert_usage": None}
     experts_RNE = scores.experts[:, readable]
     correct_RN = np.stack([hits(fused_NC, labels_N, 1) for fused_NC in fused_RNC])
-    by_class = metrics.usage(experts_RNE, correct_RN, labels_N, n_classes)
+    by_class = metrics.expert_usage(experts_RNE, correct_RN, labels_N, n_classes)
     by_class["train"] = [metrics.mean_weights(scores.usage_train[:, c]) for c in range(n_classes)]
     return {
         "expert_usage": metrics.mean_weights(experts_RNE.reshape(-1, experts_RNE.shape[-1])),

@@ -51,7 +51,7 @@ def top_k(scores_NC: np.ndarray, labels_N: np.ndarray, k: int) -> float:
     return 100.0 * float(top_k_accuracy_score(labels_N, scores_NC, k=k, labels=np.arange(n_classes)))
 
 
-def answers(hit: np.ndarray, readable: np.ndarray) -> str:
+def answer_text(hit: np.ndarray, readable: np.ndarray) -> str:
     """One character per listed video: 1 right, 0 wrong, - unreadable. `hit` (readable videos,), `readable`
     (N,) bool.
     """
@@ -60,7 +60,9 @@ def answers(hit: np.ndarray, readable: np.ndarray) -> str:
     return "".join(text)
 
 
-def usage(experts_RNE: np.ndarray, correct_RN: np.ndarray, labels_N: np.ndarray, n_classes: int) -> dict[str, list]:
+def expert_usage(
+    experts_RNE: np.ndarray, correct_RN: np.ndarray, labels_N: np.ndarray, n_classes: int
+) -> dict[str, list]:
     """Mean expert weights per class over the videos answered right, and over those answered wrong, all
     repeats together.
 

@@ -12,7 +12,7 @@ from typing import Any
 from vidprism.config import Config
 
 
-def write(config: Config, group: str, records: Iterable[dict[str, Any]]) -> None:
+def write_plots(config: Config, group: str, records: Iterable[dict[str, Any]]) -> None:
     """Write accuracy.csv, loss.csv and views.csv of a group below reports/plots/<profile>/.
 
     Args:

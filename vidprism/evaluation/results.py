@@ -27,7 +27,7 @@ from vidprism.records.record import (
     Repeat,
     ResultsError,
     cell_key,
-    check,
+    check_record,
 )
 
 __all__ = [
@@ -40,23 +40,23 @@ __all__ = [
     "Repeat",
     "ResultsError",
     "accuracy",
-    "answers",
+    "cell_answers",
     "cell_key",
-    "check",
+    "check_record",
     "decode_groups",
     "encode_groups",
     "estimate",
     "find_cell",
     "groups",
-    "load",
+    "load_results",
     "metrics",
-    "read",
     "read_json",
-    "write",
+    "read_records",
+    "write_results",
 ]
 
 
-def load(config: Config, group: str) -> dict[str, Record]:
+def load_results(config: Config, group: str) -> dict[str, Record]:
     """The records of the rows that the profile expects, in table order.
 
     A row that has no record, or one made under another configuration than params.yaml now asks for, is "not
@@ -69,7 +69,7 @@ def load(config: Config, group: str) -> dict[str, Record]:
         ResultsError: broken JSON, unknown schema or a missing key.
     """
     path = paths.results(config, group)
-    found = {record["row"]: record for record in read(path)} if path.is_file() else {}
+    found = {record["row"]: record for record in read_records(path)} if path.is_file() else {}
     first: dict[tuple[str, int], tuple[Row, Record]] = {}
     current = {}
     for key, row in rows(config, group).items():
@@ -80,7 +80,7 @@ def load(config: Config, group: str) -> dict[str, Record]:
     return current
 
 
-def read(path: Path) -> list[Record]:
+def read_records(path: Path) -> list[Record]:
     """All records of one group file, checked.
 
     Raises:
@@ -91,7 +91,7 @@ def read(path: Path) -> list[Record]:
     if not isinstance(records, list):
         raise ResultsError(f"{path}: has no list 'records'; delete the file and run `dvc repro`")
     for record in records:
-        check(record, str(path))
+        check_record(record, str(path))
     return records
 
 
@@ -107,7 +107,7 @@ def read_json(path: Path) -> Any:
         raise ResultsError(f"{path} is not valid JSON ({error}); delete the file and run `dvc repro`") from error
 
 
-def write(config: Config, group: str, records: Iterable[Record]) -> Path:
+def write_results(config: Config, group: str, records: Iterable[Record]) -> Path:
     """Write a group's file: metrics by row and cell first, then the checked records. The same records give
     the same bytes.
 
@@ -117,7 +117,7 @@ def write(config: Config, group: str, records: Iterable[Record]) -> Path:
     records = list(records)
     path = paths.results(config, group)
     for record in records:
-        check(record, f"record for {path.name}")
+        check_record(record, f"record for {path.name}")
     content = {**{r["row"]: metrics(r) for r in records if r["status"] == MEASURED}, "records": records}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
@@ -141,11 +141,11 @@ def find_cell(record: Record, dataset: str, shots: int | None) -> Cell | None:
     return next((c for c in record.get("cells", []) if (c["dataset"], c["shots"]) == (dataset, shots)), None)
 
 
-def answers(cell: Cell, key: str = "correct") -> np.ndarray:
+def cell_answers(cell: Cell, key: str = "correct") -> np.ndarray:
     """The cell's answers, (R repeats, V listed videos) of 1, 0, -1; `key` is correct (top-1) or correct5
     (top-5).
     """
-    return stats.answers([repeat[key] for repeat in cell["repeats"]])
+    return stats.answer_matrix([repeat[key] for repeat in cell["repeats"]])
 
 
 def groups(cell: Cell) -> np.ndarray | None:
@@ -157,7 +157,7 @@ def groups(cell: Cell) -> np.ndarray | None:
 
 def accuracy(cell: Cell, key: str = "correct") -> stats.Mean:
     """The cell's accuracy in percent over draws and groups; `key` as in `answers`."""
-    return stats.accuracy(answers(cell, key), groups(cell))
+    return stats.accuracy(cell_answers(cell, key), groups(cell))
 
 
 def estimate(texts: list[str], of_video: str | None = None) -> Estimate:
@@ -166,7 +166,7 @@ def estimate(texts: list[str], of_video: str | None = None) -> Estimate:
     Raises:
         ValueError: malformed strings, or no readable video.
     """
-    matrix, numbers = stats.answers(texts), decode_groups(of_video)
+    matrix, numbers = stats.answer_matrix(texts), decode_groups(of_video)
     mean = stats.accuracy(matrix, numbers)
     by_repeat, over_groups = stats.single_factor(matrix, numbers)
     return {

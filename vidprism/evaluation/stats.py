@@ -94,7 +94,7 @@ class Comparison:
         return int(np.sign(round(self.difference, 9)))
 
 
-def answers(texts: Sequence[str]) -> np.ndarray:
+def answer_matrix(texts: Sequence[str]) -> np.ndarray:
     """Answer strings ('1' right, '0' wrong, '-' unreadable; one per repeat) -> int8 matrix (R, V) of 1, 0,
     -1.
 

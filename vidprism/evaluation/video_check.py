@@ -14,7 +14,7 @@ def compare_probes(answered: list[dict[str, Any]]) -> list[dict[str, Any]]:
     videos (there is one training of each network), and whether the trained network is better by more than that.
 
     Args:
-        answered: what `vidprism.pretraining.videomae.answers` gives.
+        answered: what `vidprism.pretraining.videomae.probe_answers` gives.
     """
     found = []
     for probe in answered:

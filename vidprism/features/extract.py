@@ -40,11 +40,11 @@ def extract(config: Config, dataset: str, name: str) -> FeatureStore:
     from vidprism.features import encode
     from vidprism.videos import frame_cache, manifest
 
-    df, root = manifest.load(config, dataset), paths.dataset_root(config, dataset)
-    module = datasets.load(dataset)
+    df, root = manifest.load_manifest(config, dataset), paths.dataset_root(config, dataset)
+    module = datasets.load_dataset(dataset)
     class_names = module.class_names(root)
     spec = config.profile.backbones[_known(config, name)]
-    backbone = backbones.load(dataclasses.replace(spec, weights=paths.backbone(config, name)))
+    backbone = backbones.load_backbone(dataclasses.replace(spec, weights=paths.backbone(config, name)))
     protocol = dataclasses.replace(config.profile.protocol, frames=spec.frames or config.profile.protocol.frames)
     folder = paths.features(config, dataset, name)
     partial = folder.with_name(f"{folder.name}.partial")

@@ -52,11 +52,11 @@ class VideoInputs:
         spec = config.profile.backbones[backbone]
         self.spec = dataclasses.replace(spec, weights=paths.backbone(config, backbone))
         self.videos = paths.dataset_root(config, dataset) / "videos"
-        listed = manifest.load(config, dataset)
+        listed = manifest.load_manifest(config, dataset)
         inputs = listed.to_csv(index=False) + self.protocol.frame_cache
         self.fingerprint = "sha256:" + hashlib.sha256(inputs.encode()).hexdigest()
         self.lists = {split: part.reset_index(drop=True) for split, part in listed.groupby("split")}
-        module, root = datasets.load(dataset), paths.dataset_root(config, dataset)
+        module, root = datasets.load_dataset(dataset), paths.dataset_root(config, dataset)
         self.class_texts = [module.class_text(name) for name in module.class_names(root)]
         self.n_classes = len(self.class_texts)
         model = self.load_backbone("cuda" if torch.cuda.is_available() else "cpu")
@@ -80,7 +80,7 @@ class VideoInputs:
 
     def load_backbone(self, device: str) -> backbones.Backbone:
         """A fresh copy of the backbone with its pre-trained weights."""
-        return backbones.load(self.spec, device)
+        return backbones.load_backbone(self.spec, device)
 
     def index(self, split: str) -> pd.DataFrame:
         """The listed videos; those that the manifest or this run could not read have a reason."""

@@ -186,7 +186,9 @@ class _Loop:
         self.schedule.step()
         self.step += 1
         if self.log.due(self.step, self.recipe.updates):
-            found = log_values.values(*self.model.seen) | {"lr": self.recipe.lr * self.recipe.lr_factor(self.step - 1)}
+            found = log_values.as_numbers(*self.model.seen) | {
+                "lr": self.recipe.lr * self.recipe.lr_factor(self.step - 1)
+            }
             self.log.add(self.step, found, self.numbers_SB.shape[1])
 
     def _is_finite(self) -> bool:

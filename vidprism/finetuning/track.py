@@ -27,13 +27,13 @@ from vidprism.finetuning.model import EndToEnd
 from vidprism.finetuning.score import predict, usage
 from vidprism.runtime.determinism import deterministic
 from vidprism.runtime.errors import TrainingError
-from vidprism.runtime.threads import side_by_side
+from vidprism.runtime.threads import run_in_threads
 from vidprism.training import speed
 from vidprism.training.job import Job, Outcome, join
 from vidprism.training.recipe import Tuning
 
 
-def run(job: Job, inputs: VideoInputs) -> Outcome:
+def run_tuned(job: Job, inputs: VideoInputs) -> Outcome:
     """Train the repeats of a cell and score a split; a method that is not trained is scored once, for all.
 
     Raises:
@@ -61,7 +61,7 @@ def _run(job: Job, inputs: VideoInputs) -> Outcome:
 
     # processes that train together must not run repeats in different orders, and one repeat alone has all cores
     split = world_size == 1 and len(models) > 1
-    done = side_by_side(repeat, range(len(models)), inputs.threads, job.where, split=split)
+    done = run_in_threads(repeat, range(len(models)), inputs.threads, job.where, split=split)
     return join(done * (len(job.seeds) // len(done)), device.type)
 
 

@@ -61,7 +61,7 @@ def available() -> tuple[str, ...]:
     return tuple(sorted(f.stem for f in Path(__file__).parent.glob("*.py") if not f.stem.startswith("_")))
 
 
-def load(key: str) -> ModuleType:
+def load_method(key: str) -> ModuleType:
     """The module of one method.
 
     Raises:
@@ -79,7 +79,7 @@ def resolve(key: str, options: dict[str, Any], n_steps: int) -> dict[str, Any]:
         ConfigError: an option that the method does not know, or a value that it cannot take for clips of
             `n_steps` time steps.
     """
-    method = load(key)
+    method = load_method(key)
     for name in options:
         if name not in method.DEFAULTS:
             raise ConfigError(f"params.yaml: method '{key}' has no option '{name}'; {nearest(name, method.DEFAULTS)}")
@@ -90,7 +90,7 @@ def batch_terms(key: str, options: dict[str, Any]) -> list[str]:
     """What in a method's objective looks at the batch as a whole, by name; a method whose file does not say counts as
     one that does.
     """
-    method = load(key)
+    method = load_method(key)
     return method.batch_terms(options) if hasattr(method, "batch_terms") else ["its file has no `batch_terms`"]
 
 
@@ -104,4 +104,4 @@ def build(key: str, task: Task, options: dict[str, Any], seed: int) -> nn.Module
     complete = resolve(key, options, task.n_steps)
     with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return load(key).build(task, **complete)
+        return load_method(key).build(task, **complete)

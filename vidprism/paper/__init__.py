@@ -83,7 +83,7 @@ def path(table: str | int) -> Path:
     return Path(__file__).with_name(f"table{number(table)}.csv")
 
 
-def load(table: str | int) -> list[PublishedRow]:
+def load_published(table: str | int) -> list[PublishedRow]:
     """The rows of a table (1 to 5) in printed order; accuracies in percent, GFLOPs per view as printed.
 
     Raises:
@@ -95,7 +95,7 @@ def load(table: str | int) -> list[PublishedRow]:
 @cache
 def tuned() -> dict[str, str]:
     """The suite's methods that the paper lists under "Tuning", whose whole model trains, with printed names."""
-    rows = [row for table in (1, 2) for row in load(table) if row.run and row.labels["section"] == TUNING]
+    rows = [row for table in (1, 2) for row in load_published(table) if row.run and row.labels["section"] == TUNING]
     return {row.run: row.name.removesuffix(f"-{row.labels.get('size')}") for row in rows}
 
 

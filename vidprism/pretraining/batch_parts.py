@@ -18,7 +18,7 @@ Run = Callable[[Callable[..., Any], Iterable[Any]], list[Any]]
 
 
 @contextmanager
-def side_by_side(threads: int) -> Iterator[Run]:
+def one_core_each(threads: int) -> Iterator[Run]:
     """A `map` over parts, `threads` of them at once, each on one core."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

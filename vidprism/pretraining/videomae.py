@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from vidprism.backbones._checkpoints import WEIGHTS_FILE
 from vidprism.backbones.videomae import ClipEncoder, VideoMAEBackbone, create
 from vidprism.config import Config, VideoPretrainConfig, paths
-from vidprism.pretraining.batch_parts import Run, mean_gradients, side_by_side
+from vidprism.pretraining.batch_parts import Run, mean_gradients, one_core_each
 from vidprism.pretraining.masked_autoencoder import MaskedAutoencoder, initialise, masks
 from vidprism.pretraining.muon import Muon
 from vidprism.videos import decoding, manifest
@@ -75,7 +75,7 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
         "videos": len(unlabelled),
         "parameters": sum(p.numel() for p in encoder.parameters()),
         "curve": [{"step": i, "loss": round(x, 4)} for i, x in enumerate(losses) if i % 20 == 0 or i == cfg.steps - 1],
-        "probe": answers(probe_scores(encoder, videos, cfg.threads), untrained, dev_groups),
+        "probe": probe_answers(probe_scores(encoder, videos, cfg.threads), untrained, dev_groups),
     }
     (out_dir / "pretraining.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
@@ -83,7 +83,7 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
 
 def read_videos(config: Config, dataset: str, size_px: int) -> dict[str, Videos]:
     """All frames of the readable videos of the training list and of the dev pool, decoded once."""
-    listed, root = manifest.load(config, dataset), paths.dataset_root(config, dataset) / "videos"
+    listed, root = manifest.load_manifest(config, dataset), paths.dataset_root(config, dataset) / "videos"
     resize = config.profile.protocol.resize
 
     def read(path: str) -> np.ndarray:
@@ -115,7 +115,7 @@ def train(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainConf
         torch.manual_seed(cfg.seed)
         autoencoder = MaskedAutoencoder(encoder, cfg).train()
     losses = []
-    with side_by_side(cfg.threads) as run:
+    with one_core_each(cfg.threads) as run:
         muon, adamw = _optimizers(autoencoder, cfg, run)
         schedules = [
             torch.optim.lr_scheduler.OneCycleLR(muon, cfg.muon_lr, cfg.steps, pct_start=0.1, cycle_momentum=False),
@@ -183,7 +183,7 @@ def probe_scores(encoder: ClipEncoder, videos: dict[str, dict[str, Videos]], thr
         mean_ND = {}
         for split, of_split in splits.items():
             clips = np.stack([frames[_even(len(frames), t, 0.5)] for frames in of_split.frames])
-            with side_by_side(threads) as run:
+            with one_core_each(threads) as run:
                 parts = run(lambda part: _encode(backbone, part), torch.from_numpy(clips).split(CLIPS_AT_ONCE))
             mean_ND[split] = torch.cat(parts).mean(dim=1).numpy()
         model = make_pipeline(StandardScaler(), LogisticRegression(C=PROBE_C, max_iter=1000))
@@ -197,7 +197,7 @@ def _encode(backbone: VideoMAEBackbone, clips: Tensor) -> Tensor:
     return backbone.encode_clips(clips)
 
 
-def answers(
+def probe_answers(
     trained: dict[str, np.ndarray], untrained: dict[str, np.ndarray], groups: dict[str, np.ndarray]
 ) -> list[dict[str, Any]]:
     """What the linear probe answered, per dataset: the dev accuracies in percent on the trained and on the untrained

@@ -55,7 +55,7 @@ class Log:
         """Points of a training that goes on: they come first, and its time starts now."""
         self.points = [(step, dict(values)) for step, values in points]
         self._since, self._step = time.perf_counter(), self.points[-1][0] if self.points else 0
-        append(self.folder, self.series, self.points)
+        append_points(self.folder, self.series, self.points)
 
     def add(self, step: int, values: Mapping[str, float], clips_per_update: int) -> None:
         """A point after `step` updates; adds how many clips a second were trained on since the last one."""
@@ -64,10 +64,10 @@ class Log:
         self._since, self._step = now, step
         shown = {name: round(value, 6) for name, value in values.items() if name not in self.hidden}
         self.points.append((step, {**shown, "clips_per_sec": round(rate, 2)}))
-        append(self.folder, self.series, self.points[-1:])
+        append_points(self.folder, self.series, self.points[-1:])
 
 
-def append(folder: Path | None, series: str, points: Iterable[Point]) -> None:
+def append_points(folder: Path | None, series: str, points: Iterable[Point]) -> None:
     """Add points to a row's files; None writes nothing."""
     if folder is None:
         return
@@ -103,7 +103,7 @@ def _nested(values: Mapping[str, float]) -> dict[str, Any]:
     return found
 
 
-def write(folder: Path, logs: Mapping[str, Iterable[Point]]) -> None:
+def write_log(folder: Path, logs: Mapping[str, Iterable[Point]]) -> None:
     """All files of a row anew: series -> points. They appear whole, in place of what was there."""
     with whole_folder(folder) as fresh:
         (fresh / CURVES).mkdir(parents=True)
@@ -133,7 +133,7 @@ def _line(step: int, series: str, value: float) -> str:
     return f"{step}\t{series}\t{value}\n"
 
 
-def read(folder: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
+def read_log(folder: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
     """Metric -> series -> points (step, value) of a row's files; empty without any."""
     found: dict[str, dict[str, list[tuple[int, float]]]] = {}
     for path in sorted((folder / CURVES).rglob("*.tsv")):

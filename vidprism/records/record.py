@@ -102,7 +102,7 @@ class Record(TypedDict):
     cells: list[Cell]
 
 
-def check(record: Any, where: str) -> None:
+def check_record(record: Any, where: str) -> None:
     """Hold a record to the schema.
 
     Raises:

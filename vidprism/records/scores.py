@@ -38,7 +38,7 @@ def spread(values_RN: np.ndarray, readable: np.ndarray, n_listed: int) -> np.nda
     return full
 
 
-def save(path: Path, cells: dict[str, CellScores]) -> None:
+def save_scores(path: Path, cells: dict[str, CellScores]) -> None:
     """Write the scores of a row's cells, by cell key."""
     arrays = {}
     for key, cell in cells.items():
@@ -49,7 +49,7 @@ def save(path: Path, cells: dict[str, CellScores]) -> None:
     np.savez_compressed(path, **arrays)
 
 
-def load(path: Path, key: str) -> CellScores:
+def load_scores(path: Path, key: str) -> CellScores:
     """The scores of one cell.
 
     Raises:

@@ -71,7 +71,7 @@ def write_readings(config: Config) -> Path:
     """
     from vidprism.report import readings_page  # reads the model's list of switches, which no other page needs
 
-    page = readings_page.build(config)
+    page = readings_page.build_readings(config)
     shown = Block("", (), ablations.columns(config), (), page.lines)
     target = paths.tables(config) / "readings.html"
     version = report_version(
@@ -107,7 +107,7 @@ def write_runs(config: Config, group: str) -> list[Path]:
 
     folder, targets = paths.run_pages(config, group), []
     folder.mkdir(parents=True, exist_ok=True)
-    for run in run_pages.build(config, group, results.load(config, group).values()):
+    for run in run_pages.build_run_page(config, group, results.load_results(config, group).values()):
         log = paths.live(config, group, run.key)
         version = report_version(config, [paths.results(config, group), *sorted(log.rglob("*.tsv"))])
         here = f"../../../tables/{config.profile.name}/"
@@ -129,7 +129,7 @@ def write_index(config: Config) -> Path:
     """
     from vidprism.report import index_page
 
-    page = index_page.build(config)
+    page = index_page.build_index(config)
     target = config.root_dir / "reports" / "index.html"
     version = report_version(config, index_page.inputs(config))
     _write(

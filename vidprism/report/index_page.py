@@ -134,20 +134,20 @@ def inputs(config: Config) -> list[Path]:
     )
 
 
-def build(config: Config) -> Index:
+def build_index(config: Config) -> Index:
     """The overview of the chosen profile.
 
     Raises:
         ResultsError: a results or search file that cannot be read.
     """
-    records = {group: results.load(config, group) for group in GROUPS}
+    records = {group: results.load_results(config, group) for group in GROUPS}
     numbers = [int(name.removeprefix("table")) for name in config.profile.tables]
     return Index(
         links=tuple((f"table{n}.html", f"Table {n}: {paper.TITLES[n]}") for n in numbers),
         groups=tuple(_group(config, group, found) for group, found in records.items() if found),
         accounts=tuple(_accounts(config, [r for found in records.values() for r in found.values()])),
         searches=tuple(search for which in _searched(config) if (search := _search(config, *which)) is not None),
-        world=world_facts.read(config),
+        world=world_facts.read_world_facts(config),
         not_flat=tuple(_not_flat(records)),
     )
 

@@ -60,13 +60,13 @@ class Readings:
     tests_of_methods: str = ""
 
 
-def build(config: Config) -> Readings:
+def build_readings(config: Config) -> Readings:
     """The readings page of the chosen profile.
 
     Raises:
         ResultsError: a results file that cannot be read.
     """
-    records, columns = results.load(config, "ablations"), ablations.columns(config)
+    records, columns = results.load_results(config, "ablations"), ablations.columns(config)
     paper, released = PRESETS["paper"], PRESETS["released"]
     trained, differing = ablations.runs(config, records), differences()
     default = ablations.default(config)
@@ -164,7 +164,7 @@ def _between_methods(config: Config) -> tuple[tuple[str, Change], ...]:
     """
     found = []
     for group, page in (("closed_set", "table1.html"), ("few_shot", "table2.html")):
-        records, expected = results.load(config, group), rows(config, group)
+        records, expected = results.load_results(config, group), rows(config, group)
         trained = {key: identity.of(config, row, records[key]) for key, row in expected.items()}
         for key, row in expected.items():
             twin = _twin(row, expected, trained)

@@ -58,13 +58,13 @@ class Run:
     series: tuple[str, ...]
 
 
-def build(config: Config, group: str, records: Iterable[Record]) -> list[Run]:
+def build_run_page(config: Config, group: str, records: Iterable[Record]) -> list[Run]:
     """The pages of the measured rows of a group."""
     return [_run(config, group, record) for record in records if record["status"] == MEASURED]
 
 
 def _run(config: Config, group: str, record: Record) -> Run:
-    log = live.read(paths.live(config, group, record["row"]))
+    log = live.read_log(paths.live(config, group, record["row"]))
     series = list(dict.fromkeys(name for curves in log.values() for name in curves))
     charts = tuple(_chart(title, log[metric], series) for metric, title in titles(log).items())
     cells = tuple(_trained(cell) for cell in record["cells"])

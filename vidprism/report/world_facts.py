@@ -60,7 +60,7 @@ def path(config: Config) -> Path:
     return paths.results(config, "world")
 
 
-def read(config: Config) -> World | None:
+def read_world_facts(config: Config) -> World | None:
     """The facts, None if the world stage has not run.
 
     Raises:

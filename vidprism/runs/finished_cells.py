@@ -24,7 +24,7 @@ from torch import Tensor
 
 from vidprism.config import Config, paths
 from vidprism.config.rows import Row
-from vidprism.records.scores import CellScores, load, save
+from vidprism.records.scores import CellScores, load_scores, save_scores
 from vidprism.runtime import processes, provenance
 from vidprism.runtime.files import whole_folder, writing
 from vidprism.training.inputs import Inputs
@@ -43,7 +43,7 @@ class Stored:
 
     def scores(self) -> CellScores:
         """The scores of the cell."""
-        return load(self.folder / SCORES, self.key)
+        return load_scores(self.folder / SCORES, self.key)
 
 
 def place(config: Config, row: Row, choice: dict[str, Any], key: str, job: Job, inputs: Inputs) -> Path:
@@ -86,7 +86,7 @@ def states(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.states")
 
 
-def write(folder: Path, key: str, weights: dict[str, Tensor], scores: CellScores, facts: dict[str, Any]) -> None:
+def write_cell(folder: Path, key: str, weights: dict[str, Tensor], scores: CellScores, facts: dict[str, Any]) -> None:
     """Put a finished cell into its folder; its arrays are named after its key, as in the row's own files. The states of
     its training go.
 
@@ -95,7 +95,7 @@ def write(folder: Path, key: str, weights: dict[str, Tensor], scores: CellScores
     """
     with _finished(folder, facts) as partial:
         save_file({f"{key}.{name}": weight for name, weight in weights.items()}, partial / WEIGHTS)
-        save(partial / SCORES, {key: scores})
+        save_scores(partial / SCORES, {key: scores})
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
@@ -112,7 +112,7 @@ def _finished(folder: Path, facts: dict[str, Any]) -> Iterator[Path]:
     shutil.rmtree(states(folder), ignore_errors=True)
 
 
-def read(folder: Path, key: str) -> Stored | None:
+def read_cell(folder: Path, key: str) -> Stored | None:
     """A finished cell, None if there is none."""
     path = folder / FACTS
     return Stored(key, folder, json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
@@ -121,7 +121,7 @@ def read(folder: Path, key: str) -> Stored | None:
 def assemble(cells: list[Stored], folder: Path) -> None:
     """The weights and scores of a row out of its cells."""
     merge([cell.folder / WEIGHTS for cell in sorted(cells, key=lambda cell: cell.key)], folder / WEIGHTS)
-    save(folder / SCORES, {cell.key: cell.scores() for cell in cells})
+    save_scores(folder / SCORES, {cell.key: cell.scores() for cell in cells})
 
 
 def merge(sources: list[Path], target: Path) -> None:

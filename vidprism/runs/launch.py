@@ -31,7 +31,7 @@ from vidprism.runtime.interruption import Interrupted
 
 
 def train_row(config: Config, row: Row) -> dict[str, Any]:
-    """Train and score one row (`vidprism.runs.train.train_row`) in the processes that params.yaml asks for.
+    """Train and score one row (`vidprism.runs.train.train_here`) in the processes that params.yaml asks for.
 
     Raises:
         ConfigError: more devices than this machine has, or several nodes outside a SLURM allocation.
@@ -42,7 +42,7 @@ def train_row(config: Config, row: Row) -> dict[str, Any]:
     train = config.profile.train
     n_devices = devices(config, row)
     if "WORLD_SIZE" in os.environ or n_devices * train.nodes == 1:
-        return training.train_row(config, row)
+        return training.train_here(config, row)
     return _across(config, row, n_devices) if train.nodes > 1 else _here(config, row, n_devices)
 
 
@@ -114,7 +114,7 @@ def _work(config: Config, row: Row, n_local: int) -> dict[str, Any]:
     train = dataclasses.replace(config.profile.train, threads=threads)
     config = dataclasses.replace(config, profile=dataclasses.replace(config.profile, train=train))
     try:
-        return {"record": training.train_row(config, row)}
+        return {"record": training.train_here(config, row)}
     except Interrupted as stop:
         return {"interrupted": str(stop)}
 

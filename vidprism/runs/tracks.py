@@ -21,10 +21,10 @@ def open_track(config: Config, track: str, dataset: str, n_frames: int, backbone
     if track == "frozen":
         from vidprism.training import frozen
 
-        return frozen.run, FrozenInputs(config, dataset, n_frames, backbone)
+        return frozen.run_frozen, FrozenInputs(config, dataset, n_frames, backbone)
     if track == "tuned":
         from vidprism.finetuning import inputs
         from vidprism.finetuning import track as tuning
 
-        return tuning.run, inputs.VideoInputs(config, dataset, n_frames, backbone)
+        return tuning.run_tuned, inputs.VideoInputs(config, dataset, n_frames, backbone)
     raise ConfigError(f"params.yaml: protocol.track must be frozen or tuned, not {track!r}")

@@ -28,7 +28,7 @@ from vidprism.runs.tracks import open_track
 from vidprism.runtime import files, lock, processes, provenance
 from vidprism.runtime.determinism import workspace
 from vidprism.runtime.files import whole_folder
-from vidprism.runtime.threads import side_by_side
+from vidprism.runtime.threads import run_in_threads
 from vidprism.training.inputs import Inputs, TrainingSet, oddities, training_sets
 from vidprism.training.job import Job, Outcome, plan
 from vidprism.training.recipe import is_flat, loss_curve
@@ -37,7 +37,7 @@ from vidprism.training.speed import Speed
 Cell = tuple[str, int | None]  # dataset and shots
 
 
-def train_row(config: Config, row: Row) -> dict[str, Any]:
+def train_here(config: Config, row: Row) -> dict[str, Any]:
     """Train and score one row, and write its folder; if anything fails, an earlier result stays as it was.
 
     Of processes that a launcher started all train a cell of the tuned track together, one cell after the other; cells
@@ -70,7 +70,7 @@ def _dealt(config: Config, row: Row, choice: dict[str, Any]) -> list[finished_ce
 
 
 def _cells(config: Config, row: Row, choice: dict[str, Any], cells: Sequence[Cell]) -> list[finished_cells.Stored]:
-    return side_by_side(
+    return run_in_threads(
         lambda cell: train_cell(config, row, choice, *cell),
         cells,
         config.profile.train.threads,
@@ -96,13 +96,13 @@ def train_cell(
     job = Job(row.method, options, prompt_set, recipe, training, list(row.repeats), "test", where)
     key = cell_key(dataset, shots)
     folder = finished_cells.place(config, row, choice, key, job, inputs)
-    found = processes.from_first(lambda: finished_cells.read(folder, key))
+    found = processes.from_first(lambda: finished_cells.read_cell(folder, key))
     if found is None:
         log = _log(config, row, key, inputs)
         outcome = run(dataclasses.replace(job, states=finished_cells.states(folder), log=log), inputs)
         facts = {"cell": _cell(config, row, dataset, shots, job, inputs, outcome), **_shared(row, job, inputs, outcome)}
         scores = _scores(inputs, outcome)
-        processes.from_first(lambda: finished_cells.write(folder, key, outcome.weights, scores, facts))
+        processes.from_first(lambda: finished_cells.write_cell(folder, key, outcome.weights, scores, facts))
         found = finished_cells.Stored(key, folder, facts)
     return found
 
@@ -122,7 +122,7 @@ def _write(config: Config, row: Row, choice: dict[str, Any], cells: list[finishe
         finished_cells.assemble(cells, folder)
         (folder / "record.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     logs = {series: points for cell in cells for series, points in cell.facts["logs"].items()}
-    live.write(paths.live(config, row.group, row.key), logs)
+    live.write_log(paths.live(config, row.group, row.key), logs)
     measured = [Speed(**cell.facts["speed"]) for cell in cells if cell.facts["speed"]]
     if measured:
         path = paths.speed(config, row.group, row.key)
@@ -230,7 +230,7 @@ def _record(config: Config, row: Row, choice: dict[str, Any], cells: list[finish
         "group": row.group,
         "row": row.key,
         "method": row.method,
-        "label": methods.load(row.method).LABEL,
+        "label": methods.load_method(row.method).LABEL,
         "reading": first["options"].get("reading"),
         "track": row.track,
         "backbone": first["backbone"],

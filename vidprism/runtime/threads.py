@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
-def side_by_side(
+def run_in_threads(
     work: Callable[[Item], Result], items: Sequence[Item], threads: int, desc: str, split: bool = True
 ) -> list[Result]:
     """Results of `work` for every item, in order, with a progress bar.

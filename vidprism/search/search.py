@@ -60,13 +60,13 @@ def search(config: Config, method: str, backbone: str, track: str = "") -> dict[
 
 def _found(config: Config, method: str, backbone: str, setting: Setting, kept: Path) -> dict[str, Any]:
     """Run the trials; what the search's file will hold."""
-    space, listed = trials.values(config, method)
+    space, listed = trials.values_to_try(config, method)
     unscored = config.profile.backbones[backbone].weights == RANDOM_WEIGHTS
     tried: dict[Value, Trial] = {}
     to_try = listed
     with workspace(config.profile.train.deterministic):
         while to_try:
-            tried |= trials.run(config, method, backbone, setting, to_try, kept)
+            tried |= trials.run_trial(config, method, backbone, setting, to_try, kept)
             best = _best(method, tried, unscored)
             added = trials.beyond(best, list(tried), listed) if space == "lr" and not unscored else None
             to_try = [] if added is None else [added]

@@ -21,7 +21,7 @@ from vidprism.records import scores
 from vidprism.runs import finished_cells
 from vidprism.runs.tracks import Run, open_track
 from vidprism.runtime.errors import NotWritable, TrainingError
-from vidprism.runtime.threads import side_by_side
+from vidprism.runtime.threads import run_in_threads
 from vidprism.training.inputs import Inputs, training_sets
 from vidprism.training.job import Job, plan
 
@@ -62,7 +62,7 @@ def setting_of(config: Config, method: str, backbone: str, track: str = "") -> S
     """
     p = config.profile
     track = track or p.protocol.track
-    draws = p.protocol.draw_seeds[: p.search.draws if methods.load(method).TRAINED else 1]
+    draws = p.protocol.draw_seeds[: p.search.draws if methods.load_method(method).TRAINED else 1]
     if track != p.protocol.track:
         cell = p.tuned
         data = (cell.dataset,), cell.shots, cell.frames
@@ -77,14 +77,14 @@ def frames_of(config: Config, backbone: str) -> int:
     return video.frames if backbone in video.backbones else config.profile.search.frames
 
 
-def values(config: Config, method: str) -> tuple[str, list[Value]]:
+def values_to_try(config: Config, method: str) -> tuple[str, list[Value]]:
     """What is tried first: ("lr", rates from low to high) or ("prompt_set", names), as many of one as of the other.
 
     Raises:
         ConfigError: fewer prompt sets than learning rates.
     """
     rates, prompts = sorted(config.profile.search.lr), config.profile.protocol.prompt_sets
-    if methods.load(method).TRAINED:
+    if methods.load_method(method).TRAINED:
         return "lr", rates
     if len(prompts) < len(rates):
         raise ConfigError(
@@ -111,7 +111,7 @@ def beyond(best: float, tried: list[float], listed: list[float]) -> float | None
     return None
 
 
-def run(
+def run_trial(
     config: Config, method: str, backbone: str, setting: Setting, to_try: list[Value], kept: Path
 ) -> dict[Value, Trial]:
     """Run the trials of some values. One dataset after the other, so that each is opened once and its class texts are
@@ -120,7 +120,7 @@ def run(
     found: dict[Value, Trial] = {value: {} for value in to_try}
     for dataset in setting.datasets:
         track = open_track(config, setting.track, dataset, setting.frames, backbone)
-        outcomes = side_by_side(
+        outcomes = run_in_threads(
             lambda value, dataset=dataset, track=track: _attempt(config, method, setting, track, value, dataset, kept),
             to_try,
             config.profile.train.threads,
@@ -167,11 +167,11 @@ def answer(
         right = _right(run_job, job, inputs)
     else:
         folder = finished_cells.place_of_trial(kept, config, f"{value}-{dataset}", job, inputs)
-        done = finished_cells.read(folder, "")
+        done = finished_cells.read_cell(folder, "")
         if done is None:
             found = _right(run_job, replace(job, states=finished_cells.states(folder)), inputs)
             finished_cells.write_facts(folder, {"right": None if found is None else found.astype(int).tolist()})
-            done = finished_cells.read(folder, "")
+            done = finished_cells.read_cell(folder, "")
         right = None if done.facts["right"] is None else np.array(done.facts["right"], bool)
     return None if right is None else Answers(right, _groups(config, dataset, inputs))
 

@@ -27,7 +27,7 @@ from vidprism.training.recipe import LOG_EVERY, Recipe, batch_order, check_finit
 VIDEOS_PER_CHUNK = 128  # scored at once: bounds the memory (batch-wide gates, `gate_scope: batch_mean`, see one chunk)
 
 
-def run(job: Job, inputs: Inputs) -> Outcome:
+def run_frozen(job: Job, inputs: Inputs) -> Outcome:
     """Train all repeats of a cell and score a split.
 
     Raises:
@@ -39,7 +39,7 @@ def run(job: Job, inputs: Inputs) -> Outcome:
     losses_RS, usage_RCE, seeds = np.empty((stack.size, 0)), None, job.seeds
     if job.recipe.updates:
         features_NTD = inputs.read("train", union)[:, 0]
-        losses_RS = fit(stack, features_NTD, labels_N, _orders(job, union), job.recipe, seeds, job.where, job.log)
+        losses_RS = fit_stack(stack, features_NTD, labels_N, _orders(job, union), job.recipe, seeds, job.where, job.log)
         _, experts_RNE = stack.predict(lambda at: features_NTD[at, None], len(union))
         if experts_RNE is not None:
             used = [np.isin(union, chosen.positions) for chosen in job.training]
@@ -125,7 +125,7 @@ def _prefixed(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> dict
     return {f"head.{name}": tensor for part in (parameters, buffers) for name, tensor in part.items()}
 
 
-def fit(
+def fit_stack(
     stack: Stack,
     features_NTD: np.ndarray,
     labels_N: np.ndarray,
@@ -160,7 +160,7 @@ def fit(
         optimizer.step(recipe.lr_factor(step))
         history.append(losses_R.detach())
         if log.due(step + 1, recipe.updates):
-            found = log_values.values(seen, labels_RB) | {"lr": recipe.lr * recipe.lr_factor(step)}
+            found = log_values.as_numbers(seen, labels_RB) | {"lr": recipe.lr * recipe.lr_factor(step)}
             log.add(step + 1, found, at_RB.numel())
         if (
             step + 1

@@ -26,7 +26,7 @@ def see(output: object, terms: dict[str, Tensor]) -> Seen:
     return seen
 
 
-def values(seen: Seen, labels: Tensor) -> dict[str, float]:
+def as_numbers(seen: Seen, labels: Tensor) -> dict[str, float]:
     """Numbers of an update, means over repeats: the terms, "accuracy" of the batch in percent, the share of each expert
     as "experts/expert_<number>" (from 1), and "memory_mib" of this process, or of its GPU.
 

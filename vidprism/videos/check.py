@@ -51,7 +51,7 @@ def unreadable(reason: str) -> Facts:
 Key = tuple[str, int, int]  # path below the folder, size in bytes, time of change in ns
 
 
-def probe_all(folder: Path, names: Sequence[str], table: Path, settings: CheckConfig, title: str) -> list[Facts]:
+def check_videos(folder: Path, names: Sequence[str], table: Path, settings: CheckConfig, title: str) -> list[Facts]:
     """Facts of the videos `names` below `folder`, in their order; known ones from `table`, the others decoded.
 
     Args:
@@ -59,7 +59,7 @@ def probe_all(folder: Path, names: Sequence[str], table: Path, settings: CheckCo
         settings: number of processes and seconds per video.
         title: of the progress bar.
     """
-    known = read(table, settings.decoding)
+    known = read_table(table, settings.decoding)
     keys = [_key(folder, name) for name in names]
     todo = [i for i, key in enumerate(keys) if key not in known]
     with _appending(table, settings.decoding) as add:
@@ -70,16 +70,16 @@ def probe_all(folder: Path, names: Sequence[str], table: Path, settings: CheckCo
     return results
 
 
-def facts(path: Path, decoding: str = "quick") -> Facts:
+def video_facts(path: Path, decoding: str = "quick") -> Facts:
     """What one file holds, found in this process; `decoding` is `check.decoding`."""
     try:
-        found = clips.probe(path, full=decoding == "full")
+        found = clips.inspect_video(path, full=decoding == "full")
     except clips.Unreadable as error:
         return unreadable(error.reason)
     return Facts(found.n_frames, found.fps, found.width_px, found.height_px, found.reader, found.why, "")
 
 
-def read(table: Path, decoding: str = "quick") -> dict[Key, Facts]:
+def read_table(table: Path, decoding: str = "quick") -> dict[Key, Facts]:
     """The rows of a table; lines that are cut off, damaged or of another version or check are left out."""
     known: dict[Key, Facts] = {}
     if not table.is_file():
@@ -148,7 +148,7 @@ def _decoded(
 
 
 def _scheduled(pool: ProcessPool, path: Path, settings: CheckConfig) -> Future:
-    return pool.schedule(facts, [path, settings.decoding], timeout=settings.seconds_per_video)
+    return pool.schedule(video_facts, [path, settings.decoding], timeout=settings.seconds_per_video)
 
 
 def _result(future: Future, settings: CheckConfig, folder: Path) -> Facts:

@@ -13,7 +13,7 @@ import numpy as np
 
 from vidprism.config import nearest
 from vidprism.videos.container import check_whole, open_video, rate_hz
-from vidprism.videos.decoding import Frames, Unreadable, difference, opened, read, way_of
+from vidprism.videos.decoding import Frames, Unreadable, difference, opened, read_frames, way_of
 from vidprism.videos.sequential import StartToEnd
 from vidprism.videos.ways import START_TO_END
 
@@ -24,7 +24,7 @@ DENSE_STRIDE = 4
 
 
 @dataclass(frozen=True)
-class Probe:
+class VideoInfo:
     """What a video file holds, and how it is read and why (see `vidprism.videos.ways`)."""
 
     n_frames: int
@@ -35,7 +35,7 @@ class Probe:
     why: str
 
 
-def probe(path: Path, full: bool = False) -> Probe:
+def inspect_video(path: Path, full: bool = False) -> VideoInfo:
     """Size and length of a video that is complete and decodes from start to end; its frames are those that are shown.
 
     One that is read by packets must give as many frames so, and the same first, middle and last one; otherwise it is
@@ -54,11 +54,11 @@ def probe(path: Path, full: bool = False) -> Probe:
     n_frames = len(exact)
     if not n_frames:
         raise Unreadable("no frames")
-    height, width = read(exact, np.array([0])).shape[1:3]
+    height, width = read_frames(exact, np.array([0])).shape[1:3]
     way = way_of(path)
     differs = difference(path, exact, full) if way.reader != START_TO_END else ""
     reader, why = (START_TO_END, differs) if differs else (way.reader, way.why)
-    return Probe(n_frames, fps, width, height, reader, why)
+    return VideoInfo(n_frames, fps, width, height, reader, why)
 
 
 def frame_indices(
@@ -116,7 +116,7 @@ def read_clip(path: Path, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         Unreadable: the file or one of the frames cannot be decoded.
     """
     with opened(Path(path)) as frames:
-        return read(frames, np.asarray(indices))
+        return read_frames(frames, np.asarray(indices))
 
 
 def spatial_views(frames: np.ndarray, size_px: int, n_crops: int = 1, resize: str = "bilinear") -> np.ndarray:
@@ -188,7 +188,7 @@ def read_views(
             for t in frame_counts
         }
         used = np.unique(np.concatenate([index.ravel() for index in indices.values()]))
-        pixels = read(frames, used)
+        pixels = read_frames(frames, used)
     crops = spatial_views(pixels, size_px, n_crops, resize)
     return crops, {t: np.searchsorted(used, index) for t, index in indices.items()}
 

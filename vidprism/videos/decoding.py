@@ -106,7 +106,7 @@ def opened(source: Path | Frames) -> Iterator[Frames]:
     yield StartToEnd(source)
 
 
-def read(frames: Frames, indices: np.ndarray) -> np.ndarray:
+def read_frames(frames: Frames, indices: np.ndarray) -> np.ndarray:
     """Frames (T, H, W, 3) uint8 at `indices` (any order, repeats allowed); each distinct one is decoded once, in order.
 
     Raises:
@@ -153,7 +153,9 @@ def difference(path: Path, exact: StartToEnd, full: bool) -> str:
         requests = [*in_order, *(numbers[first::STRIDE] for first in range(min(STRIDE, len(numbers))))]
     else:
         requests = [ends_and_middle(len(numbers))]
-        right = {i: _digest(pixels) for i, pixels in zip(requests[0].tolist(), read(exact, requests[0]), strict=True)}
+        right = {
+            i: _digest(pixels) for i, pixels in zip(requests[0].tolist(), read_frames(exact, requests[0]), strict=True)
+        }
     with opened(path) as frames:
         found = _unequal(frames, len(numbers), right, requests)
     if found:
@@ -178,7 +180,7 @@ def _unequal(frames: Frames, n_frames: int, right: dict[int, Digest], requests: 
         return f"{len(frames)} frames instead of {n_frames}"
     for indices in requests:
         try:
-            pixels = read(frames, indices)
+            pixels = read_frames(frames, indices)
         except Unreadable as error:
             return error.reason
         for i, picture in zip(indices.tolist(), pixels, strict=True):

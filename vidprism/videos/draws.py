@@ -74,7 +74,7 @@ def nested(df: pd.DataFrame, shots: Sequence[int], seeds: Sequence[int]) -> dict
     Unreadable videos are left out of the pool, so that K shots are K videos; their number is recorded.
 
     Args:
-        df: a manifest (`vidprism.videos.manifest.build`).
+        df: a manifest (`vidprism.videos.manifest.build_manifest`).
         shots: the values of K.
         seeds: one draw each.
 

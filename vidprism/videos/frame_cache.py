@@ -28,13 +28,13 @@ VIDEOS_PER_SHARD = 64
 Source = Callable[[str], "Path | clips.Frames"]  # from a path of the manifest to what `video.read_views` reads
 
 
-def build(config: Config, dataset: str, threads: int = os.cpu_count() or 1) -> Path:
+def build_cache(config: Config, dataset: str, threads: int = os.cpu_count() or 1) -> Path:
     """Write the cache of a prepared dataset, or what is missing of it, and return its folder.
 
     Raises:
         DatasetError: the dataset has not been prepared.
     """
-    df, folder = manifest.load(config, dataset), paths.frames(config, dataset)
+    df, folder = manifest.load_manifest(config, dataset), paths.frames(config, dataset)
     videos, listed = paths.dataset_root(config, dataset) / "videos", df.loc[df["readable"], "path"].tolist()
     parts = {
         folder / f"{start // VIDEOS_PER_SHARD:05d}.jpegs": listed[start : start + VIDEOS_PER_SHARD]
@@ -45,7 +45,7 @@ def build(config: Config, dataset: str, threads: int = os.cpu_count() or 1) -> P
         if file.with_suffix(".jpegs") not in parts:  # of a longer list, or half written
             file.unlink()
     with ThreadPoolExecutor(threads) as pool:
-        done = pool.map(lambda shard: frame_shards.write(shard, videos, parts[shard]), parts)
+        done = pool.map(lambda shard: frame_shards.write_shard(shard, videos, parts[shard]), parts)
         for _ in tqdm(done, total=len(parts), desc=f"frames of {dataset}, shards", mininterval=1.0):
             pass
     return folder
@@ -65,7 +65,7 @@ def source(config: Config, dataset: str, size_px: int) -> Source:
     """
     videos, folder = paths.dataset_root(config, dataset) / "videos", paths.frames(config, dataset)
     if not config.profile.protocol.frame_cache:
-        df = manifest.load(config, dataset)
+        df = manifest.load_manifest(config, dataset)
         slow = frozenset(df.loc[df["reader"] == START_TO_END, "path"])
         return functools.partial(_file, videos, slow)  # unlike a lambda it can go to a loader's process
     if size_px > frame_shards.SHORT_SIDE_PX:
@@ -109,7 +109,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--profile", help="profile that prepared the dataset; default: the one params.yaml chooses")
     given = parser.parse_args(arguments)
     try:
-        folder = build(load_config(given.profile), given.dataset)
+        folder = build_cache(load_config(given.profile), given.dataset)
     except (ConfigError, DatasetError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

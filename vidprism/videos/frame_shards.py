@@ -73,7 +73,7 @@ class CachedFrames:
             ) from error
 
 
-def write(shard: Path, videos: Path, listed: list[str]) -> None:
+def write_shard(shard: Path, videos: Path, listed: list[str]) -> None:
     """Frames and table of the videos `listed` below `videos`, unless both are there and the files have not changed."""
     if shard.is_file():
         known = [entry[:4] for entry in read_table(shard)]

@@ -22,7 +22,7 @@ from vidprism.config import CheckConfig, Config, paths
 from vidprism.datasets import DatasetError, MissingError, Video
 from vidprism.datasets._names import skeleton
 from vidprism.videos import draws, duplicates, shot_lists
-from vidprism.videos.check import Facts, probe_all
+from vidprism.videos.check import Facts, check_videos
 
 TEXT_COLUMNS = ("video_id", "path", "class_name", "split", "group", "reader", "why", "reason")
 COLUMNS = (
@@ -58,16 +58,18 @@ def prepare(config: Config, dataset: str) -> pd.DataFrame:
     protocol, root = config.profile.protocol, paths.dataset_root(config, dataset)
     split = protocol.split_of(dataset)
     files = {k: paths.listed(config, file) for k, file in protocol.shot_lists.get(dataset, {}).items()}
-    module = datasets.load(dataset)
+    module = datasets.load_dataset(dataset)
     lists = {}
     if files:
         lists = shot_lists.read_all(files, module.list_videos(root, split), _other_splits(module, root, split))
     reserved = {video_id for given in lists.values() for video_id in given["videos"]}
-    table = paths.probes(config, dataset)
-    df = build(dataset, root, split, protocol.dev_per_class, config.seed, table, config.profile.check, reserved)
+    table = paths.video_checks(config, dataset)
+    df = build_manifest(
+        dataset, root, split, protocol.dev_per_class, config.seed, table, config.profile.check, reserved
+    )
     _require_test_videos(df, dataset)
     shot_lists.require_training(lists, set(df.loc[df["split"] == "train", "video_id"]))
-    checks = check(df, dataset, root, split)
+    checks = list_oddities(df, dataset, root, split)
     _warn(checks)
     drawn = {**draws.nested(df, protocol.shots, protocol.draw_seeds), "lists": lists}
     folder = paths.manifest(config, dataset)
@@ -102,7 +104,7 @@ def _warn(checks: dict[str, Any]) -> None:
             print(f"warning: {checks['dataset']}: {len(found)} {about} (checks.json lists them)", file=sys.__stderr__)
 
 
-def load(config: Config, dataset: str) -> pd.DataFrame:
+def load_manifest(config: Config, dataset: str) -> pd.DataFrame:
     """Read manifest.csv: ids and names as text (an empty group or reason is ""), the rest as numbers.
 
     Raises:
@@ -118,7 +120,7 @@ def load(config: Config, dataset: str) -> pd.DataFrame:
     return df
 
 
-def build(
+def build_manifest(
     dataset: str,
     root: Path,
     split: int,
@@ -148,12 +150,12 @@ def build(
     Raises:
         DatasetError: see the dataset's reader, `datasets.check_placed` and `draws.hold_out`.
     """
-    module = datasets.load(dataset)
+    module = datasets.load_dataset(dataset)
     listed = module.list_videos(root, split)
     videos = duplicates.distinct(listed, duplicates.first_of_file(root, listed))
     dev = draws.hold_out([v for v in videos if v.split == "train"], dev_per_class, seed, module.GROUPED, reserved)
     datasets.check_placed(root, module.NAME, videos)
-    probed = probe_all(root / "videos", [v.path for v in videos], table, settings, f"checking {module.NAME}")
+    probed = check_videos(root / "videos", [v.path for v in videos], table, settings, f"checking {module.NAME}")
     missing = [v.path for v, facts in zip(videos, probed, strict=True) if facts.reason == MISSING]
     hints = datasets.beside(root / "videos", missing)
     rows = [
@@ -172,7 +174,7 @@ def _columns(facts: Facts, hint: str) -> dict[str, Any]:
     return {**facts._asdict(), "readable": not facts.reason, "reason": facts.reason + hint}
 
 
-def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
+def list_oddities(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
     """What is odd in the official lists and in this copy of the videos; lists of names, empty where all is
     well.
 
@@ -190,7 +192,7 @@ def check(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
         `horizontal_flip` (whether flipping is allowed). Only where there are some: `dev_shares_groups`, the
         classes of which training and dev videos share groups (see `draws.hold_out`).
     """
-    module = datasets.load(dataset)
+    module = datasets.load_dataset(dataset)
     listed = module.list_videos(root, split)
     names = module.class_names(root)
     counts = df.groupby(["class_name", "split"]).size().unstack(fill_value=0)

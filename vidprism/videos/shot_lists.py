@@ -67,11 +67,11 @@ def read_all(files: Mapping[str, Path], videos: list[Video], others: OtherSplits
             )
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         about = {"file": path.name, "name": KNOWN.get(digest[:12], ""), "sha256": digest}
-        found[k] = {**about, "videos": read(path, int(k), videos, others)}
+        found[k] = {**about, "videos": read_shot_list(path, int(k), videos, others)}
     return found
 
 
-def read(path: Path, k: int, videos: list[Video], others: OtherSplits = MappingProxyType({})) -> list[str]:
+def read_shot_list(path: Path, k: int, videos: list[Video], others: OtherSplits = MappingProxyType({})) -> list[str]:
     """The video ids that a list of `k` shots names. Files are matched by the first of `NAMINGS` that finds any video,
     the last of which is their name without folder, suffix and case: lists name flat folders, re-encoded copies, and
     UCF-101's two spellings of one class.

@@ -78,7 +78,7 @@ def test_captions_name_draws_and_groups(config: Config, tmp_path: Path) -> None:
     for record in records:
         for cell in record["cells"]:
             del cell["groups"]
-    results.write(old, "ablations", records)
+    results.write_results(old, "ablations", records)
     assert "because its result is older than groups (too narrow)" in _caption(tables.build(old, 4))["Draws and groups"]
     assert not {"Draws and groups", "Bold"} & _caption(tables.build(fake_config(tmp_path / "none"), 2)).keys()
 
@@ -130,7 +130,7 @@ def test_results_in_other_groups_are_refused(config: Config) -> None:
 def test_changes_of_the_readings_page_are_families_against_one_opponent(tmp_path: Path) -> None:
     config = fake_config(tmp_path)
     write_all(config, {"to_act": 0.9})
-    page = readings_page.build(config)
+    page = readings_page.build_readings(config)
     changes = [c for s in page.switches for c in s.changes] + [*page.preset] + [c for _, cs in page.others for c in cs]
     p = stats.holm([change.comparison.p for change in changes])
     assert [change.separable for change in changes] == (p <= 0.05).tolist() and 0 < (p <= 0.05).sum() < len(p)

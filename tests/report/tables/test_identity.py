@@ -78,7 +78,7 @@ def test_the_record_decides_and_not_params(tmp_path: Path) -> None:
     for record in made:
         if record["row"] in ("default", "int_none"):
             record["config"]["options"]["rates"] = [2, 4, 8]
-    results.write(config, "ablations", made)
+    results.write_results(config, "ablations", made)
     table = tables.build(config, 3)
     assert [line.labels for line in lines_of(table, "default")] == [("3 experts", "2, 4, 8 [default]")]
     (full,) = [line for line in table.lines if line.labels == ("4 experts", "2, 4, 8, 16")]
@@ -192,7 +192,7 @@ def test_what_of_the_model_was_trained_stands_beside_the_name(
     record["config"]["train"]["tuning"] = tuning
     trained = identity.measured(record)
     assert trained.setting == expected and identity.title(trained) == f"VidPrism-C {expected}".rstrip()
-    assert any(identity.is_row(printed, trained) for printed in paper.load(2))
+    assert any(identity.is_row(printed, trained) for printed in paper.load_published(2))
     record["method"] = "mean_pool"
     assert identity.measured(record).setting == "", "the paper has no such method"
 

@@ -48,12 +48,12 @@ def _with_variants(config: Config, variants: dict[str, dict]) -> Config:
 
 @pytest.mark.parametrize("number", paper.TITLES)
 def test_every_printed_row_is_there_in_order(built: dict[int, Table], number: int) -> None:
-    printed = [row.name for row in paper.load(number)]
+    printed = [row.name for row in paper.load_published(number)]
     shown = [line.labels[1 if number == 3 else 0] for line in built[number].lines if not line.extra]
     tuned = 2 if number == 2 else 0  # zero-shot and VidPrism-C stand a second time in the block of the tuned track
     assert shown[: len(shown) - tuned] == printed
     values = [[cell.value for cell in line.published] for line in built[number].lines if not line.extra]
-    assert values[: len(printed)] == [list(row.numbers.values()) for row in paper.load(number)]
+    assert values[: len(printed)] == [list(row.numbers.values()) for row in paper.load_published(number)]
 
 
 @pytest.mark.parametrize("number", paper.TITLES)
@@ -103,7 +103,7 @@ def test_table1_has_the_cost_of_measured_and_of_printed_models(config: Config, b
     for other in block.lines:
         assert len(other.facts) == len(block.fact_headings) and (other.cost is None) == other.extra
     costs = [x for x in csv.DictReader(io.StringIO(tables.to_csv(built[1]))) if x["column"] == "gmacs_per_view"]
-    assert len(costs) == len(paper.load(1))
+    assert len(costs) == len(paper.load_published(1))
     text4vis = next(x for x in costs if x["row"].startswith("Text4Vis"))
     assert (text4vis["published"], text4vis["verdict"]) == ("1662", "counts no attention")
     assert float(text4vis["mean"]) == pytest.approx(2593.8, abs=0.1)
@@ -247,7 +247,7 @@ def test_without_default_there_are_no_signs(config: Config) -> None:
 def test_nothing_measured_yet(tmp_path: Path, number: int) -> None:
     table = tables.build(fake_config(tmp_path), number)
     assert {line.status for line in table.lines} <= {"not run", "reported"}
-    assert len(table.lines) >= len(paper.load(number))
+    assert len(table.lines) >= len(paper.load_published(number))
 
 
 def test_results_of_different_test_lists_are_refused(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_results_of_different_test_lists_are_refused(tmp_path: Path) -> None:
     cell["n_listed"], cell["groups"] = 50, None
     for repeat in cell["repeats"]:
         repeat["correct"], repeat["correct5"] = repeat["correct"][:50], repeat["correct5"][:50]
-    results.write(config, "ablations", records)
+    results.write_results(config, "ablations", records)
     with pytest.raises(ResultsError, match=r"cannot pair .* run `dvc repro`"):
         tables.build(config, 4)
 
@@ -315,11 +315,11 @@ PROBE = {"dataset": "ucf101", "trained": 28.4, "untrained": 19.4, "difference": 
 def test_an_encoder_whose_pretraining_did_not_help_is_marked(tmp_path: Path, better: bool) -> None:
     config = fake_config(tmp_path)
     write_all(config)
-    records = list(results.load(config, "few_shot").values())
+    records = list(results.load_results(config, "few_shot").values())
     for record in records:
         if record["backbone"]["name"] == "mini_videomae":
             record["backbone"]["probe"] = [{**PROBE, "better": True}, {**PROBE, "dataset": "ssv2", "better": better}]
-    results.write(config, "few_shot", records)
+    results.write_results(config, "few_shot", records)
     main, clips, _ = tables.build(config, 2).blocks
     prism = next(line for line in main.lines if line.labels == ("VidPrism-M",))
     assert prism.run == "vidprism_m-mini_videomae" and prism.published[0].value == 53.4

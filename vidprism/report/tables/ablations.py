@@ -80,7 +80,7 @@ def table5(config: Config) -> list[Block]:
 
 def _blocks(config: Config, number: int) -> list[Block]:
     """The printed rows in printed order, then the variants of params.yaml that belong here and are not in the paper."""
-    printed_rows, records = paper.load(number), results.load(config, "ablations")
+    printed_rows, records = paper.load_published(number), results.load_results(config, "ablations")
     trained = runs(config, records)
     parts = list(dict.fromkeys(row.labels["part"] for row in printed_rows))
     return [

@@ -22,7 +22,7 @@ def measured(record: Record, column: Column) -> Entry:
     if cell is None:
         return Entry(NOT_RUN, "this row has no such cell in the profile")
     key = ANSWERS[column.metric]
-    answers, of_video = results.answers(cell, key), results.groups(cell)
+    answers, of_video = results.cell_answers(cell, key), results.groups(cell)
     repeats, groups = stats.single_factor(answers, of_video)
     return Entry(
         MEASURED,

@@ -29,11 +29,11 @@ def table1(config: Config) -> list[Block]:
     columns = tuple(
         Column(dataset, None, m, heading(p, dataset), h, m) for m, h in (("top1", "Top-1 (%)"), ("top5", "Top-5 (%)"))
     )
-    records = results.load(config, "closed_set")
+    records = results.load_results(config, "closed_set")
     trained = {key: identity.of(config, row, records[key]) for key, row in rows(config, "closed_set").items()}
     lines = [
         _table1_line(config, columns, printed, trained.get(key), key, records)
-        for printed, key in identity.arrange(paper.load(1), trained)
+        for printed, key in identity.arrange(paper.load_published(1), trained)
     ]
     sizes = list(dict.fromkeys(line.contest for line in lines))
     lines.sort(key=lambda line: sizes.index(line.contest))
@@ -72,7 +72,7 @@ def _table1_line(
         contest=size,
         labels=(*line.labels, inputs),
         facts=_facts(line.record, columns[0].dataset),
-        cost=published.check(printed) if printed else None,
+        cost=published.check_published(printed) if printed else None,
     )
 
 
@@ -86,8 +86,8 @@ def table2(config: Config) -> list[Block]:
     """One line per method over datasets x K on the profile's own track and first backbone, VidPrism-M on the first
     encoder of clips; other backbones and the other track stand in blocks of their own.
     """
-    p, printed_rows = config.profile, paper.load(2)
-    records, expected = results.load(config, "few_shot"), rows(config, "few_shot")
+    p, printed_rows = config.profile, paper.load_published(2)
+    records, expected = results.load_results(config, "few_shot"), rows(config, "few_shot")
     columns = tuple(
         Column(dataset, shots, "top1", heading(p, dataset), f"K={shots}", f"{dataset}_k{shots}")
         for dataset in p.few_shot.datasets
