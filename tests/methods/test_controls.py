@@ -60,7 +60,7 @@ def test_the_temporal_transformer_refuses_what_does_not_fit(options: dict) -> No
 def test_controls_do_not_load_the_model() -> None:
     """Editing vidprism/model/ must not rerun a control's rows."""
     controls = [key for key in methods.available() if not key.startswith("vidprism")]
-    loads = "; ".join(f"methods.load({key!r})" for key in controls)
+    loads = "; ".join(f"methods.load_method({key!r})" for key in controls)
     imports = (
         "import sys; from vidprism import methods; from vidprism.runs import train; from vidprism.search import search"
     )

@@ -122,9 +122,9 @@ def test_an_interrupted_run_goes_on_where_it_was_killed(tmp_path: Path, folder: 
         (tmp_path / name).touch()
     program = (
         "import sys; from pathlib import Path; from tests.videos import test_check as t\n"
-        "from vidprism.videos import check as probing; probing.facts = t.awkward\n"
+        "from vidprism.videos import check as probing; probing.video_facts = t.awkward\n"
         "folder = Path(sys.argv[1]); names = sorted(p.name for p in folder.glob('*.avi'))\n"
-        "probing.probe_all(folder, names, folder / 'table.csv', t.QUICK, 'checking')"
+        "probing.check_videos(folder, names, folder / 'table.csv', t.QUICK, 'checking')"
     )
     running = subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True

@@ -95,7 +95,7 @@ def test_files_that_do_not_need_decord_are_read_without_it(tmp_path: Path) -> No
     paths = [write(tmp_path / "a.avi", KINDS["mpeg4"]), write(tmp_path / "b.mp4", KINDS["h264"])]
     program = (
         "import sys; sys.modules['decord'] = None; from pathlib import Path; from vidprism.videos.clips import *\n"
-        "for path in map(Path, sys.argv[1:]): assert probe(path).n_frames == len(read_clip(path, range(40)))"
+        "for path in map(Path, sys.argv[1:]): assert inspect_video(path).n_frames == len(read_clip(path, range(40)))"
     )
     root = Path(clips.__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", program, *map(str, paths)], cwd=root).returncode == 0
