@@ -1,15 +1,24 @@
 """params.yaml is read strictly: what is wrong is named, with the nearest right name."""
 
 import dataclasses
+import typing
 from pathlib import Path
 
 import pytest
 
 from vidprism import backbones
-from vidprism.config import ConfigError, TrainConfig, find_root, load_config, yaml_file
-from vidprism.config.checks import CHOICES, NORMALISATIONS
+from vidprism.config import (
+    AnalysisConfig,
+    BackboneConfig,
+    ConfigError,
+    ProtocolConfig,
+    TrainConfig,
+    find_root,
+    load_config,
+    yaml_file,
+)
+from vidprism.config.errors import build
 from vidprism.config.rows import row, rows
-from vidprism.config.strict import build
 from vidprism.evaluation import metrics
 from vidprism.videos import clips
 
@@ -188,11 +197,15 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
         load_config(root=tmp_path)
 
 
+def choices(section: type, key: str) -> set[str]:
+    return set(typing.get_args(typing.get_type_hints(section)[key]))
+
+
 def test_choices_are_those_of_the_modules_that_take_them() -> None:
-    assert set(CHOICES["protocol.sampling"]) == set(clips.SAMPLINGS) - {"segment_random"}
-    assert set(CHOICES["protocol.resize"]) == set(clips.RESIZES)
-    assert set(CHOICES["analysis.fusion"]) == set(metrics.FUSIONS)
-    assert set(NORMALISATIONS) == {"checkpoint", *backbones.NORMALISATIONS}
+    assert choices(ProtocolConfig, "sampling") == set(clips.SAMPLINGS) - {"segment_random"}
+    assert choices(ProtocolConfig, "resize") == set(clips.RESIZES)
+    assert choices(AnalysisConfig, "fusion") == set(metrics.FUSIONS)
+    assert choices(BackboneConfig, "normalisation") == {"checkpoint", *backbones.NORMALISATIONS}
 
 
 def test_a_profile_says_what_its_training_reads_and_may_have_a_note(tmp_path: Path) -> None:

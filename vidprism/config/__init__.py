@@ -7,26 +7,29 @@ from typing import Any
 
 from vidprism.config import yaml_file
 from vidprism.config.checks import check_config
+from vidprism.config.errors import ConfigError, build, mapping, nearest
 from vidprism.config.schema import (
-    RANDOM_WEIGHTS,
     AblationsConfig,
-    AnalysisConfig,
-    BackboneConfig,
-    CheckConfig,
     ClosedSetConfig,
     Config,
     FeaturesConfig,
     FewShotConfig,
-    PretrainConfig,
     Profile,
-    ProtocolConfig,
     SearchConfig,
     TunedConfig,
+)
+from vidprism.config.sections import (
+    RANDOM_WEIGHTS,
+    AnalysisConfig,
+    BackboneConfig,
+    CheckConfig,
+    PretrainConfig,
+    ProtocolConfig,
+    TrainConfig,
+    Tuning,
     VideoPretrainConfig,
     WorldConfig,
 )
-from vidprism.config.strict import ConfigError, build, mapping, nearest
-from vidprism.config.train import TrainConfig
 
 __all__ = [
     "RANDOM_WEIGHTS",
@@ -45,6 +48,7 @@ __all__ = [
     "SearchConfig",
     "TrainConfig",
     "TunedConfig",
+    "Tuning",
     "VideoPretrainConfig",
     "WorldConfig",
     "find_root",

@@ -1,4 +1,4 @@
-"""What the types of the schema cannot say: names that must exist, choices, and numbers that must be positive."""
+"""What the types of the schema cannot say: names that must exist, and values that must fit one another."""
 
 from __future__ import annotations
 
@@ -7,84 +7,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
+from vidprism.config.errors import ConfigError, nearest
 from vidprism.config.schema import Config
-from vidprism.config.strict import ConfigError, nearest
 
 NAME = re.compile(r"[a-z0-9_]+")
-# What a key may be. Views of the protocol are deterministic, so sampling is not "segment_random".
-CHOICES: dict[str, tuple[Any, ...]] = {
-    "protocol.track": ("frozen", "tuned"),
-    "protocol.sampling": ("segment_center", "segment_start", "dense"),
-    "protocol.resize": ("bilinear", "bicubic"),
-    "protocol.frame_cache": ("", "jpeg"),
-    "analysis.fusion": ("logits", "softmax"),
-    "check.decoding": ("quick", "full"),
-    "protocol.n_crops": (1, 3),
-    "train.tuning": ("full", "frozen", "partial"),
-    "train.precision": ("auto", "fp32", "bf16", "fp16"),
-    "train.sampling": ("protocol", "segment_random", "dense"),
-    "train.keep_weights": ("all", "head", "none"),
-    "train.non_finite": ("stop", "skip"),
-    "train.strategy": ("ddp", "fsdp"),
-}
-NORMALISATIONS = ("checkpoint", "clip", "imagenet")
-# Numbers, or lists of numbers that must not be empty, above zero.
-POSITIVE = (
-    "check.seconds_per_video",
-    *(f"world.{key}" for key in ("train_per_class", "test_per_dataset", "frames_min", "frames_max", "processes")),
-    *(f"pretraining.{key}" for key in ("steps", "batch_size", "lr", "pool", "threads")),
-    *(f"video_pretraining.{key}" for key in ("steps", "batch_size", "muon_lr", "lr", "mask_ratio", "threads")),
-    *(f"video_pretraining.{key}" for key in ("painted_share", "motion_weight", "decoder_width", "decoder_layers")),
-    *(f"protocol.{key}" for key in ("split", "dev_per_class", "shots", "frames", "n_clips")),
-    *(
-        f"train.{key}"
-        for key in (
-            "updates",
-            "batch_size",
-            "decay_power",
-            "backbone_lr_scale",
-            "threads",
-            "layer_decay",
-            "views_per_batch",
-            "accumulate",
-            "nodes",
-            "timeout_sec",
-        )
-    ),
-    *(f"search.{key}" for key in ("lr", "shots", "frames", "updates", "draws", "tuned_updates")),
-    *(f"closed_set.{key}" for key in ("frames", "updates")),
-    *(f"few_shot.{key}" for key in ("frames", "shots")),
-    *(f"tuned.{key}" for key in ("shots", "frames", "updates", "batch_size")),
-    *(f"ablations.{key}" for key in ("frames", "shots")),
-)
-# The same, but zero is a value too: seeds count from it, and a decay may be switched off.
-NOT_NEGATIVE = (
-    *(
-        "check.processes",
-        "world.seed",
-        "world.classes",
-        "pretraining.seed",
-        "pretraining.weight_decay",
-        "protocol.draw_seeds",
-    ),
-    *(f"video_pretraining.{key}" for key in ("muon_weight_decay", "muon_momentum", "weight_decay", "seed")),
-    *(
-        "train.weight_decay",
-        "train.warmup",
-        "train.ema_decay",
-        "train.workers",
-        "train.save_every",
-        "train.log_every",
-        "train.bad_share",
-        "closed_set.repeats",
-        "few_shot.repeats",
-        "ablations.repeats",
-    ),
-)
-
-BELOW_ONE = ("train.ema_decay", "train.bad_share", "video_pretraining.mask_ratio", "video_pretraining.muon_momentum")
 
 
 def check_config(config: Config) -> None:
@@ -96,7 +23,6 @@ def check_config(config: Config) -> None:
     """
     _check_spelling(config)
     _check_names(config)
-    _check_values(config)
     _check_prepared(config)
     _check_lists(config)
     _check_tuning(config)
@@ -148,33 +74,9 @@ def _check_known(where: str, names: Iterable[str], known: Iterable[str], kind: s
             raise ConfigError(f"params.yaml: {where} names the unknown {kind} '{name}'; {nearest(name, known)}")
 
 
-def _check_values(config: Config) -> None:
-    p = config.profile
-    for key, allowed in CHOICES.items():
-        value = attrgetter(key)(p)
-        if value not in allowed:
-            raise ConfigError(f"params.yaml: {p.name}.{key} must not be {value!r}; {nearest(value, allowed)}")
-    for keys, least, words in ((POSITIVE, 1e-300, "above 0"), (NOT_NEGATIVE, 0, "0 or more")):
-        for key in keys:
-            value = attrgetter(key)(p)
-            numbers = value if isinstance(value, tuple) else (value,)
-            if not numbers:
-                raise ConfigError(f"params.yaml: {p.name}.{key} must not be empty; list numbers {words}")
-            for number in numbers:
-                if not least <= number < float("inf"):  # nan fails too
-                    raise ConfigError(f"params.yaml: {p.name}.{key} must be {words}, not {number!r}")
-    for key in BELOW_ONE:
-        if attrgetter(key)(p) >= 1:
-            raise ConfigError(f"params.yaml: {p.name}.{key} must be below 1, not {attrgetter(key)(p)}")
-
-
 def _check_tuning(config: Config) -> None:
-    """How the tuned track trains its backbone, and how each backbone's pixels are normalised."""
+    """How the tuned track trains its backbone."""
     p = config.profile
-    for name, spec in p.backbones.items():
-        key, value = f"{p.name}.backbones.{name}.normalisation", spec.normalisation
-        if value not in NORMALISATIONS:
-            raise ConfigError(f"params.yaml: {key} must not be {value!r}; {nearest(value, NORMALISATIONS)}")
     if (p.train.tuning == "partial") != bool(p.train.blocks):
         raise ConfigError(
             f"params.yaml: {p.name}.train.blocks names what `tuning: partial` trains, for example ['last 3']; "
@@ -185,13 +87,6 @@ def _check_tuning(config: Config) -> None:
             f"params.yaml: {p.name}.train.precision fp16 does not go with strategy fsdp, each of whose processes would "
             "scale its shards by itself; choose auto, bf16 or fp32"
         )
-    devices = p.train.devices
-    if devices != "auto" and (type(devices) is not int or devices < 1):
-        raise ConfigError(
-            f"params.yaml: {p.name}.train.devices must be `auto` or a number of processes, not {devices!r}"
-        )
-    if p.train.layer_decay > 1:
-        raise ConfigError(f"params.yaml: {p.name}.train.layer_decay must be at most 1, not {p.train.layer_decay}")
 
 
 def _check_prepared(config: Config) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from vidprism.config.strict import ConfigError
+from vidprism.config.errors import ConfigError
 
 
 class _Loader(yaml.SafeLoader):

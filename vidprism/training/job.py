@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from vidprism import methods
 from vidprism.config import Config
 from vidprism.records.log import Log, Point
 from vidprism.training.inputs import Inputs, TrainingSet
-from vidprism.training.recipe import Recipe, Tuning
+from vidprism.training.recipe import Recipe
 from vidprism.training.speed import Speed
 
 
@@ -117,6 +117,6 @@ def plan(config: Config, method: str, chosen: float | str, updates: int, batch_s
         train.warmup,
         train.backbone_lr_scale,
         train.decay_power,
-        Tuning(**{f.name: getattr(train, f.name) for f in fields(Tuning)}),
+        train.tuned,
     )
     return recipe, protocol.prompt_sets[-1]

@@ -6,48 +6,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vidprism.config import ConfigError
+from vidprism.config import Tuning
 from vidprism.runtime.errors import TrainingError
 
 LOG_EVERY = 10  # updates per point of a recorded loss curve
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """What the tuned track alone takes from `train` in params.yaml; see docs/protocol.md."""
-
-    tuning: str = "full"
-    blocks: tuple[str, ...] = ()
-    layer_decay: float = 1.0
-    grad_checkpointing: bool = False
-    precision: str = "auto"
-    ema_decay: float = 0.0
-    sampling: str = "protocol"
-    keep_weights: str = "all"
-    non_finite: str = "stop"
-    accumulate: int = 1
-    deterministic: bool = False
-    strategy: str = "ddp"
-
-    def precision_on(self, device: str) -> str:
-        """fp32, bf16 or fp16: the precision itself, or what `auto` means on a kind of device ("cuda", "cpu").
-
-        Raises:
-            ConfigError: fp16 without a GPU.
-        """
-        if self.precision == "fp16" and device != "cuda":
-            raise ConfigError(
-                f"params.yaml: train.precision fp16 needs a GPU, not '{device}'; choose auto, bf16 or fp32"
-            )
-        automatic = "bf16" if device == "cuda" else "fp32"
-        return automatic if self.precision == "auto" else self.precision
 
 
 @dataclass(frozen=True)
@@ -63,7 +32,7 @@ class Recipe:
     warmup: float
     backbone_lr_scale: float = 0.0
     decay_power: float = 1.0
-    tuned: Tuning = Tuning()
+    tuned: Tuning = field(default_factory=Tuning)
 
     def lr_factor(self, step: int) -> float:
         """Share of the peak learning rate at update `step` (from 0): a linear rise over `warmup` of the

@@ -1,0 +1,209 @@
+"""The sections of a profile that say how data are made, read and trained on; a field's type says what it may be."""
+
+from __future__ import annotations
+
+from dataclasses import field, fields
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StrictBool, StrictStr
+from pydantic.dataclasses import dataclass
+
+from vidprism.config.errors import ConfigError
+from vidprism.config.fields import (
+    STRICT,
+    Count,
+    CountFrom0,
+    Counts,
+    From0,
+    Key,
+    Names,
+    Positive,
+    Seeds,
+    Share,
+    number_of_processes,
+)
+
+RANDOM_WEIGHTS = "random"  # `weights` of a backbone that is rehearsed: its accuracy is never shown
+
+
+@dataclass(frozen=True, config=STRICT)
+class WorldConfig:
+    """The generated benchmark (vidprism.world): counts, frame size and the seed of everything random in it.
+
+    `train_per_class` is the official training list (the dev pool is held out of it later); `test_per_dataset` is
+    spread evenly over the classes; `classes` keeps the first classes of each dataset only (0: all of them).
+    """
+
+    seed: CountFrom0 = 1024
+    train_per_class: Count = 64
+    test_per_dataset: Count = 280
+    frames_min: Count = 36
+    frames_max: Count = 40
+    classes: CountFrom0 = 0
+    processes: Count = 2
+
+
+@dataclass(frozen=True, config=STRICT)
+class PretrainConfig:
+    """Contrastive pre-training of the small CLIP on captioned stills: a budget of steps, never of seconds."""
+
+    steps: Count = 700
+    batch_size: Count = 128
+    lr: Positive = 2e-3
+    weight_decay: From0 = 0.1
+    pool: Count = 4000
+    seed: CountFrom0 = 7
+    threads: Count = 2
+
+
+@dataclass(frozen=True, config=STRICT)
+class VideoPretrainConfig:
+    """Masked autoencoding of the small VideoMAE on unlabelled training videos: a budget of steps, never of seconds.
+
+    `mask_ratio` of the tokens are hidden, `painted_share` of those are painted by the decoder; in what it paints the
+    deviation of a frame from the clip's mean frame counts `motion_weight` times. What begins with `muon` is for
+    the matrices of the transformer layers, `lr` and `weight_decay` for all else.
+    """
+
+    steps: Count = 1200
+    batch_size: Count = 16
+    muon_lr: Positive = 0.02
+    muon_weight_decay: From0 = 0.3
+    muon_momentum: Share = 0.8
+    lr: Positive = 1e-3
+    weight_decay: From0 = 0.05
+    mask_ratio: Annotated[Share, Field(gt=0)] = 0.9
+    painted_share: Positive = 0.25
+    motion_weight: Positive = 3.0
+    decoder_width: Count = 64
+    decoder_layers: Count = 1
+    decoder_heads: Count = 2
+    seed: CountFrom0 = 7
+    threads: Count = 2
+
+
+@dataclass(frozen=True, config=STRICT)
+class BackboneConfig:
+    """An encoder of frames or clips: `key` is a file of vidprism/backbones/, `size` the column of Table 1 it fills.
+
+    `normalisation` of the pixels: the checkpoint's own, or CLIP's or ImageNet's mean and standard deviation. `frames`
+    are the lengths of the clips whose features are cached (none: all of the protocol).
+    """
+
+    key: StrictStr
+    model: StrictStr
+    size: StrictStr
+    weights: StrictStr
+    normalisation: Literal["checkpoint", "clip", "imagenet"] = "checkpoint"
+    frames: tuple[Count, ...] = ()
+
+
+@dataclass(frozen=True, config=STRICT)
+class ProtocolConfig:
+    """How videos become clips and scores (each value is a documented choice, see docs/protocol.md).
+
+    `splits` gives a dataset another official split than `split`. `shot_lists` gives, per dataset and K, a file in
+    data/lists that replaces the suite's own draws of K shots. With `frame_cache` "jpeg", clips are read from the cache
+    of frames (vidprism.videos.frame_cache), else from the videos.
+    """
+
+    split: Count
+    dev_per_class: Count
+    shots: Counts
+    draw_seeds: Seeds
+    frames: Counts
+    n_clips: Count
+    n_crops: Literal[1, 3]
+    track: Literal["frozen", "tuned"] = "frozen"
+    sampling: Literal["segment_center", "segment_start", "dense"] = "segment_center"
+    resize: Literal["bilinear", "bicubic"] = "bilinear"
+    prompt_sets: Names = ("plain", "photo", "video", "ensemble")
+    shot_lists: dict[str, dict[Key, StrictStr]] = field(default_factory=dict)
+    frame_cache: Literal["", "jpeg"] = ""
+    splits: dict[str, Count] = field(default_factory=dict)
+
+    def split_of(self, dataset: str) -> int:
+        """The official split of a dataset that is trained and tested on."""
+        return self.splits.get(dataset, self.split)
+
+
+@dataclass(frozen=True, config=STRICT)
+class CheckConfig:
+    """How prepare decodes every video once: worker processes (0: one a core), the time after which a video counts as
+    unreadable, and whether three frames ("quick") or all ("full") of what is read by packets are compared.
+    """
+
+    processes: CountFrom0 = 0
+    seconds_per_video: Positive = 30.0
+    decoding: Literal["quick", "full"] = "quick"
+
+
+@dataclass(frozen=True, config=STRICT)
+class AnalysisConfig:
+    """What is decided after training, from scores stored per view: nothing here makes a training stage run again.
+
+    `fusion` of a video's views is the mean of "logits" or of "softmax" probabilities. `subset_lists` names, per
+    dataset, a file in data/lists with the test videos that several copies of the dataset have in common.
+    """
+
+    fusion: Literal["logits", "softmax"] = "logits"
+    subset_lists: dict[str, StrictStr] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Tuning:
+    """The part of a profile's `train` that concerns the tuned track only; see docs/protocol.md."""
+
+    tuning: Literal["full", "frozen", "partial"] = "full"
+    blocks: Names = ()
+    layer_decay: Annotated[Positive, Field(le=1)] = 1.0
+    grad_checkpointing: StrictBool = False
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    ema_decay: Share = 0.0
+    sampling: Literal["protocol", "segment_random", "dense"] = "protocol"
+    keep_weights: Literal["all", "head", "none"] = "all"
+    non_finite: Literal["stop", "skip"] = "stop"
+    accumulate: Count = 1
+    deterministic: StrictBool = False
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+
+    def precision_on(self, device: str) -> str:
+        """fp32, bf16 or fp16: the precision itself, or what `auto` means on a kind of device ("cuda", "cpu").
+
+        Raises:
+            ConfigError: fp16 without a GPU.
+        """
+        if self.precision == "fp16" and device != "cuda":
+            raise ConfigError(
+                f"params.yaml: train.precision fp16 needs a GPU, not '{device}'; choose auto, bf16 or fp32"
+            )
+        automatic = "bf16" if device == "cuda" else "fp32"
+        return automatic if self.precision == "auto" else self.precision
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TrainConfig(Tuning):
+    """One recipe for every trained method; the learning rate comes from the search. See docs/protocol.md, and
+    docs/scaling.md for where and how a row is trained (from `devices` on).
+    """
+
+    updates: Count
+    batch_size: Count
+    weight_decay: From0 = 0.05
+    warmup: From0 = 0.1
+    decay_power: Positive = 1.0
+    backbone_lr_scale: Positive = 0.1
+    threads: Count = 2
+    views_per_batch: Count = 32
+    bad_share: Share = 0.01
+    workers: CountFrom0 = 0
+    devices: Annotated[Any, BeforeValidator(number_of_processes)] = "auto"
+    nodes: Count = 1
+    timeout_sec: Positive = 600.0
+    save_every: CountFrom0 = 100
+    log_every: CountFrom0 = 10
+
+    @property
+    def tuned(self) -> Tuning:
+        """What the tuned track takes of it."""
+        return Tuning(**{f.name: getattr(self, f.name) for f in fields(Tuning)})
