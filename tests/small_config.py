@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from tools.miniature import BUILDERS
 from vidprism.config import Config, load_config, paths
-from vidprism.world.miniature import BUILDERS
 
 
 def small_config(root_dir: Path, dataset: str, **protocol: object) -> Config:

@@ -16,11 +16,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools import rehearsal_page
+from tools import miniature, rehearsal_page
 from tools.with_profile import choose
 from vidprism import datasets
 from vidprism.config import find_root, load_config
-from vidprism.world import miniature
 
 PROFILE = "rehearsal"
 PAGES = ("runs", "table", "readings")  # stages that need every other one but the index

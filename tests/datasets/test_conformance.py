@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.miniature import BUILDERS
 from vidprism import datasets
-from vidprism.world.miniature import BUILDERS
 
 NAMES = datasets.available()
 
@@ -14,7 +14,7 @@ NAMES = datasets.available()
 @pytest.fixture(scope="module", params=NAMES)
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple:
     """(module, root of a miniature copy)."""
-    assert request.param in BUILDERS, f"add a builder of '{request.param}' to vidprism/world/miniature.py"
+    assert request.param in BUILDERS, f"add a builder of '{request.param}' to tools/miniature.py"
     root = tmp_path_factory.mktemp(request.param)
     BUILDERS[request.param](root)
     return datasets.load_dataset(request.param), root

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import miniature
 from vidprism.datasets import DatasetError, custom, hmdb51, kinetics400, load_dataset, ssv2, ucf101
-from vidprism.world import miniature
 
 
 def test_ucf101_numbers_from_one_and_test_list_without_labels(tmp_path: Path) -> None:

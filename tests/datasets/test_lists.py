@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tools import miniature
 from vidprism import datasets
 from vidprism.datasets import DatasetError, custom, kinetics400, load_dataset, ssv2
-from vidprism.world import miniature
 
 HEADING = "path,label,split"
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from tools import preflight
-from vidprism.world import miniature
+from tools import miniature, preflight
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIANT = "rates_2_4: {rates: [2, 4]}}"  # the last one of the smoke profile

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from tests.coded import KINDS, write
+from tools.miniature import write_video
 from vidprism.config import CheckConfig
 from vidprism.videos import check as probing
 from vidprism.videos.check import Facts
 from vidprism.videos.decoding import DecordReader
 from vidprism.videos.partial_decoding import PacketReader
-from vidprism.world.miniature import write_video
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = CheckConfig(processes=2, seconds_per_video=2.0)

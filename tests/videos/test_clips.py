@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
+from tools.miniature import write_video
 from vidprism.videos import clips
-from vidprism.world.miniature import write_video
 
 
 def centre_of_segments(n: int, t: int, clip: int, n_clips: int) -> list[int]:

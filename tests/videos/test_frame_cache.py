@@ -10,6 +10,7 @@ import pytest
 
 from tests.features.test_extract import FakeBackbone
 from tests.small_config import small_config
+from tools.miniature import write_video
 from vidprism import backbones
 from vidprism.config import Config, ConfigError, paths
 from vidprism.datasets import DatasetError
@@ -19,7 +20,6 @@ from vidprism.finetuning.inputs import VideoInputs
 from vidprism.videos import container, frame_cache, frame_shards, manifest
 from vidprism.videos.clips import Unreadable, load_views, read_clip, short_side
 from vidprism.videos.sequential import StartToEnd
-from vidprism.world.miniature import write_video
 
 DATASET = "ucf101"
 

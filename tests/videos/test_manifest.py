@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.small_config import small_config
+from tools import miniature
+from tools.miniature import BUILDERS
 from vidprism import datasets
 from vidprism.config import Config, paths
 from vidprism.datasets import DatasetError
 from vidprism.report import index_page
 from vidprism.training import inputs
 from vidprism.videos import manifest
-from vidprism.world import miniature
-from vidprism.world.miniature import BUILDERS
 
 LISTS = Path("annotations") / "ucfTrainTestlist"
 

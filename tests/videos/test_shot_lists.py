@@ -10,6 +10,7 @@ import pytest
 
 from tests import synthetic_store
 from tests.small_config import small_config
+from tools.miniature import write_lines
 from vidprism import datasets
 from vidprism.config import Config, paths
 from vidprism.config.rows import row
@@ -18,7 +19,6 @@ from vidprism.records.record import cell_key
 from vidprism.runs.train import train_here
 from vidprism.training.inputs import FrozenInputs, training_sets
 from vidprism.videos import draws, manifest, shot_lists
-from vidprism.world.miniature import write_lines
 
 TWO = [
     "v_ApplyEyeMakeup_g03_c01.avi 0",

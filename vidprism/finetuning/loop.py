@@ -33,15 +33,13 @@ from vidprism.training.recipe import LOG_EVERY, Recipe, Tuning, batch_order
 if TYPE_CHECKING:
     from vidprism.finetuning.model import EndToEnd
 
-
 ALONE = Reading()
 
 
 @dataclass
 class Fitted:
-    """The objective before each update (S,), NaN where an update was skipped; how many updates this process did itself,
-    the others being those of a run that it took up; the clips of the skipped updates; and the videos that could not be
-    read, which no other took the place of, with the reason.
+    """The objective before each update (S,), NaN where it was skipped; how many updates this process did itself (a
+    resumed run did the others); the clips of the skipped updates; and the unreadable videos with the reason.
     """
 
     losses: np.ndarray
