@@ -45,6 +45,6 @@ def write_video(path: Path, frames: np.ndarray, container: Container) -> None:
 
 
 def read_video(path: Path) -> np.ndarray:
-    """Decode every frame with PyAV: (T, H, W, 3) uint8. The suite itself reads through vidprism.videos.clips."""
+    """Decode every frame with PyAV: (T, H, W, 3) uint8. The suite itself reads through vidprism.video."""
     with av.open(str(path)) as file:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])

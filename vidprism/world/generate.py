@@ -41,7 +41,7 @@ def generate(dataset: str, out: Path, world: WorldConfig) -> dict:
         FileExistsError: `out` holds something that this function did not write.
     """
     out = Path(out)
-    layout = layouts.load_layout(dataset) if classes_of(dataset, world) else None
+    layout = layouts.load(dataset) if classes_of(dataset, world) else None
     _clear(out)
     clips = clips_of(dataset, world, layout.EXTRA_PER_CLASS)
     paths = layout.paths(clips, world.seed)
@@ -129,6 +129,6 @@ def _write_videos(folder: Path, videos: list[layouts.Video], world: WorldConfig)
 
 def _write_source(folder: Path, world: WorldConfig, videos: list[layouts.Video]) -> None:
     clip = videos[0].clip
-    instance, container = look(clip, world.seed), layouts.load_layout(clip.dataset).CONTAINER
+    instance, container = look(clip, world.seed), layouts.load(clip.dataset).CONTAINER
     for video in videos:
         write_video(folder / video.path, render(instance, course(video.clip, world)), container)

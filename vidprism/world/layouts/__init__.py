@@ -22,6 +22,6 @@ class Video:
     subject: str
 
 
-def load_layout(dataset: str) -> ModuleType:
+def load(dataset: str) -> ModuleType:
     """The layout module of a dataset of the world."""
     return import_module(f"{__name__}.{dataset}")
