@@ -186,7 +186,8 @@ def _accumulated(config: Config, row: Row) -> dict[str, str]:
 
 def _trained(config: Config, row: Row, accumulate: int) -> tuple[np.ndarray, torch.Tensor]:
     record = launch.train_row(_with(config, devices=1, threads=1, save_every=0, accumulate=accumulate), row)
-    weights = load_file(paths.run(config, row.group, row.key) / "weights.safetensors")
+    (cell,) = (paths.run(config, row.group, row.key) / "weights").iterdir()
+    weights = load_file(cell)
     curve = np.array(record["cells"][0]["curve"]["loss"])
     return curve, torch.cat([weights[name].flatten() for name in sorted(weights)])
 

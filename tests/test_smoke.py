@@ -102,7 +102,12 @@ def test_declared_dependencies_are_what_the_notebooks_load(clone: Path) -> None:
     lock = {}
     for path in [clone / "dvc.lock", *clone.glob("pipelines/*/dvc.lock")]:
         lock |= yaml.safe_load(path.read_text())["stages"]
-    plumbing = {"vidprism/execute.py", "vidprism/runtime/interruption.py", "vidprism/runtime/provenance.py"}
+    plumbing = {
+        "vidprism/__init__.py",
+        "vidprism/execute.py",
+        "vidprism/runtime/interruption.py",
+        "vidprism/runtime/provenance.py",
+    }
     plumbing |= {path.relative_to(clone).as_posix() for path in clone.glob("vidprism/**/__init__.py") if is_empty(path)}
     checked = 0
     for stage in lock.values():

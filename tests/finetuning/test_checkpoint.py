@@ -25,7 +25,7 @@ from vidprism.runtime.errors import TrainingError
 from vidprism.runtime.interruption import Interrupted
 
 ROW = make_row("vidprism_c", updates=12)
-FILES = ("weights.safetensors", "scores.npz", "record.json")
+FILES = ("weights/ucf101_k2.safetensors", "scores.npz", "record.json")
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from vidprism.training.inputs import training_sets
 from vidprism.training.job import Job
 from vidprism.training.recipe import Recipe, Tuning
 
-FILES = ("weights.safetensors", "scores.npz")
+FILES = ("weights/ucf101_k2.safetensors", "scores.npz")
 METHODS = ("mean_pool", "vidprism_c", "vidprism_c_released")
 
 
@@ -203,7 +203,7 @@ def test_training_is_that_of_one_process(config: Config, together: list[dict], a
 
 
 def check_weights(config: Config, key: str, other: str) -> None:
-    one, two = (load_file(paths.run(config, "few_shot", k) / "weights.safetensors") for k in (key, other))
+    one, two = (load_file(paths.run(config, "few_shot", k) / "weights/ucf101_k2.safetensors") for k in (key, other))
     assert one.keys() == two.keys()
     for name, weight in one.items():
         torch.testing.assert_close(two[name], weight, atol=1e-4, rtol=1e-3)

@@ -46,8 +46,8 @@ def test_backbone_and_head_train(config: Config) -> None:
     assert record["track"] == "tuned" and record["backbone"]["name"] == "mini_clip"
     assert cell["parameters"] > DIM * 12 and cell["updates"] == 10 and cell["batch_size"] == 4
     assert [r["clips_seen"] for r in cell["repeats"]] == [6, 6]
-    weights = load_file(paths.run(config, "few_shot", row.key) / "weights.safetensors")
-    visual = weights["ucf101_k2.visual.weight"]
+    weights = load_file(paths.run(config, "few_shot", row.key) / "weights/ucf101_k2.safetensors")
+    visual = weights["visual.weight"]
     assert visual.shape == (2, DIM, 12)
     assert not torch.equal(visual[0], ToyBackbone().module.weight) and not torch.equal(visual[0], visual[1])
     found = stored(config, row)
@@ -56,10 +56,12 @@ def test_backbone_and_head_train(config: Config) -> None:
 
 
 def test_a_backbone_rate_near_zero_leaves_the_backbone(config: Config) -> None:
-    still = replace(config, profile=replace(config.profile, train=replace(config.profile.train, backbone_lr_scale=1e-30)))
+    still = replace(
+        config, profile=replace(config.profile, train=replace(config.profile.train, backbone_lr_scale=1e-30))
+    )
     row = make_row("mean_pool", repeats=(0,))
     train_here(still, row)
-    visual = load_file(paths.run(still, "few_shot", row.key) / "weights.safetensors")["ucf101_k2.visual.weight"]
+    visual = load_file(paths.run(still, "few_shot", row.key) / "weights/ucf101_k2.safetensors")["visual.weight"]
     assert torch.equal(visual[0], ToyBackbone().module.weight)
 
 
@@ -68,7 +70,7 @@ def test_a_frozen_backbone_is_not_stored_and_the_record_says_so(config: Config) 
     frozen = replace(config, profile=replace(config.profile, train=train))
     row = make_row("mean_pool", repeats=(0,))
     record = train_here(frozen, row)
-    stored_weights = load_file(paths.run(frozen, "few_shot", row.key) / "weights.safetensors")
+    stored_weights = load_file(paths.run(frozen, "few_shot", row.key) / "weights/ucf101_k2.safetensors")
     assert stored_weights and not any("visual" in name for name in stored_weights)
     assert record["cells"][0]["parameters"] == sum(w[0].numel() for w in stored_weights.values())
     used = record["config"]["train"]

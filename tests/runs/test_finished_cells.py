@@ -6,8 +6,7 @@ import weakref
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from tests.training.toy import DIM, ToyBackbone, changed, make_config, make_row
 from vidprism import backbones
@@ -25,7 +24,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 
 def files(config: Config, row: rows.Row) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in paths.run(config, row.group, row.key).iterdir()}
+    return {file.name: file.read_bytes() for file in paths.run(config, row.group, row.key).rglob("*.*")}
 
 
 def failing_at(monkeypatch: pytest.MonkeyPatch, shots: str) -> list[str]:
@@ -113,28 +112,12 @@ def test_no_weights_are_held_after_they_are_written(config: Config, monkeypatch:
 def test_kept_are_the_weights_asked_for(config: Config, keep: str) -> None:
     row = make_row("mean_pool", repeats=(0,), updates=2)
     record = train.train_here(changed(config, keep_weights=keep), row)
-    kept = load_file(paths.run(config, row.group, row.key) / "weights.safetensors")
-    visual = {name for name in kept if ".visual." in name}
-    head = {name for name in kept if ".head." in name}
+    kept = load_file(paths.run(config, row.group, row.key) / "weights/ucf101_k2.safetensors")
+    visual = {name for name in kept if name.startswith("visual.")}
+    head = {name for name in kept if name.startswith("head.")}
     assert (bool(visual), bool(head)) == (keep == "all", keep != "none") and visual | head == set(kept)
     assert record["cells"][0]["parameters"] == DIM * 12 + 2 * DIM + 3 * DIM + 3, "of all that was trained"
     assert record["config"]["train"]["keep_weights"] == keep
-
-
-def test_merged_weights_are_the_file_that_safetensors_writes(tmp_path: Path) -> None:
-    generator = torch.Generator().manual_seed(0)
-    parts = {
-        name: {f"{name}.{k}": torch.randn(2, n, generator=generator) for k, n in (("b", 3), ("a.x", 5), ("ü", 1))}
-        for name in ("ucf101_k2", "ucf101_k16", "hmdb51_all")
-    }
-    for name, tensors in parts.items():
-        save_file(tensors, tmp_path / name)
-    save_file({}, tmp_path / "zzz")
-    finished_cells.merge([tmp_path / name for name in sorted([*parts, "zzz"])], tmp_path / "merged")
-    save_file({k: v for tensors in parts.values() for k, v in tensors.items()}, tmp_path / "whole")
-    assert (tmp_path / "merged").read_bytes() == (tmp_path / "whole").read_bytes()
-    finished_cells.merge([tmp_path / "zzz"], tmp_path / "none")
-    assert (tmp_path / "none").read_bytes() == (tmp_path / "zzz").read_bytes()
 
 
 def test_what_lies_on_disk_is_plain(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,13 +128,10 @@ def test_what_lies_on_disk_is_plain(config: Config, monkeypatch: pytest.MonkeyPa
     (cell,) = paths.work(config, row.group, row.key).iterdir()
     facts = json.loads((cell / finished_cells.FACTS).read_text())
     assert facts["cell"]["shots"] == 1 and facts["speed"]["train_videos"] == 2 * 3 * 2
-    assert set(load_file(cell / finished_cells.WEIGHTS)) == {
-        f"ucf101_k1.{name}"
-        for name in (
-            "visual.weight",
-            "head.norm.weight",
-            "head.norm.bias",
-            "head.classifier.weight",
-            "head.classifier.bias",
-        )
+    assert set(load_file(cell / finished_cells.WEIGHTS_OF_CELL)) == {
+        "visual.weight",
+        "head.norm.weight",
+        "head.norm.bias",
+        "head.classifier.weight",
+        "head.classifier.bias",
     }

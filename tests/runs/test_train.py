@@ -106,8 +106,8 @@ def test_a_row_leaves_weights_scores_and_a_record(config: Config) -> None:
     stored = scores.load_scores(folder / "scores.npz", "ucf101_k4")
     assert stored.logits.shape == (2, CLASSES * TEST, 2, CLASSES) and stored.logits.dtype == np.float32
     assert np.isnan(stored.logits[:, BROKEN]).all() and np.isfinite(np.delete(stored.logits, BROKEN, axis=1)).all()
-    weights = load_file(folder / "weights.safetensors")
-    assert weights["ucf101_k2.classifier.weight"].shape == (2, CLASSES, 16)
+    weights = load_file(folder / "weights/ucf101_k2.safetensors")
+    assert weights["classifier.weight"].shape == (2, CLASSES, 16)
 
 
 def test_a_record_names_the_split_of_its_dataset(config: Config) -> None:
@@ -166,7 +166,7 @@ def test_a_row_is_logged_and_the_log_changes_no_number(config: Config) -> None:
     found = []
     for every in (1, 0, 7):
         record = train_here(changed(config, log_every=every), row)
-        found.append(((folder / "weights.safetensors").read_bytes(), record["cells"]))
+        found.append(((folder / "weights/ucf101_k2.safetensors").read_bytes(), record["cells"]))
         log = live.read_log(paths.live(config, "few_shot", "vidprism_c"))
         if every == 1:  # the curve of the record is the mean of ten updates
             for cell, series in zip(record["cells"], log["loss/total"].values(), strict=True):
@@ -188,12 +188,12 @@ def test_a_failure_names_the_place_and_leaves_earlier_results(config: Config, mo
     row = make_row(config, key="broken", shots=(2,))
     train_here(config, row)
     folder = paths.run(config, "few_shot", "broken")
-    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    before = {file.name: file.read_bytes() for file in folder.rglob("*.*")}
     read = inputs.FrozenInputs.read
     monkeypatch.setattr(inputs.FrozenInputs, "read", lambda self, split, at: read(self, split, at) * np.float32("nan"))
     with pytest.raises(TrainingError, match=r"row broken, ucf101, 2 shots, repeat 0: the loss is nan at update 1"):
         train_here(config, row)
-    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert {file.name: file.read_bytes() for file in folder.rglob("*.*")} == before
     assert [f.name for f in folder.parent.iterdir() if f.name.startswith(".")] == []
 
 

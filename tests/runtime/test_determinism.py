@@ -15,7 +15,7 @@ from vidprism.finetuning import loop, track
 from vidprism.runs import train
 from vidprism.runtime import determinism
 
-FILES = ("weights.safetensors", "scores.npz", "record.json")
+FILES = ("weights/ucf101_k2.safetensors", "scores.npz", "record.json")
 
 
 @pytest.fixture

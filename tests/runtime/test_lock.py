@@ -1,6 +1,7 @@
 """Two trainings of one row at once, and folders that cannot be written."""
 
 import errno
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -48,7 +49,9 @@ def other(config: Config, tmp_path: Path) -> multiprocessing.Process:
 
 
 def test_a_row_is_trained_by_one_process(config: Config, other: multiprocessing.Process) -> None:
-    with pytest.raises(TrainingError, match=rf"row mean_pool-tuned: process {other.pid} on .*wait until.*or end it"):
+    with pytest.raises(
+        TrainingError, match=rf"row mean_pool-tuned: already running in process {other.pid} on .*wait until.*or end it"
+    ):
         train.train_here(config, ROW)
     assert not paths.run(config, ROW.group, ROW.key).exists()
     train.train_here(config, make_row("mean_pool", key="another", updates=4))
@@ -71,7 +74,7 @@ def test_a_lock_that_cannot_be_made_is_an_error(config: Config, monkeypatch: pyt
     def refused(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(lock.fcntl, "flock", refused)
+    monkeypatch.setattr(fcntl, "flock", refused)
     with pytest.raises(NotWritable, match=r"mean_pool-tuned.lock cannot be written: .*No locks available"):
         train.train_here(config, ROW)
 
@@ -94,17 +97,17 @@ def test_a_read_only_folder_is_named_and_earlier_results_stay(
 ) -> None:
     train.train_here(config, ROW)
     run, work = (place(config, ROW.group, ROW.key) for place in (paths.run, paths.work))
-    before = {file.name: file.read_bytes() for file in run.iterdir()}
+    before = {file.name: file.read_bytes() for file in run.rglob("*.*")}
     with monkeypatch.context() as read_only:
         refuse_below(read_only, run.parent if part == "run" else work)
         with pytest.raises(NotWritable, match=r"Permission denied.*correct the permissions") as error:
             train.train_here(config, ROW)
     assert str(error.value).startswith(str(run if part == "run" else work))
-    assert {file.name: file.read_bytes() for file in run.iterdir()} == before
+    assert {file.name: file.read_bytes() for file in run.rglob("*.*")} == before
     fit, trained = track.fit, []
     monkeypatch.setattr(track, "fit", lambda *args: trained.append(1) or fit(*args))
     train.train_here(config, ROW)
-    assert {file.name: file.read_bytes() for file in run.iterdir()} == before
+    assert {file.name: file.read_bytes() for file in run.rglob("*.*")} == before
     assert bool(trained) == (part == "work"), "a cell that was finished is not trained again"
 
 

@@ -107,7 +107,9 @@ def test_training_is_that_of_one_process(config: Config, together: list[dict], a
     (a,), (b,) = record["cells"], first["cells"]
     assert (a["n_scored"], a["unreadable"]) == (b["n_scored"], b["unreadable"]) and b["n_scored"] == 11
     np.testing.assert_allclose(a["curve"]["loss"], b["curve"]["loss"], atol=1e-4)
-    one, two = (load_file(paths.run(config, "few_shot", key) / "weights.safetensors") for key in ("one", "two"))
+    one, two = (
+        load_file(paths.run(config, "few_shot", key) / "weights/ucf101_k2.safetensors") for key in ("one", "two")
+    )
     assert one.keys() == two.keys()
     for name, weight in one.items():
         torch.testing.assert_close(two[name], weight, atol=1e-4, rtol=1e-3)

@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import shutil
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +29,8 @@ from vidprism.runtime.files import whole_folder, writing
 from vidprism.training.inputs import Inputs
 from vidprism.training.job import Job
 
-WEIGHTS, SCORES, FACTS = "weights.safetensors", "scores.npz", "cell.json"
+WEIGHTS_OF_CELL, SCORES, FACTS = "weights.safetensors", "scores.npz", "cell.json"
+WEIGHTS = "weights"  # folder of a finished row
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,13 @@ def states(folder: Path) -> Path:
 
 
 def write_cell(folder: Path, key: str, weights: dict[str, Tensor], scores: CellScores, facts: dict[str, Any]) -> None:
-    """Put a finished cell into its folder; its arrays are named after its key, as in the row's own files. The states of
-    its training go.
+    """Put a finished cell into its folder, and delete the states of its training.
 
     Raises:
         NotWritable: a full disk, a folder without write permission.
     """
     with _finished(folder, facts) as partial:
-        save_file({f"{key}.{name}": weight for name, weight in weights.items()}, partial / WEIGHTS)
+        save_file(weights, partial / WEIGHTS_OF_CELL)
         save_scores(partial / SCORES, {key: scores})
 
 
@@ -119,33 +118,13 @@ def read_cell(folder: Path, key: str) -> Stored | None:
 
 
 def assemble(cells: list[Stored], folder: Path) -> None:
-    """The weights and scores of a row out of its cells."""
-    merge([cell.folder / WEIGHTS for cell in sorted(cells, key=lambda cell: cell.key)], folder / WEIGHTS)
+    """The row's weights, a file a cell, and its scores, out of its finished cells."""
+    (folder / WEIGHTS).mkdir()
+    for cell in cells:
+        shutil.copyfile(cell.folder / WEIGHTS_OF_CELL, weights_file(folder, cell.key))
     save_scores(folder / SCORES, {cell.key: cell.scores() for cell in cells})
 
 
-def merge(sources: list[Path], target: Path) -> None:
-    """One safetensors file out of several with different names, tensor by tensor as they lie there; never in memory.
-
-    The format is eight bytes with the length of the header, the header in JSON and the tensors' bytes, whose places the
-    header counts from its own end (https://github.com/huggingface/safetensors).
-    """
-    merged: dict[str, Any] = {}
-    starts, offset = [], 0
-    for source in sources:
-        with source.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            entries = json.loads(file.read(length))
-        starts.append(8 + length)
-        for name, entry in entries.items():
-            begin, end = entry["data_offsets"]
-            merged[name] = {**entry, "data_offsets": [begin + offset, end + offset]}
-        offset += source.stat().st_size - starts[-1]
-    header = json.dumps(merged, separators=(",", ":"), ensure_ascii=False).encode()
-    header += b" " * (-len(header) % 8)
-    with target.open("wb") as out:
-        out.write(struct.pack("<Q", len(header)) + header)
-        for source, start in zip(sources, starts, strict=True):
-            with source.open("rb") as file:
-                file.seek(start)
-                shutil.copyfileobj(file, out, 2**24)
+def weights_file(folder: Path, key: str) -> Path:
+    """The weights of one cell in the folder of a row: the parameters of its repeats, stacked (R, ...)."""
+    return folder / WEIGHTS / f"{key}.safetensors"

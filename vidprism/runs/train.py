@@ -1,6 +1,6 @@
 """Train one row of a table: every cell (dataset, shots) with its repeats, scored on the test videos.
 
-A row writes ``weights.safetensors`` (repeats stacked), ``scores.npz`` and ``record.json`` (everything but the
+A row writes ``weights/<cell>.safetensors`` (repeats stacked), ``scores.npz`` and ``record.json`` (everything but the
 accuracies, which `vidprism.evaluation.evaluate` adds). Nothing is selected here: the last update is scored, once. A
 finished cell lies on disk (`vidprism.runs.finished_cells`): a row that failed goes on from there.
 """
