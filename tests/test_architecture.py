@@ -20,7 +20,7 @@ FLOORS = [
     {"evaluation", "training"},
     {"finetuning", "report"},
     {"runs"},
-    {"search"},
+    {"inference", "search"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 MOST_ARROWS = 80  # from room to room

@@ -163,7 +163,7 @@ def test_an_edit_reruns_what_depends_on_it(clone: Path, file: str, old: str, new
     assert not any("mean_pool" in name for name in trained)
 
 
-@pytest.mark.parametrize("notebook", ["prepare", "table", "custom", "pretrain_video"])
+@pytest.mark.parametrize("notebook", ["prepare", "table", "custom", "pretrain_video", "score_video"])
 def test_a_notebook_opens_as_it_is(clone: Path, tmp_path: Path, notebook: str) -> None:
     """As in JupyterLab: a kernel of its own, started in notebooks/, default parameters, the smoke data."""
     command = [sys.executable, "-m", "papermill", "-k", "python3", "--no-progress-bar", f"{notebook}.ipynb"]

@@ -6,6 +6,7 @@ width, C classes, U distinct frames of a video, K crops, S pixels.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -133,6 +134,22 @@ def encode_split(
 def views(protocol: ProtocolConfig, split: str) -> tuple[int, int]:
     """(n_clips, n_crops) of a split: the protocol's for test, one centre view for train and dev."""
     return (protocol.n_clips, protocol.n_crops) if split == "test" else (1, 1)
+
+
+def video_features(path: Path, backbone: Backbone, protocol: ProtocolConfig, frames: int) -> np.ndarray:
+    """Features (V, F, D) float16 of one video with the views of a test video, for clips of `frames` frames.
+
+    Raises:
+        Unreadable: the video cannot be decoded.
+        FloatingPointError: a feature is not finite in half precision.
+    """
+    n_clips, n_crops = views(protocol, "test")
+    place_VFD = np.zeros((n_clips * n_crops, frames // backbone.tubelet, backbone.dim), np.float16)
+    only = dataclasses.replace(protocol, frames=(frames,))
+    reason, _ = _encode_video(path, lambda: path, "test", backbone, only, {frames: place_VFD})
+    if reason:
+        raise Unreadable(reason)
+    return place_VFD
 
 
 def _encode_video(
