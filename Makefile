@@ -7,7 +7,7 @@ ENV := $(VENV)/.installed
 PIP_AUDIT := 2.10.1
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce smoke rehearse test test-all bench gpu-check compare lint lock audit notebooks lab clean
+.PHONY: help env reproduce repro-one status smoke rehearse test test-all bench gpu-check compare lint lock audit notebooks lab clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -23,6 +23,12 @@ $(ENV): requirements.lock
 reproduce: $(ENV)  ## run the pipeline of the profile that params.yaml chooses: all tables and reports
 	python -m tools.preflight
 	dvc repro
+
+repro-one: $(ENV)  ## train one row with what it needs: make repro-one ROW=few_shot/vidprism_c
+	python -m tools.repro_one $(ROW)
+
+status: $(ENV)  ## what `dvc repro` would run now, and why, in words
+	python -m tools.status
 
 smoke: $(ENV)  ## run the smoke profile in this checkout (data for opening the notebooks)
 	python -m tools.preflight smoke

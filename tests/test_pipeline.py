@@ -1,6 +1,7 @@
 """The pipeline as data: it expands in every profile, names what exists, and is small enough for DVC."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
+from tools import preflight
 from tools.with_profile import choose
+from vidprism.config import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = [ROOT / "dvc.yaml", *sorted((ROOT / "pipelines").glob("*/dvc.yaml"))]
@@ -122,6 +125,23 @@ def test_an_edit_makes_stale_what_depends_on_it(code_of: dict, file: str, train:
     }
     assert len(stale) == train, sorted(stale)
     assert not only or all(any(word in name for word in only) for name in stale), sorted(stale)
+
+
+def test_the_profile_that_the_readme_shows_works(bare: Path) -> None:
+    """A profile of the user's own on cached features needs no weights that a stage makes."""
+    block = re.search(r"```yaml\n(mine: .*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    at = text.index("# The one line to change")
+    (bare / "params.yaml").write_text(choose(f"{text[:at]}{block}\n{text[at:]}", "mine"), encoding="utf-8")
+    assert preflight.check_options(load_config("mine", bare)) == 11
+    stages = {stage.addressing: stage for stage in Repo(str(bare)).index.stages}
+    (features,) = (stage for name, stage in stages.items() if name.endswith("features_given@mine-clip_b16-custom"))
+    deps = [dep.def_path for dep in features.deps]
+    assert not any(dep.startswith("data/backbones") for dep in deps)
+    made = {out.def_path for stage in stages.values() for out in stage.outs}
+    read = {dep.def_path for stage in stages.values() for dep in stage.deps if dep.def_path.startswith("data/")}
+    given = {"data/lists", "data/raw/custom"}
+    assert all(path in given or any(out.startswith(path) or path.startswith(out) for out in made) for path in read)
 
 
 def test_names_are_plain() -> None:

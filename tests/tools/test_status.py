@@ -1,0 +1,49 @@
+"""What would run, in words, from DVC's status; and the stage of one row."""
+
+import pytest
+
+from tools.repro_one import stage_of
+from tools.status import reasons, sentences
+from vidprism.config import ConfigError
+
+STATUS = {
+    "train@mini-a": [{"changed deps": {"vidprism/training": "modified"}}, {"changed outs": {"data/runs/a": "deleted"}}],
+    "train@mini-b": [{"changed deps": {"vidprism/training": "modified", "data/features": "modified"}}],
+    "search@mini-a": [{"changed deps": {"params.yaml": {"profile.search.lr": "modified"}}}],
+    "table@mini-1": [{"changed outs": {"reports/tables/mini/table1.html": "deleted"}}],
+}
+NOTEBOOKS = {"train@mini-a": "train", "train@mini-b": "train", "search@mini-a": "search", "table@mini-1": "table"}
+NOTEBOOKS |= {"evaluate@mini": "evaluate", "index": "index"}
+
+
+def test_what_would_run_is_said_with_the_reason() -> None:
+    found = sentences(STATUS, NOTEBOOKS, ["evaluate@mini", "index", "table@mini-1"])
+    assert found == [
+        "2 rows would be trained again, because of: vidprism/training.",
+        "1 learning rate would be searched again, because of: profile.search.lr in params.yaml.",
+        "1 table would be built again, because of: its outputs are missing or changed.",
+        "If their results change, these follow: 1 group of rows, 1 index.",
+    ]
+
+
+def test_nothing_would_run() -> None:
+    assert sentences({}, NOTEBOOKS, []) == ["Nothing would run."]
+
+
+def test_many_reasons_are_shortened_and_data_come_after_code() -> None:
+    deps = {name: "modified" for name in ("vidprism/a", "vidprism/b", "vidprism/c", "vidprism/d", "data/x")}
+    (found,) = sentences({"train@mini-a": [{"changed deps": deps}]}, NOTEBOOKS, [])
+    assert found.endswith("because of: vidprism/a; vidprism/b; vidprism/c; 1 more.")
+    assert reasons([{"changed deps": {"data/x": "modified"}}]) == ("data/x",)
+    assert reasons(["changed command"]) == ("command",)
+
+
+def test_the_stage_of_a_row_is_found_by_its_command() -> None:
+    commands = {
+        "train_controls@mini-mean_pool": "python -m vidprism.execute train profile=mini group=few_shot row=mean_pool",
+        "train_controls@smoke-mean_pool": "python -m vidprism.execute train profile=smoke group=few_shot row=mean_pool",
+        "index": "python -m vidprism.execute index profile=mini",
+    }
+    assert stage_of(commands, "mini", "few_shot/mean_pool") == "train_controls@mini-mean_pool"
+    with pytest.raises(ConfigError, match="did you mean 'few_shot/mean_pool'"):
+        stage_of(commands, "mini", "few_shot/meanpool")
