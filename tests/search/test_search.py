@@ -319,6 +319,6 @@ def test_every_profile_searches_with_the_draws_it_has() -> None:
 def test_one_process_runs_a_search(tuned: Config) -> None:
     with (
         lock.alone(paths.work(tuned, "search", "mean_pool-mini_clip"), "another"),
-        pytest.raises(TrainingError, match=r"search of mean_pool on mini_clip: process \d+ on .* is at it already"),
+        pytest.raises(TrainingError, match=r"search of mean_pool on mini_clip: already running in process \d+ on "),
     ):
         search.search(tuned, "mean_pool", "mini_clip")
