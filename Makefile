@@ -1,5 +1,6 @@
 # Every target makes the environment first if it is missing. `make help` lists them.
-PYTHON ?= python3.11
+# The newest Python that runs; `make env PYTHON=python3.12` chooses another one.
+PYTHON ?= $(firstword $(foreach v,3.13 3.12 3.11,$(shell python$(v) -c 'print("python$(v)")' 2>/dev/null)))
 VENV ?= .venv
 SHELL := bash
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -15,6 +16,8 @@ help:  ## list the targets
 env: $(ENV)  ## create the virtual environment with exact pinned versions
 
 $(ENV): requirements.lock
+	@test -n "$(PYTHON)" || { echo "make: no python3.13, python3.12 or python3.11 runs here; install one, or name one: make env PYTHON=..." >&2; exit 1; }
+	@echo "$$($(PYTHON) --version) ($(PYTHON)) makes the environment in $(VENV); PYTHON=... chooses another"
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
@@ -53,8 +56,8 @@ gpu-check: $(ENV)  ## check the suite on this machine's GPU, at most 8 minutes; 
 compare: $(ENV)  ## which cells changed since a revision: make compare REV=HEAD~1
 	python -m vidprism.report.compare $(REV)
 
-lint: $(ENV)  ## check style and notebooks
-	ruff check . && ruff format --check . && nbstripout --verify --keep-id notebooks/*.ipynb
+lint: $(ENV)  ## check style, types and notebooks
+	ruff check . && ruff format --check . && mypy && nbstripout --verify --keep-id notebooks/*.ipynb
 
 lock: $(ENV)  ## write requirements.lock from the installed environment
 	python tools/lock.py > requirements.lock

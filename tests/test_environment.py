@@ -10,8 +10,11 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tools import lock
+
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT, MYPY = PYPROJECT["project"], PYPROJECT["tool"]["mypy"]
 NEEDS = [Requirement(text) for text in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]]
 LOCK_LINES = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
 LINE = re.compile(r"^([A-Za-z0-9._-]+)==([A-Za-z0-9.!+_-]+)( ; sys_platform [!=]= 'darwin')?$")
@@ -27,6 +30,22 @@ def test_the_lock_satisfies_pyproject(need: Requirement) -> None:
     pins = {canonicalize_name(m[1]): m[2] for line in LOCK_LINES if (m := LINE.match(line))}
     assert canonicalize_name(need.name) in pins, f"run `make lock`: {need.name} is not in requirements.lock"
     assert need.specifier.contains(pins[canonicalize_name(need.name)])
+
+
+def test_the_lock_is_written_for_every_supported_python() -> None:
+    supported = Requirement(f"python{PROJECT['requires-python']}").specifier
+    assert [v for v in ("3.10", "3.11", "3.12", "3.13", "3.14") if supported.contains(v)] == list(lock.PYTHONS)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert f"$(foreach v,{' '.join(reversed(lock.PYTHONS))}," in makefile
+    assert PROJECT["requires-python"].startswith(f">={MYPY['python_version']},")
+
+
+@pytest.mark.parametrize("version", lock.PYTHONS)
+def test_the_lock_holds_what_a_python_needs(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "PYTHONS", (version,))
+    needed = lock.closure(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"])
+    pins = {canonicalize_name(m[1]) for line in LOCK_LINES if (m := LINE.match(line))}
+    assert "torch" in needed and set(needed) <= pins
 
 
 def test_conda_installs_the_same_lock() -> None:

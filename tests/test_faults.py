@@ -158,7 +158,7 @@ def test_bad_videos(config: Config, table: list, kind: str) -> None:
     recipe = Recipe(6, 4, 0.01, 0.0, 0.1)
     job = Job("mean_pool", {}, "plain", recipe, [], [0], "test", "here")
     while struck < N:
-        bad = {which: kind for which in rng.sample(range(len(readable)), 4)}
+        bad = dict.fromkeys(rng.sample(range(len(readable)), 4), kind)
         dataset = Faulty(inputs, readable, bad)
         model = EndToEnd(inputs.load_backbone("cpu"), job.build(inputs, 0))
         found = loop.fit(model, dataset, recipe, 4, 0, "here", Reading(1, 1.5, 0.5))

@@ -73,14 +73,14 @@ def test_a_hostile_class_name_goes_through_a_custom_list(name: str, tmp_path: Pa
         lines.append(f'{split}.avi,"{quoted}",{split}')
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations" / "videos.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    before = {p for p in tmp_path.rglob("*")}
+    before = set(tmp_path.rglob("*"))
     try:
         found = datasets.load_dataset("custom").list_videos(tmp_path, 1)
     except DatasetError as error:
         assert str(error)  # refused, with words
     else:
         assert {v.class_name for v in found} == {name}
-    assert {p for p in tmp_path.rglob("*")} == before and not (ROOT / "ran").exists()
+    assert set(tmp_path.rglob("*")) == before and not (ROOT / "ran").exists()
 
 
 def test_the_network_guard_of_the_tests_works(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 
 # jsonschema imports this optional package when it is there: two seconds a stage for a format nobody uses here.
-sys.modules.setdefault("rfc3987_syntax", None)
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 import json  # noqa: E402
 import resource  # noqa: E402

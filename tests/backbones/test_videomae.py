@@ -44,10 +44,15 @@ def published(seed: int = 0, distilled: bool = True) -> dict[str, torch.Tensor]:
     for i in range(LAYERS):
         shapes = {
             **{f"norm{n}.{kind}": (D,) for n in (1, 2) for kind in ("weight", "bias")},
-            **{"attn.q_bias": (D,), "attn.v_bias": (D,), "attn.qkv.weight": (3 * D, D)},
-            **{"attn.proj.weight": (D, D), "attn.proj.bias": (D,)},
-            **{"mlp.fc1.weight": (4 * D, D), "mlp.fc1.bias": (4 * D,)},
-            **{"mlp.fc2.weight": (D, 4 * D), "mlp.fc2.bias": (D,)},
+            "attn.q_bias": (D,),
+            "attn.v_bias": (D,),
+            "attn.qkv.weight": (3 * D, D),
+            "attn.proj.weight": (D, D),
+            "attn.proj.bias": (D,),
+            "mlp.fc1.weight": (4 * D, D),
+            "mlp.fc1.bias": (4 * D,),
+            "mlp.fc2.weight": (D, 4 * D),
+            "mlp.fc2.bias": (D,),
         }
         state |= {f"blocks.{i}.{name}": draw(*shape) for name, shape in shapes.items()}
     if distilled:

@@ -31,7 +31,7 @@ def test_nothing_would_run() -> None:
 
 
 def test_many_reasons_are_shortened_and_data_come_after_code() -> None:
-    deps = {name: "modified" for name in ("vidprism/a", "vidprism/b", "vidprism/c", "vidprism/d", "data/x")}
+    deps = dict.fromkeys(("vidprism/a", "vidprism/b", "vidprism/c", "vidprism/d", "data/x"), "modified")
     (found,) = sentences({"train@mini-a": [{"changed deps": deps}]}, NOTEBOOKS, [])
     assert found.endswith("because of: vidprism/a; vidprism/b; vidprism/c; 1 more.")
     assert reasons([{"changed deps": {"data/x": "modified"}}]) == ("data/x",)

@@ -31,10 +31,10 @@ class ClipBackbone:
     has_text = True
     tubelet = 1
 
-    def __init__(self, model: nn.Module, tokenizer, device: str = "cpu") -> None:
+    def __init__(self, model: Any, tokenizer: Any, device: str = "cpu") -> None:
         self.model = model.to(device).eval()
         self.tokenizer = tokenizer
-        self.module: nn.Module = model.visual
+        self.module: Any = model.visual
         self.dim: int = int(model.visual.output_dim)
         size = model.visual.image_size
         self.image_size: int = int(size[0] if isinstance(size, (tuple, list)) else size)
@@ -131,7 +131,7 @@ def build(spec: BackboneConfig, device: str = "cpu") -> ClipBackbone:
     return ClipBackbone(model, open_clip.get_tokenizer(spec.model), device)
 
 
-def _tagged(model: nn.Module, spec: BackboneConfig) -> Path:
+def _tagged(model: Any, spec: BackboneConfig) -> Path:
     """The file behind a tag of open_clip, from its cache, else from the network; the model takes the tag's mean and
     standard deviation of pixels.
     """
@@ -207,7 +207,7 @@ def _cached(repository: str, name: str) -> Path | None:
     return Path(path) if isinstance(path, str) else None
 
 
-def create(name: str, seed: int = 0, device: str = "cpu") -> nn.Module:
+def create(name: str, seed: int = 0, device: str = "cpu") -> Any:
     """A CLIP model by name with random weights drawn from `seed`; on the device "meta" with shapes alone.
 
     Raises:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -48,10 +49,11 @@ class ClipEncoder(nn.Module):
     def __init__(self, shape: dict, norm_tokens: bool = False) -> None:
         super().__init__()
         self.shape = shape
-        self.model = _transformer(shape)
+        self.model: Any = _transformer(shape)
         self.model.embeddings.position_embeddings = position_table(shape, shape["width"])[None]
         norm = nn.LayerNorm(shape["width"], eps=NORM_EPS)
-        self.norm, self.fc_norm = (norm, nn.Identity()) if norm_tokens else (nn.Identity(), norm)
+        self.norm: nn.Module = norm if norm_tokens else nn.Identity()
+        self.fc_norm: nn.Module = nn.Identity() if norm_tokens else norm
 
     def forward(self, pixels_BT3SS: Tensor) -> Tensor:
         """Normalised pixels (B, T, 3, S, S) -> features (B, F, D)."""
@@ -95,7 +97,7 @@ def _sinusoids(places_N: Tensor, width: int) -> Tensor:
     return torch.where(d % 2 == 0, angles.sin(), angles.cos()).float()
 
 
-def _transformer(shape: dict) -> nn.Module:
+def _transformer(shape: dict) -> Any:
     from transformers import VideoMAEConfig, VideoMAEModel
 
     return VideoMAEModel(
@@ -110,7 +112,7 @@ def _transformer(shape: dict) -> nn.Module:
             intermediate_size=int(shape["width"] * shape["mlp_ratio"]),
             layer_norm_eps=NORM_EPS,
             use_mean_pooling=True,  # no norm of its own: `ClipEncoder` has it
-            attn_implementation="sdpa",
+            attn_implementation="sdpa",  # type: ignore[call-arg]
         )
     )
 
@@ -122,7 +124,7 @@ class VideoMAEBackbone:
     logit_scale = 1.0
 
     def __init__(self, encoder: ClipEncoder, normalisation: str = "imagenet", device: str = "cpu") -> None:
-        self.module: nn.Module = encoder.to(device).eval()
+        self.module: Any = encoder.to(device).eval()
         self.dim, self.image_size = encoder.shape["width"], encoder.shape["image_size"]
         self.tubelet: int = encoder.shape["tubelet_size"]
         self._normalisation, self._device = normalisation, device

@@ -55,14 +55,14 @@ def _check_names(config: Config) -> None:
         ("ablations.datasets", p.ablations.datasets),
     ):
         _check_known(f"{p.name}.{where}", names, datasets, "dataset")
-    groups = (
+    groups: tuple[Iterable[str], ...] = (
         *(p.closed_set.controls, p.closed_set.vidprism, p.few_shot.controls, p.few_shot.vidprism),
         *(p.few_shot.tuned_controls, p.few_shot.tuned_vidprism, p.few_shot.more.methods, p.few_shot.video.methods),
         *p.search.methods.values(),
         *((p.ablations.method,), config.methods),
     )
-    for names in groups:
-        _check_known(f"methods used by {p.name}", names, methods, "method")
+    for used in groups:
+        _check_known(f"methods used by {p.name}", used, methods, "method")
     video = p.few_shot.video
     _check_known(f"{p.name}.backbones", p.used_backbones, p.backbones, "backbone")
     _check_known(f"{p.name}.few_shot.video.run", video.run, video.backbones, "backbone")

@@ -11,8 +11,10 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from functools import reduce
 from pathlib import PurePosixPath
+from typing import Literal
 
-_FORMS = {"NFKC": "NFC", "NFKD": "NFD", "NFC": "compatibility characters"}  # the first that a name has, in words
+# the first that a name has, in words
+_FORMS: dict[Literal["NFC", "NFKC", "NFKD"], str] = {"NFKC": "NFC", "NFKD": "NFD", "NFC": "compatibility characters"}
 _BLANKS = {" ": "blank", "\t": "tab", "\xa0": "no-break space"}
 
 

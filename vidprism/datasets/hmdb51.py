@@ -65,8 +65,8 @@ def list_videos(root: Path, split: int) -> list[Video]:
             with located(NAME, file, number):
                 if code not in CODES or not clip:
                     raise DatasetError(f"lines must be '<file>.avi <0, 1 or 2>', not {line!r}")
-                if CODES[code]:
-                    videos.append(_video(checked_path(clip), label, name, CODES[code]))
+                if part := CODES[code]:
+                    videos.append(_video(checked_path(clip), label, name, part))
     return videos
 
 

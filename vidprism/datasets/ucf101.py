@@ -70,7 +70,7 @@ def class_text(class_name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", class_name).replace("_", " ").lower()
 
 
-def path_class(path: str) -> str | None:
+def path_class(path: str) -> str:
     """The class folder of a path."""
     return PurePosixPath(path).parts[0]
 

@@ -52,7 +52,8 @@ def check_learned(config: Config, backbone: str) -> dict:
         store = open_store(paths.features(config, dataset, backbone))
         world = json.loads((paths.dataset_root(config, dataset) / "world.json").read_text(encoding="utf-8"))
         train, test = (pool(store, split, max(store.meta["frames"])) for split in ("train", "test"))
-        facts = dataset_facts(train, test, store.text("plain"), store.meta["class_names"], world["reversal"])
+        texts_CD = np.asarray(store.text("plain"))  # the small CLIP always has texts
+        facts = dataset_facts(train, test, texts_CD, store.meta["class_names"], world["reversal"])
         report["pairs"] += [{"dataset": dataset, **pair} for pair in facts.pop("pairs")]
         for key, value in facts.items():
             report[key][dataset] = value

@@ -5,8 +5,9 @@ Rows that the profile expects and that have not been trained stay in the results
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from vidprism.config.rows import Row, rows
 from vidprism.evaluation import common_subset, metrics, plots, results
 from vidprism.evaluation.groups import of_test
 from vidprism.evaluation.video_check import compare_probes
-from vidprism.records.record import NOT_RUN, REHEARSED, cell_key
+from vidprism.records.record import NOT_RUN, REHEARSED, Record, cell_key
 from vidprism.records.scores import CellScores, hits, load_scores
 
 
@@ -32,7 +33,7 @@ def evaluate(config: Config, group: str) -> dict[str, Any]:
     """
     records = [evaluate_row(config, row) for row in rows(config, group).values()]
     plots.write_plots(config, group, records)
-    return results.read_json(results.write_results(config, group, records))
+    return results.read_json(results.write_results(config, group, cast(list[Record], records)))
 
 
 def evaluate_row(config: Config, row: Row) -> dict[str, Any]:
@@ -158,7 +159,7 @@ def _expert_usage(
     """Mean expert weights over test videos, and per class over training clips, test videos answered right,
     and wrong (Figure 4).
     """
-    if scores.experts is None:
+    if scores.experts is None or scores.usage_train is None:
         return {"expert_usage": None}
     experts_RNE = scores.experts[:, readable]
     correct_RN = np.stack([hits(fused_NC, labels_N, 1) for fused_NC in fused_RNC])
@@ -170,7 +171,7 @@ def _expert_usage(
     }
 
 
-def _rounded(estimate: dict[str, Any]) -> dict[str, Any]:
+def _rounded(estimate: Mapping[str, Any]) -> dict[str, Any]:
     """An estimate with four decimals: differences below are noise of the arithmetic, and would show in every
     diff.
     """

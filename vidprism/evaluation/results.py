@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -54,6 +54,8 @@ __all__ = [
     "read_records",
     "write_results",
 ]
+
+Answers = Literal["correct", "correct5"]  # of a repeat: the best class, or one of the five best
 
 
 def load_results(config: Config, group: str) -> dict[str, Record]:
@@ -141,7 +143,7 @@ def find_cell(record: Record, dataset: str, shots: int | None) -> Cell | None:
     return next((c for c in record.get("cells", []) if (c["dataset"], c["shots"]) == (dataset, shots)), None)
 
 
-def cell_answers(cell: Cell, key: str = "correct") -> np.ndarray:
+def cell_answers(cell: Cell, key: Answers = "correct") -> np.ndarray:
     """The cell's answers, (R repeats, V listed videos) of 1, 0, -1; `key` is correct (top-1) or correct5
     (top-5).
     """
@@ -155,7 +157,7 @@ def groups(cell: Cell) -> np.ndarray | None:
     return decode_groups(cell.get("groups"))
 
 
-def accuracy(cell: Cell, key: str = "correct") -> stats.Mean:
+def accuracy(cell: Cell, key: Answers = "correct") -> stats.Mean:
     """The cell's accuracy in percent over draws and groups; `key` as in `answers`."""
     return stats.accuracy(cell_answers(cell, key), groups(cell))
 
@@ -197,14 +199,18 @@ def decode_groups(text: str | None) -> np.ndarray | None:
 
 def _current(row: Row, spec: BackboneConfig | None, record: Record | None, first: tuple[Row, Record] | None) -> Record:
     if record is None:
-        return {"row": row.key, "status": NOT_RUN, "reason": "no result yet", "cells": []}
+        return _not_run(row, "no result yet")
     if record["status"] != MEASURED:
         return {"cells": [], "reason": "no result yet", **record}
     changed = [*_changed(row, spec, record), *(_left_over(row, record, *first) if first else [])]
     if not changed:
         return record
     reason = f"params.yaml changed since it was measured ({', '.join(changed)}); run `dvc repro`"
-    return {"row": row.key, "status": NOT_RUN, "reason": reason, "cells": []}
+    return _not_run(row, reason)
+
+
+def _not_run(row: Row, reason: str) -> Record:
+    return cast(Record, {"row": row.key, "status": NOT_RUN, "reason": reason, "cells": []})
 
 
 def _changed(row: Row, spec: BackboneConfig | None, record: Record) -> list[str]:

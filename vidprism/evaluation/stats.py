@@ -113,11 +113,11 @@ def t_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, fl
     """Student's t interval of the mean of independent repeats; None for fewer than two, which have no
     interval.
     """
-    values = np.asarray(values, dtype=float)
-    if len(values) < 2:
+    x = np.asarray(values, dtype=float)
+    if len(x) < 2:
         return None
-    half = stdtrit(len(values) - 1, 0.5 + level / 2) * values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean() - half), float(values.mean() + half)
+    half = stdtrit(len(x) - 1, 0.5 + level / 2) * x.std(ddof=1) / np.sqrt(len(x))
+    return float(x.mean() - half), float(x.mean() + half)
 
 
 def accuracy(correct: np.ndarray, groups: np.ndarray | None = None) -> Mean:
@@ -130,7 +130,7 @@ def accuracy(correct: np.ndarray, groups: np.ndarray | None = None) -> Mean:
     Raises:
         ValueError: no video that every repeat could read, or not one group number per video.
     """
-    scored = (correct >= 0).all(axis=0)
+    scored = np.all(correct >= 0, axis=0)
     if not scored.any():
         raise ValueError("no test video is readable, so there is no accuracy")
     return _mean(correct, scored, groups)
@@ -142,7 +142,7 @@ def single_factor(
     """The 95 % intervals of an accuracy over repeats alone (None for one repeat) and over groups alone (of the mean
     over repeats); each leaves the other doubt out. Arguments as in `accuracy`.
     """
-    scored = (correct >= 0).all(axis=0)
+    scored = np.all(correct >= 0, axis=0)
     of_video = correct.mean(axis=0, keepdims=True)
     return t_interval(100 * correct[:, scored].mean(axis=1)), _mean(of_video, scored, groups).interval
 
@@ -164,7 +164,7 @@ def paired(a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = None) -> Co
     """
     if a.shape[1] != b.shape[1] or (len(a) != len(b) and 1 not in (len(a), len(b))):
         raise ValueError(f"cannot pair answers of shape {a.shape} with {b.shape}: (repeats, videos) must agree")
-    both = ((a >= 0).all(axis=0)) & ((b >= 0).all(axis=0))
+    both = np.all(a >= 0, axis=0) & np.all(b >= 0, axis=0)
     if not both.any():
         raise ValueError("cannot pair: there is no video that both could read")
     mean = _mean(a.astype(np.int8) - b.astype(np.int8), both, groups)
@@ -182,8 +182,8 @@ def _mean(values_RV: np.ndarray, kept: np.ndarray, groups: np.ndarray | None) ->
     if (values == values[0]).all():
         values = values[:1]
     found = crossed(np.stack([np.bincount(of_video, row) for row in values]), np.bincount(of_video))
-    numbers = found.value, found.error_draws, found.error_groups, found.error_least
-    return Mean(*map(float, numbers), found.n_draws, found.n_groups)
+    value, draws, of_groups, least = map(float, (found.value, found.error_draws, found.error_groups, found.error_least))
+    return Mean(value, draws, of_groups, least, found.n_draws, found.n_groups)
 
 
 def crossed(sums_RG: np.ndarray, sizes_G: np.ndarray) -> Mean:
@@ -208,8 +208,8 @@ def crossed(sums_RG: np.ndarray, sizes_G: np.ndarray) -> Mean:
         square_g = np.full_like(mean, np.inf)
     positive = square_g > square_rg
     squares = square_r, np.where(positive, square_g - square_rg, 0), np.where(positive, 0, square_g)
-    errors = (100 * np.sqrt(square / (n_repeats * n_groups)) for square in squares)
-    return Mean(100 * mean, *errors, n_repeats, n_groups)
+    draws, groups, least = (100 * np.sqrt(square / (n_repeats * n_groups)) for square in squares)
+    return Mean(100 * mean, draws, groups, least, n_repeats, n_groups)
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -39,8 +39,10 @@ def text_features(backbone: Backbone, prompt_sets: Iterable[str], class_texts: l
     Raises:
         ConfigError: unknown prompt set.
     """
-    if not backbone.has_text:
-        return None
+    return _text_features(backbone, prompt_sets, class_texts) if backbone.has_text else None
+
+
+def _text_features(backbone: Backbone, prompt_sets: Iterable[str], class_texts: list[str]) -> np.ndarray:
     sets = []
     for prompt_set in prompt_sets:
         prompts = [sentences(prompt_set, text) for text in class_texts]
@@ -72,7 +74,7 @@ def kept_text_features(
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
-            np.save(file, text_features(backbone, prompt_sets, class_texts))
+            np.save(file, _text_features(backbone, prompt_sets, class_texts))
         os.replace(file.name, path)  # whole or not at all, also where two processes write it
     return np.load(path)
 
@@ -96,7 +98,7 @@ def encode_split(
     videos: Path,
     backbone: Backbone,
     protocol: ProtocolConfig,
-    arrays: dict[int, np.ndarray],
+    arrays: Mapping[int, np.ndarray],
     source: Source,
 ) -> tuple[list[str], list[str]]:
     """Fill `arrays` (T -> (N, V, F, D) float16) with the features of one split's readable videos.

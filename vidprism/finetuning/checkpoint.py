@@ -67,6 +67,7 @@ class Keeper:
 
     def _write(self, state: State) -> str:
         """Why it failed, or "": an error must reach every process, not the first alone."""
+        assert self.path is not None, "save a state only where `due` says so"
         partial = self.path.with_suffix(".partial")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +85,8 @@ class Keeper:
 
 def generators() -> State:
     """The state of every random generator of this process."""
-    version, keys, *position = np.random.get_state()
+    state: Any = np.random.get_state()
+    version, keys, *position = state
     return {
         "python": random.getstate(),
         "numpy": (version, torch.from_numpy(keys.astype(np.int64)), *position),

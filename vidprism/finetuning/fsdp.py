@@ -35,8 +35,8 @@ def sharded(model: EndToEnd) -> EndToEnd:
 def unshard(trained: EndToEnd, model: EndToEnd) -> None:
     """Give the model that `trained` was made of its whole weights: from then on nothing is exchanged."""
     model.to(next(trained.parameters()).device)
-    for mine, theirs in zip(model.parameters(), trained.parameters(), strict=True):
-        mine.copy_(whole(theirs))
+    for parameter, shards in zip(model.parameters(), trained.parameters(), strict=True):
+        parameter.copy_(whole(shards))
     for mine, theirs in zip(model.buffers(), trained.buffers(), strict=True):
         mine.copy_(theirs)
 

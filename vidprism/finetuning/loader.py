@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLong
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,8 +79,13 @@ class Views(Dataset):
 
 
 def read_ahead(
-    dataset: Dataset, numbers: Sequence[int], workers: int, limit_sec: float, ahead: int, known: Mapping[int, Failed]
-) -> Iterator[Any]:
+    dataset: Clips | Views,
+    numbers: Sequence[int],
+    workers: int,
+    limit_sec: float,
+    ahead: int,
+    known: Mapping[int, Failed],
+) -> Generator[Any]:
     """The items `numbers` of a dataset in their order, or `Failed` for one that cannot be read.
 
     Args:
@@ -99,7 +105,7 @@ def read_ahead(
     left = iter(numbers)
     try:
         while True:
-            while len(waiting) < ahead and (number := next(left, None)) is not None:
+            for number in islice(left, ahead - len(waiting)):
                 failed = known.get(number % len(dataset))
                 waiting.append(failed or pool.schedule(_read_adopted, [number], timeout=limit_sec))
             if not waiting:
@@ -120,7 +126,7 @@ def _result(future: Future, limit_sec: float) -> Any:
         return Failed(f"the process that decoded it ended with {error.exitcode}: decoder crashed")
 
 
-def _read(dataset: Dataset, number: int) -> Any:
+def _read(dataset: Clips | Views, number: int) -> Any:
     try:
         return dataset[number]
     except MemoryError:
@@ -131,10 +137,10 @@ def _read(dataset: Dataset, number: int) -> Any:
         raise
 
 
-_adopted: Dataset | None = None
+_adopted: Clips | Views
 
 
-def _adopt(dataset: Dataset) -> None:
+def _adopt(dataset: Clips | Views) -> None:
     """A worker's own copy of the dataset."""
     global _adopted
     torch.set_num_threads(1)

@@ -17,13 +17,12 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from vidprism.finetuning import blocks, fsdp, microbatches
 from vidprism.finetuning.checkpoint import Keeper, State, generators, set_generators
 from vidprism.finetuning.inputs import Reading
-from vidprism.finetuning.loader import Failed, read_ahead
+from vidprism.finetuning.loader import Clips, Failed, read_ahead
 from vidprism.records.log import Log
 from vidprism.runtime import interruption, processes, watchdog
 from vidprism.runtime.errors import TrainingError
@@ -50,7 +49,7 @@ class Fitted:
 
 def fit(
     model: EndToEnd,
-    clips: Dataset,
+    clips: Clips,
     recipe: Recipe,
     batch_size: int,
     seed: int,
@@ -95,7 +94,7 @@ class _Loop:
     def __init__(
         self,
         model: EndToEnd,
-        clips: Dataset,
+        clips: Clips,
         recipe: Recipe,
         batch_size: int,
         seed: int,
@@ -158,10 +157,10 @@ class _Loop:
         return frames.to(self.engine.device), labels.to(self.engine.device)
 
     def _bar(self, batches: Iterable) -> Iterable:
-        settings = {"total": self.recipe.updates, "initial": self.step, "leave": False, "mininterval": 1.0}
+        settings: dict[str, Any] = {"total": self.recipe.updates, "initial": self.step, "leave": False}
         if processes.count() > 1:  # a launcher passes on whole lines, and one bar is enough
             settings |= {"disable": processes.rank() > 0, "bar_format": "{l_bar}{bar}{r_bar}\n", "mininterval": 10.0}
-        return tqdm(batches, desc=self.where, **settings)
+        return tqdm(batches, desc=self.where, **{"mininterval": 1.0, **settings})
 
     def _update(self, frames: Tensor, labels: Tensor) -> None:
         watchdog.alive(f"{self.where}, update {self.step + 1}")
@@ -183,10 +182,9 @@ class _Loop:
         self.optimizer.zero_grad()
         self.schedule.step()
         self.step += 1
-        if self.log.due(self.step, self.recipe.updates):
-            found = log_values.as_numbers(*self.model.seen) | {
-                "lr": self.recipe.lr * self.recipe.lr_factor(self.step - 1)
-            }
+        if self.log.due(self.step, self.recipe.updates) and self.model.seen:
+            lr = self.recipe.lr * self.recipe.lr_factor(self.step - 1)
+            found = log_values.as_numbers(*self.model.seen) | {"lr": lr}
             self.log.add(self.step, found, self.numbers_SB.shape[1])
 
     def _is_finite(self) -> bool:

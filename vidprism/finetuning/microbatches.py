@@ -8,10 +8,11 @@ Shapes: B this process's part of a batch.
 from __future__ import annotations
 
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from vidprism.runtime import processes
 from vidprism.runtime.errors import TrainingError
@@ -24,7 +25,7 @@ class NothingRead(TrainingError):
         super().__init__("no clip of a batch could be read; is the folder of the videos still there?")
 
 
-def backward(engine: Accelerator, wrapped: nn.Module, frames: Tensor, labels_B: Tensor, n: int) -> Tensor:
+def backward(engine: Accelerator, wrapped: Any, frames: Tensor, labels_B: Tensor, n: int) -> Tensor:
     """Add the gradient of an update to the parameters; the objective of its clips, a scalar without gradient.
 
     Args:

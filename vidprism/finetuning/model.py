@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from vidprism.backbones import Backbone
@@ -15,7 +17,7 @@ from vidprism.training.recipe import Tuning
 class EndToEnd(nn.Module):
     """A backbone's visual side and a method's head as one module."""
 
-    def __init__(self, backbone: Backbone, head: nn.Module, tuned: Tuning | None = None) -> None:
+    def __init__(self, backbone: Backbone, head: Any, tuned: Tuning | None = None) -> None:
         super().__init__()
         tuned = tuned or Tuning()
         self.visual, self.head = backbone.module, head

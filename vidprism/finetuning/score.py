@@ -5,7 +5,7 @@ Shapes: N videos, V views, C classes, E experts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ def predict(model: EndToEnd, inputs: VideoInputs, split: str, positions: np.ndar
     groups = [positions[start : start + n_videos] for start in range(0, len(positions), n_videos)]
     world = processes.count()
     mine = Views(inputs, split, groups[processes.rank() :: world])
-    found = []
+    found: list[Any] = []
     workers, limit_sec = inputs.reading.workers, n_videos * inputs.reading.limit_sec
     with torch.no_grad():
         for clips in read_ahead(mine, range(len(mine)), workers, limit_sec, workers + 1, {}):
@@ -69,7 +69,9 @@ def _score(model: EndToEnd, clips_NVTSS3: Tensor, most: int) -> Scored:
 def usage(model: EndToEnd, inputs: VideoInputs, positions: np.ndarray) -> np.ndarray:
     """Mean expert weights of each class (C, E) over its first `USAGE_CLIPS` training clips at `positions`."""
     at = first_of_each(positions, inputs.labels("train"), USAGE_CLIPS)
-    return class_means(predict(model, inputs, "train", at)[1], inputs.labels("train")[at], inputs.n_classes)
+    _, experts_NE = predict(model, inputs, "train", at)
+    assert experts_NE is not None, "a method without experts has no use of them"
+    return class_means(experts_NE, inputs.labels("train")[at], inputs.n_classes)
 
 
 def first_of_each(positions: np.ndarray, labels: np.ndarray, most: int) -> np.ndarray:

@@ -107,9 +107,18 @@ def _repeat(job: Job, inputs: VideoInputs, model: EndToEnd, i: int, readable: np
     # a search asks for dev scores alone
     used = None if experts is None or job.split != "test" else usage(model, inputs, at)[None]
     measured = speed.Speed(*took, speed.peak_mib())
-    lost = {"skipped": [fitted.skipped], "failed": [fitted.failed]}
-    facts = {"speed": measured, "logs": {log.series: log.points}, **lost}
-    return Outcome(fitted.losses[None], logits[None], experts, used, weights, n_parameters, **facts)
+    return Outcome(
+        fitted.losses[None],
+        logits[None],
+        experts,
+        used,
+        weights,
+        n_parameters,
+        speed=measured,
+        skipped=[fitted.skipped],
+        failed=[fitted.failed],
+        logs={log.series: log.points},
+    )
 
 
 def _kept(name: str, tuned: Tuning) -> bool:

@@ -22,6 +22,8 @@ DEFAULTS: dict = {}
 class ZeroShot(nn.Module):
     """Scaled cosine between the mean frame and the class texts."""
 
+    text_CD: Tensor
+
     def __init__(self, text_features_CD: Tensor, logit_scale: float) -> None:
         super().__init__()
         self.logit_scale = logit_scale

@@ -47,7 +47,7 @@ def resolve(options: dict[str, Any], n_steps: int, reading: str = "paper", has_t
         ConfigError: unknown reading or alternative, a number out of range, or rates that are no growing list of whole
             numbers that divide the time steps.
     """
-    chosen = {} if has_text else {"lambda_text": 0.0}
+    chosen: dict[str, Any] = {} if has_text else {"lambda_text": 0.0}
     chosen |= {name: value for name, value in options.items() if value is not None}
     reading, rates = str(chosen.pop("reading", reading)), chosen.pop("rates", None)
     rates = default_rates(n_steps) if rates is None else _checked_rates(rates, n_steps)
@@ -91,6 +91,8 @@ def batch_terms(options: dict[str, Any]) -> list[str]:
 
 class VidPrismC(nn.Module):
     """The head together with the class texts that its auxiliary text loss may use."""
+
+    text_CD: Tensor | None
 
     def __init__(self, head: VidPrismHead, text_features_CD: Tensor | None) -> None:
         super().__init__()

@@ -5,7 +5,7 @@ Shapes: B batch, T frames, D width, R rate = frames in a window, W = T / R windo
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +79,8 @@ class RgSTA(nn.Module):
 
     def _predict(self, metric_BWRD: Tensor) -> Tensor:
         """Eq. 1: (B, W, R, D) -> (B, W, R), with LayerNorm's gain and bias folded into the linear map."""
+        norm: Any
+        linear: Any
         norm, linear = self.score_head
         weight_D = linear.weight.squeeze(0)
         normed_BWRD = F.layer_norm(metric_BWRD, metric_BWRD.shape[-1:], eps=norm.eps)
@@ -107,7 +109,8 @@ class RgSTA(nn.Module):
 
 class Pooling(nn.Module):
     """The alternatives of Table 5a, without parameters: `hard` takes every R-th frame ("samples frame
-    features at a fixed rate"), `avg` and `max` pool each window."""
+    features at a fixed rate"), `avg` and `max` pool each window.
+    """
 
     def __init__(self, rate: int, kind: str) -> None:
         super().__init__()

@@ -55,7 +55,7 @@ class SlowToFast(nn.Linear):
         super().__init__(dim, dim)
         self.align_corners = interpolation == "corners"
 
-    def forward(self, slow_BTD: Tensor, n_tokens: int) -> Tensor:
+    def forward(self, slow_BTD: Tensor, n_tokens: int) -> Tensor:  # type: ignore[override]
         """(B, T_slow, D) -> (B, n_tokens, D)."""
         eye_1SS = torch.eye(slow_BTD.shape[1], dtype=slow_BTD.dtype, device=slow_BTD.device).unsqueeze(0)
         weight_1ST = F.interpolate(eye_1SS, size=n_tokens, mode="linear", align_corners=self.align_corners)

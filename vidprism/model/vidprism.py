@@ -132,7 +132,7 @@ class VidPrismHead(nn.Module):
         """
         terms = {"cls": F.cross_entropy(output.logits, labels_B), **output.losses}
         if self.loss_weights["text"] > 0:
-            if text_features_CD is None:
+            if text_features_CD is None or output.projected is None:
                 raise ValueError("lambda_text is above 0: pass text_features_CD, or set lambda_text=0")
             terms["text"] = text_loss(output.projected, text_features_CD, labels_B)
         weighted = [self.loss_weights[name] * term for name, term in terms.items() if name != "cls"]

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -106,7 +107,7 @@ def _batches(
             yield current
 
 
-def _contrastive(net: nn.Module, images_BD: Tensor, tokens: Tensor) -> Tensor:
+def _contrastive(net: Any, images_BD: Tensor, tokens: Tensor) -> Tensor:
     """Mean of the two cross-entropies, picture to caption and caption to picture; pictures with equal
     captions share the target.
     """

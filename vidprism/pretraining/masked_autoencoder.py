@@ -9,6 +9,8 @@ encoder, E of the decoder, C pixel values of a token.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -34,13 +36,14 @@ class MaskedAutoencoder(nn.Module):
             num_attention_heads=cfg.decoder_heads,
             intermediate_size=4 * width,
             layer_norm_eps=NORM_EPS,
-            attn_implementation="sdpa",
+            attn_implementation="sdpa",  # type: ignore[call-arg]
         )
         n_values = 3 * self.shape["tubelet_size"] * self.shape["patch_size"] ** 2
         self.to_decoder = nn.Linear(d, width, bias=False)
         self.mask_token = nn.Parameter(0.02 * torch.randn(width))
         self.layers = nn.ModuleList(VideoMAELayer(layer) for _ in range(cfg.decoder_layers))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, n_values)
+        self.places_NE: Tensor
         self.register_buffer("places_NE", position_table(self.shape, width))
         initialise(encoder)
         initialise(self, "layers")
@@ -104,7 +107,7 @@ def _normalised(values: Tensor) -> Tensor:
     return (values.float() / 255 - mean) / std
 
 
-def initialise(module: nn.Module, only: str = "") -> None:
+def initialise(module: Any, only: str = "") -> None:
     """Xavier's weights and no biases; keys begin equal to queries, so that attention begins on tokens of like content
     and place. In a decoder (`only` names its layers) values and their output begin as about the identity: it begins by
     copying.

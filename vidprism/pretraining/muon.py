@@ -47,10 +47,10 @@ class Muon(torch.optim.Optimizer):
         self._momentum, self._run, self._parts = momentum, run, parts
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Move every matrix by its gradient."""
         for group in self.param_groups:
-            by_shape: dict[torch.Size, list[nn.Parameter]] = {}
+            by_shape: dict[torch.Size, list[Tensor]] = {}
             for p in group["params"]:
                 by_shape.setdefault(p.shape, []).append(p)
             stacks = [some for of_shape in by_shape.values() for some in _cut(of_shape, self._parts)]
@@ -61,9 +61,10 @@ class Muon(torch.optim.Optimizer):
                 scale = group["lr"] * max(1.0, rows / columns) ** 0.5
                 torch._foreach_add_(some, list(move_MRC.unbind(0)), alpha=-scale)
 
-    def _towards(self, p: nn.Parameter) -> Tensor:
+    def _towards(self, p: Tensor) -> Tensor:
         """Gradient and momentum (R, C), mixed as Nesterov does."""
         state: dict[str, Any] = self.state[p]
+        assert p.grad is not None, "`step` moves only matrices with a gradient"
         momentum = state.setdefault("momentum", torch.zeros_like(p)).lerp_(p.grad, 1 - self._momentum)
         return p.grad.lerp(momentum, self._momentum)
 
@@ -82,6 +83,6 @@ def orthogonalised(x_MRC: Tensor) -> Tensor:
     return x_MRC.mT if flipped else x_MRC
 
 
-def _cut(matrices: list[nn.Parameter], parts: int) -> list[list[nn.Parameter]]:
+def _cut(matrices: list[Tensor], parts: int) -> list[list[Tensor]]:
     size = -(-len(matrices) // parts)
     return [matrices[i : i + size] for i in range(0, len(matrices), size)]

@@ -130,8 +130,10 @@ def train(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainConf
             for parameter, gradient in zip(autoencoder.parameters(), gradients, strict=True):
                 parameter.grad = gradient
             nn.utils.clip_grad_norm_(others, 1.0)  # Muon's step does not depend on the length of a gradient
-            for moving in (muon, adamw, *schedules):
-                moving.step()
+            muon.step()
+            adamw.step()
+            for schedule in schedules:
+                schedule.step()
             losses.append(loss)
     encoder.eval()
     return losses

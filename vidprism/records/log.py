@@ -107,7 +107,8 @@ def write_log(folder: Path, logs: Mapping[str, Iterable[Point]]) -> None:
     """All files of a row anew: series -> points. They appear whole, in place of what was there."""
     with whole_folder(folder) as fresh:
         (fresh / CURVES).mkdir(parents=True)
-        latest, lines = {}, {}
+        latest: dict[str, dict[str, Any]] = {}
+        lines: dict[str, list[str]] = {}
         for series, points in logs.items():
             for step, values in points:
                 latest[series] = {"step": step, **_nested(values)}

@@ -45,6 +45,8 @@ class Repeat(TypedDict):
     loss_flat: NotRequired[bool | None]  # whether the loss had flattened when training ended
     clips_seen: NotRequired[int]  # distinct training clips
     draw_sha256: NotRequired[str | None]
+    failed_videos: NotRequired[list[dict[str, str]]]  # path and reason of training videos that could not be read
+    skipped_updates: NotRequired[list[list[str]]]  # the videos of each update whose loss was not finite
 
 
 class Cell(TypedDict):

@@ -40,13 +40,13 @@ def spread(values_RN: np.ndarray, readable: np.ndarray, n_listed: int) -> np.nda
 
 def save_scores(path: Path, cells: dict[str, CellScores]) -> None:
     """Write the scores of a row's cells, by cell key."""
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for key, cell in cells.items():
         arrays |= {key: cell.logits, f"{key}_labels": cell.labels}
         arrays |= {
             f"{key}_{name}": value for name in ("experts", "usage_train") if (value := getattr(cell, name)) is not None
         }
-    np.savez_compressed(path, **arrays)
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # numpy types its own flag as a bool
 
 
 def load_scores(path: Path, key: str) -> CellScores:

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vidprism.config import Config, ConfigError, load_config, paths
 from vidprism.records.record import MEASURED, ResultsError
@@ -78,7 +79,7 @@ def _entries(config: Config, commit: str | None) -> Callable[[dict[str, str] | N
     Raises:
         ResultsError: a results file is not valid JSON.
     """
-    records = {}
+    records: dict[tuple[str, str], Any] = {}
     for group in dict.fromkeys(GROUP_OF_TABLE.values()):
         path = paths.results(config, group)
         where = f"{commit}:{path.relative_to(config.root_dir).as_posix()}"

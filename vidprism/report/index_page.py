@@ -199,7 +199,8 @@ def _searched(config: Config) -> list[tuple[str, str, str]]:
     shared = [(method, p.few_shot.backbone) for group in p.search.methods.values() for method in group]
     video = [(method, backbone) for backbone in p.few_shot.video.run for method in p.few_shot.video.methods]
     tuned = [(method, p.few_shot.backbone) for method in (*p.few_shot.tuned_controls, *p.few_shot.tuned_vidprism)]
-    return [(*pair, p.protocol.track) for pair in shared + video] + [(*pair, "tuned") for pair in tuned]
+    own: str = p.protocol.track
+    return [(*pair, own) for pair in shared + video] + [(*pair, "tuned") for pair in tuned]
 
 
 def _search(config: Config, method: str, backbone: str, track: str) -> Search | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from vidprism.config import Profile
 from vidprism.evaluation import results
-from vidprism.records.record import Cell, Record, cell_key
+from vidprism.records.record import Cell, Record, Repeat, cell_key
 from vidprism.report.tables import identity
 from vidprism.report.tables.cost import NO_FORMULA, counted
 from vidprism.report.tables.layout import Line
@@ -127,7 +127,7 @@ def _cell(record: Record, run: str, cell: Cell) -> CellPanel:
         "Parameters trained": "parameters",
         "Expert usage": "expert_usage",
     }
-    facts += [(name, _value(cell[key])) for name, key in optional.items() if cell.get(key) is not None]
+    facts += [(name, _value(value)) for name, key in optional.items() if (value := cell.get(key)) is not None]
     facts += _left_out(cell) + _lists(cell)
     broken = cell["unreadable"]
     listed = tuple((item["path"], item["reason"]) for item in broken[:UNREADABLE_SHOWN])
@@ -181,7 +181,7 @@ def _lists(cell: Cell) -> list[tuple[str, str]]:
     return facts
 
 
-def _repeat(repeat: dict[str, Any]) -> tuple[str, ...]:
+def _repeat(repeat: Repeat) -> tuple[str, ...]:
     first, last = repeat.get("loss_first"), repeat.get("loss_last")
     return (
         str(repeat["seed"]),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from vidprism.config import Config, paths
 from vidprism.evaluation import results
 from vidprism.records import log as live
-from vidprism.records.record import MEASURED, Record, cell_key
+from vidprism.records.record import MEASURED, Cell, Record, cell_key
 from vidprism.report.tables import identity
 
 WIDTH, HEIGHT = 300.0, 120.0  # of a chart's area, in its own units
@@ -108,7 +107,7 @@ def _line(points: list[tuple[int, float]], low: float, high: float, last: int) -
     return " ".join(f"{step / last * WIDTH:.0f},{HEIGHT - (value - low) / span * HEIGHT:.0f}" for step, value in points)
 
 
-def _trained(cell: dict[str, Any]) -> Trained:
+def _trained(cell: Cell) -> Trained:
     mean = results.accuracy(cell)
     failed = {item["path"]: item["reason"] for repeat in cell["repeats"] for item in repeat.get("failed_videos", [])}
     skipped = [

@@ -142,7 +142,8 @@ def _across(config: Config, row: Row, n_devices: int) -> dict[str, Any]:
         ) as steps,
         interruption.forwarded(steps.terminate),
     ):
-        lines, failing = [], False
+        lines: list[str] = []
+        failing = False
         for line in steps.stdout or ():
             print(line, end="", flush=True)
             failing = failing or "Traceback" in line  # the first failure says why; the others follow from it

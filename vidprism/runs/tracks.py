@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from vidprism.config import Config, ConfigError
 from vidprism.training.inputs import FrozenInputs, Inputs
 from vidprism.training.job import Job, Outcome
 
-Run = Callable[[Job, Inputs], Outcome]
+Run = Callable[[Job, Any], Outcome]  # the second is the track's own kind of `Inputs`
 
 
 def open_track(config: Config, track: str, dataset: str, n_frames: int, backbone: str) -> tuple[Run, Inputs]:

@@ -152,6 +152,6 @@ def from_first(make: Callable[[], Found]) -> Found:
     """What the first process makes, for all: the others wait for it, so that it alone touches files."""
     if count() == 1:
         return make()
-    box = [make() if rank() == 0 else None]
+    box: list[Any] = [make() if rank() == 0 else None]
     distributed.broadcast_object_list(box, src=0)
     return box[0]

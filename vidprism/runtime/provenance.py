@@ -27,7 +27,7 @@ PACKAGES = (
 def loaded_files() -> list[Path]:
     """Source files of the vidprism modules that this process has imported, sorted."""
     modules = [m for name, m in list(sys.modules.items()) if name == "vidprism" or name.startswith("vidprism.")]
-    return sorted({Path(m.__file__).resolve() for m in modules if m is not None and getattr(m, "__file__", None)})
+    return sorted({Path(file).resolve() for m in modules if (file := getattr(m, "__file__", None))})
 
 
 @cache

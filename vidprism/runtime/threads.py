@@ -14,7 +14,8 @@ from typing import TypeVar
 import torch
 from tqdm.auto import tqdm
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def run_in_threads(

@@ -8,9 +8,11 @@ Shapes: R draws, N dev videos that can be read.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,7 +28,7 @@ from vidprism.training.inputs import Inputs, training_sets
 from vidprism.training.job import Job, plan
 
 Track = tuple[Run, Inputs]
-Value = float | str  # a learning rate or the name of a prompt set
+Value = Any  # a learning rate (float) or the name of a prompt set (str)
 WIDENINGS = 2  # values that an edge may be moved by, on each side
 
 
@@ -65,10 +67,10 @@ def setting_of(config: Config, method: str, backbone: str, track: str = "") -> S
     draws = p.protocol.draw_seeds[: p.search.draws if methods.load_method(method).TRAINED else 1]
     if track != p.protocol.track:
         cell = p.tuned
-        data = (cell.dataset,), cell.shots, cell.frames
-        return Setting(track, *data, p.search.tuned_updates, cell.batch_size, draws)
-    data = p.search.datasets or p.datasets, p.search.shots, frames_of(config, backbone)
-    return Setting(track, *data, p.search.updates, p.train.batch_size, draws)
+        tuned_updates = p.search.tuned_updates
+        return Setting(track, (cell.dataset,), cell.shots, cell.frames, tuned_updates, cell.batch_size, draws)
+    datasets, frames = p.search.datasets or p.datasets, frames_of(config, backbone)
+    return Setting(track, datasets, p.search.shots, frames, p.search.updates, p.train.batch_size, draws)
 
 
 def frames_of(config: Config, backbone: str) -> int:
@@ -85,7 +87,7 @@ def values_to_try(config: Config, method: str) -> tuple[str, list[Value]]:
     """
     rates, prompts = sorted(config.profile.search.lr), config.profile.protocol.prompt_sets
     if methods.load_method(method).TRAINED:
-        return "lr", rates
+        return "lr", list(rates)
     if len(prompts) < len(rates):
         raise ConfigError(
             f"params.yaml: {len(rates)} learning rates but {len(prompts)} prompt sets; every method starts with the "
@@ -94,7 +96,7 @@ def values_to_try(config: Config, method: str) -> tuple[str, list[Value]]:
     return "prompt_set", list(prompts[: len(rates)])
 
 
-def beyond(best: float, tried: list[float], listed: list[float]) -> float | None:
+def beyond(best: float, tried: Sequence[float], listed: Sequence[float]) -> float | None:
     """The rate to try next where the best one is the lowest or the highest tried: the next of 1, 3, 10, 30, ...
     outside, at most `WIDENINGS` of them on each side of the list. None where the best has neighbours on both sides,
     where the edge has been moved that often, and where the list holds a single rate, which is a choice and no range.
@@ -121,7 +123,7 @@ def run_trial(
     for dataset in setting.datasets:
         track = open_track(config, setting.track, dataset, setting.frames, backbone)
         outcomes = run_in_threads(
-            lambda value, dataset=dataset, track=track: _attempt(config, method, setting, track, value, dataset, kept),
+            partial(_attempt, config, method, setting, track, dataset, kept),
             to_try,
             config.profile.train.threads,
             f"search {method}, {dataset}",
@@ -133,7 +135,7 @@ def run_trial(
 
 
 def _attempt(
-    config: Config, method: str, setting: Setting, track: Track, value: Value, dataset: str, kept: Path
+    config: Config, method: str, setting: Setting, track: Track, dataset: str, kept: Path, value: Value
 ) -> Answers | str | None:
     """The trial's answers, or why training diverged: an unusable learning rate is a finding, not the end of the
     search. A full disk is.
@@ -172,7 +174,8 @@ def answer(
             found = _right(run_job, replace(job, states=finished_cells.states(folder)), inputs)
             finished_cells.write_facts(folder, {"right": None if found is None else found.astype(int).tolist()})
             done = finished_cells.read_cell(folder, "")
-        right = None if done.facts["right"] is None else np.array(done.facts["right"], bool)
+        answered = done.facts["right"] if done else None
+        right = None if answered is None else np.array(answered, bool)
     return None if right is None else Answers(right, _groups(config, dataset, inputs))
 
 

@@ -9,6 +9,7 @@ Shapes: R repeats, N videos, V views, B batch, T frames, D width, C classes, E e
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,7 +113,7 @@ class Stack:
 class _Objective(nn.Module):
     """Forward and objective as one call, which is what `functional_call` can wrap."""
 
-    def __init__(self, head: nn.Module) -> None:
+    def __init__(self, head: Any) -> None:
         super().__init__()
         self.head = head
 

@@ -80,16 +80,18 @@ class Outcome:
 def join(outcomes: list[Outcome], device: str) -> Outcome:
     """One outcome out of several that hold some repeats each."""
 
-    def stacked(name: str) -> np.ndarray | None:
+    def stacked(name: str) -> Any:
         parts = [getattr(outcome, name) for outcome in outcomes]
         return None if parts[0] is None else np.concatenate(parts)
 
-    arrays = [stacked(name) for name in ("losses", "logits", "experts", "usage_train")]
+    losses, logits, experts, usage = map(stacked, ("losses", "logits", "experts", "usage_train"))
     weights = {name: torch.cat([o.weights[name] for o in outcomes]) for name in outcomes[0].weights}
     measured = sum((outcome.speed for outcome in outcomes if outcome.speed), Speed())
-    lost = [[of_one for outcome in outcomes for of_one in getattr(outcome, name)] for name in ("skipped", "failed")]
+    skipped = [of_one for outcome in outcomes for of_one in outcome.skipped]
+    failed = [of_one for outcome in outcomes for of_one in outcome.failed]
     logs = {series: points for outcome in outcomes for series, points in outcome.logs.items()}
-    return Outcome(*arrays, weights, outcomes[0].n_parameters, device, measured, *lost, logs)
+    n = outcomes[0].n_parameters
+    return Outcome(losses, logits, experts, usage, weights, n, device, measured, skipped, failed, logs)
 
 
 def class_means(values_NE: np.ndarray, labels_N: np.ndarray, n_classes: int) -> np.ndarray:

@@ -5,6 +5,8 @@ repeats, B batch, C classes, E experts; (R) is absent where one repeat trains al
 
 from __future__ import annotations
 
+from typing import Any
+
 import psutil
 import torch
 from torch import Tensor
@@ -15,7 +17,7 @@ Seen = dict[str, Tensor]
 LOGITS, EXPERTS = "logits", "experts"  # beside the terms, named "loss/<term>"
 
 
-def see(output: object, terms: dict[str, Tensor]) -> Seen:
+def see(output: Any, terms: dict[str, Tensor]) -> Seen:
     """The terms () of an objective, "loss/total" among them, the logits (B, C) and, where there are experts, their
     weights (B, E). Runs under ``torch.func.vmap``.
     """

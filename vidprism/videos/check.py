@@ -89,7 +89,7 @@ def read_table(table: Path, decoding: str = "quick") -> dict[Key, Facts]:
             try:  # each line by itself: an open quote would swallow those that follow
                 row = next(csv.reader([line.replace("\0", "")]), [])
                 if len(row) == len(COLUMNS) and row[0] == _version(decoding):
-                    found = Facts(int(row[4]), float(row[5]), *map(int, row[6:8]), *row[8:])
+                    found = Facts(int(row[4]), float(row[5]), int(row[6]), int(row[7]), *row[8:])
                     known[row[1], int(row[2]), int(row[3])] = found
             except (csv.Error, ValueError):
                 continue
@@ -185,7 +185,12 @@ class _appending:
 
     def __enter__(self) -> Callable[[Key, Facts], None]:
         writer = csv.writer(self.file, lineterminator="\n")
-        return lambda key, found: _is_kept(found) and writer.writerow([self.version, *key, *found])
+
+        def add(key: Key, found: Facts) -> None:
+            if _is_kept(found):
+                writer.writerow([self.version, *key, *found])
+
+        return add
 
     def __exit__(self, *_: object) -> None:
         self.file.close()

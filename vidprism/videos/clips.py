@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -193,9 +194,7 @@ def read_views(
     return crops, {t: np.searchsorted(used, index) for t, index in indices.items()}
 
 
-def load_views(
-    source: Path | Frames, t: int, n_clips: int, n_crops: int, size_px: int, **choices: object
-) -> np.ndarray:
+def load_views(source: Path | Frames, t: int, n_clips: int, n_crops: int, size_px: int, **choices: Any) -> np.ndarray:
     """The views of one video: view = clip * n_crops + crop; `choices` are sampling, resize and rng of
     `read_views`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -109,7 +110,7 @@ def check_whole(file: InputContainer, stream: VideoStream) -> None:
     declared = declared_packets(file, stream)
     if declared:
         # avi counts frames that were dropped when it was recorded, which have a time and no packet
-        n_times = round(last_dts * stream.time_base * rate) + 1 if file.format.name == "avi" else 0
+        n_times = round(last_dts * (stream.time_base or 0) * rate) + 1 if file.format.name == "avi" else 0
         if max(n_packets, n_times) < COMPLETE * declared:
             raise Unreadable(f"damaged or cut off: {max(n_packets, n_times)} of {declared} frames")
     elif file.duration and file.format.name == MATROSKA:  # whose duration counts from 0 and not from the first packet
@@ -149,7 +150,7 @@ def display_matrix(frame: av.VideoFrame) -> np.ndarray | None:
     """How the container says that pictures are to be turned or mirrored, (3, 3); None where it does not, or where that
     changes nothing.
     """
-    found = frame.side_data.get(Type.DISPLAYMATRIX)
+    found: Any = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]  # keys may be types
     if found is None:
         return None
     matrix = np.frombuffer(found, np.int32).reshape(3, 3)

@@ -190,4 +190,4 @@ def _unequal(frames: Frames, n_frames: int, right: dict[int, Digest], requests: 
 
 
 def _digest(pixels: np.ndarray) -> Digest:
-    return pixels.shape, hashlib.sha256(np.ascontiguousarray(pixels)).digest()
+    return pixels.shape, hashlib.sha256(np.ascontiguousarray(pixels).data).digest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import av
 import numpy as np
@@ -21,7 +21,7 @@ from vidprism.videos import clips, decoding
 
 SHORT_SIDE_PX = 256
 # Chroma of half the size, as the videos have it; docs/speed.md says what the quality costs.
-JPEG = {"format": "JPEG", "quality": 95, "subsampling": "4:2:0"}
+JPEG: dict[str, Any] = {"format": "JPEG", "quality": 95, "subsampling": "4:2:0"}
 VERSION = "2"  # of all of the above and of how videos are read; shards of another version are written again
 
 
@@ -84,8 +84,8 @@ def write_shard(shard: Path, videos: Path, listed: list[str]) -> None:
     partial_shard, partial_table = (file.with_suffix(f"{file.suffix}.partial") for file in (shard, table))
     with partial_shard.open("wb") as file:
         entries = [_append(file, videos, path) for path in listed]
-    with partial_table.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([Entry._fields, *entries])
+    with partial_table.open("w", newline="", encoding="utf-8") as lines:
+        csv.writer(lines, lineterminator="\n").writerows([Entry._fields, *entries])
     partial_shard.replace(shard)
     partial_table.replace(table)
 
@@ -97,7 +97,7 @@ def read_table(shard: Path) -> list[Entry]:
         return []
     with table.open(newline="", encoding="utf-8") as file:
         _, *rows = csv.reader(file)
-    return [Entry(row[0], row[1], *map(int, row[2:6]), row[6]) for row in rows]
+    return [Entry(row[0], row[1], int(row[2]), int(row[3]), int(row[4]), int(row[5]), row[6]) for row in rows]
 
 
 def state(path: Path) -> tuple[int, int]:

@@ -265,7 +265,8 @@ def _other_files(
     named = {v.path for videos in (listed, *others) for v in videos}
     replaced = module.replaced(root) if hasattr(module, "replaced") else ()
     videos, suffixes = root / "videos", {PurePosixPath(path).suffix.lower() for path in named}
-    unlisted, strange = [], Counter()
+    unlisted: list[str] = []
+    strange: Counter[str] = Counter()
     for folder, _, file_names in os.walk(videos):
         for name in filter(datasets.is_visible, file_names):
             path, suffix = Path(folder, name).relative_to(videos).as_posix(), PurePosixPath(name).suffix.lower()

@@ -51,7 +51,8 @@ def choose(file: InputContainer, stream: VideoStream) -> Way:
     obstacle = _of_file(file, stream)
     if obstacle:
         return Way(START_TO_END, obstacle)
-    decoder, is_reference = stream.codec_context, ()
+    decoder = stream.codec_context
+    is_reference: tuple[bool, ...] = ()
     try:
         packets = tuple(packet for packet in file.demux(stream) if packet.size)
         obstacle = _of_packets(packets, declared_packets(file, stream)) or _of_order(packets, decoder.reorder_depth)

@@ -8,9 +8,20 @@ from tools.gpu_check.memory import Prediction
 from tools.gpu_check.speed import peak_of
 
 FACTS = {
-    **{"device": "NVIDIA X", "date": "2026-01-02", "torch": "2.14", "cuda": "13.0", "python": "3.12", "toy": False},
-    **{"transformers": "5", "accelerate": "1", "numpy": "2", "cores": 16, "cpu": "a CPU", "memory_gib": 79.6},
-    **{"code": "0123456789ab", "seconds": 400},
+    "device": "NVIDIA X",
+    "date": "2026-01-02",
+    "torch": "2.14",
+    "cuda": "13.0",
+    "python": "3.12",
+    "toy": False,
+    "transformers": "5",
+    "accelerate": "1",
+    "numpy": "2",
+    "cores": 16,
+    "cpu": "a CPU",
+    "memory_gib": 79.6,
+    "code": "0123456789ab",
+    "seconds": 400,
 }
 PREDICTION = Prediction("ViT-B-16-quickgelu", 8, 64, 1, False, 44.8, 1.7)
 LINES = [

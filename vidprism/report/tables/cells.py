@@ -11,7 +11,7 @@ from vidprism.paper import PublishedRow
 from vidprism.records.record import MEASURED, NOT_RUN, Record, ResultsError
 from vidprism.report.tables.layout import Block, Column, Entry, Line, Published, Sign
 
-ANSWERS = {"top1": "correct", "top5": "correct5"}
+ANSWERS: dict[str, results.Answers] = {"top1": "correct", "top5": "correct5"}
 
 
 def measured(record: Record, column: Column) -> Entry:

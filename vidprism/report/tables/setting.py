@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from vidprism import paper
 from vidprism.config import Config, Profile
 from vidprism.config.rows import Row, rows
@@ -79,9 +82,9 @@ def views(n_clips: int, n_crops: int) -> str:
     return f"{n_clips} clip{'s' if n_clips != 1 else ''} × {n_crops} crop{'s' if n_crops != 1 else ''}"
 
 
-def _values(chosen: list[Row], name: str) -> list[object]:
+def _values(chosen: list[Row], name: str) -> list[Any]:
     return [getattr(row, name) for row in chosen]
 
 
-def _join(values: list[object] | tuple[object, ...]) -> str:
+def _join(values: Iterable[object]) -> str:
     return ", ".join(dict.fromkeys(map(str, values))) or "none"

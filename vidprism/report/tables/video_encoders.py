@@ -50,4 +50,4 @@ def _groups(probe: list[dict[str, Any]]) -> str:
 
 
 def _probe(record: Record | None) -> list[dict[str, Any]] | None:
-    return ((record or {}).get("backbone") or {}).get("probe")
+    return record["backbone"].get("probe") if record and "backbone" in record else None
