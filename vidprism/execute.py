@@ -1,4 +1,4 @@
-"""Run one notebook of ``notebooks/`` through Papermill: what every stage of the pipeline calls.
+"""Run one notebook of ``notebooks/`` through Papermill, as every stage of the pipeline does.
 
     python -m vidprism.execute train group=few_shot row=mean_pool profile=mini
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-# jsonschema imports this optional package when it is there: two seconds a stage for a format nobody uses here.
+# jsonschema imports this optional package if it is installed: two seconds per stage for a format that is unused here.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 import json  # noqa: E402
@@ -31,7 +31,7 @@ from vidprism.runtime import interruption, provenance  # noqa: E402
 
 
 class StageError(RuntimeError):
-    """A notebook cell raised; the message says what, and where the executed copy lies."""
+    """A notebook cell raised; the message holds the error and the path of the executed copy."""
 
 
 class InProcess(Engine):
@@ -91,7 +91,7 @@ def execute(notebook: str, parameters: dict[str, str], root: Path | None = None)
     Raises:
         ConfigError: no such notebook or parameter.
         StageError: a cell raised; the message is that exception's.
-        Interrupted: the stage was asked to stop, and kept what it had.
+        Interrupted: the stage was told to stop, and kept its work.
     """
     root = root or find_root()
     known = sorted(p.stem for p in (root / "notebooks").glob("*.ipynb"))
@@ -124,7 +124,7 @@ def typed_parameters(source: Path, parameters: dict[str, str]) -> dict[str, Any]
     cells = [c for c in nbformat.read(source, 4).cells if "parameters" in c.metadata.get("tags", [])]
     defaults: dict[str, Any] = {}
     for cell in cells:
-        exec(compile(cell.source, str(source), "exec"), {}, defaults)  # our own notebook: plain assignments
+        exec(compile(cell.source, str(source), "exec"), {}, defaults)  # a notebook of the suite, with plain assignments
     for key, text in parameters.items():
         if key not in defaults:
             raise ConfigError(f"{source.name} has no parameter '{key}'; {nearest(key, defaults)}")
@@ -136,7 +136,9 @@ def typed_parameters(source: Path, parameters: dict[str, str]) -> dict[str, Any]
 
 
 def _write_timing(path: Path, start: float, root: Path) -> None:
-    """Wall time, peak memory and loaded modules of a stage: outside git, as two runs of one thing differ in them."""
+    """Write wall time, peak memory and loaded modules of a stage. The file is not in git, because it changes from run
+    to run.
+    """
     modules = [
         f.relative_to(root.resolve()).as_posix() for f in provenance.loaded_files() if f.is_relative_to(root.resolve())
     ]
@@ -152,7 +154,7 @@ def _write_timing(path: Path, start: float, root: Path) -> None:
 
 
 def _restore_reports() -> None:
-    """DVC deletes a stage's outputs before it runs; after a failure the committed reports come back from git."""
+    """DVC deletes the outputs of a stage before it runs. After a failure, restore the committed reports from git."""
     root = find_root()
     listed = ["git", "ls-files", "--deleted", "-z", "--", "reports"]
     found = subprocess.run(listed, cwd=root, capture_output=True, text=True, check=False).stdout
@@ -165,8 +167,8 @@ def _restore_reports() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """``NOTEBOOK KEY=VALUE ...``; a failure ends with one line that says what is wrong and exit status 1, a stage that
-    was asked to stop and can be taken up with `interruption.STATUS`.
+    """``NOTEBOOK KEY=VALUE ...``. A failure prints one line that says what is wrong and exits with status 1; a stage
+    that was told to stop and can continue later exits with `interruption.STATUS`.
     """
     if not arguments or any("=" not in a for a in arguments[1:]):
         print(__doc__, file=sys.stderr)
@@ -174,7 +176,7 @@ def main(arguments: list[str]) -> int:
     try:
         execute(arguments[0], dict(a.split("=", 1) for a in arguments[1:]))
     except interruption.Interrupted as stop:
-        print(f"{' '.join(arguments)}: {stop}; `dvc repro` goes on from there", file=sys.stderr)
+        print(f"{' '.join(arguments)}: {stop}; `dvc repro` continues from there", file=sys.stderr)
         _restore_reports()
         return interruption.STATUS
     except (ConfigError, StageError) as error:

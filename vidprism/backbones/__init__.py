@@ -1,5 +1,5 @@
 """Encoders of frames or clips, one module per kind, found by file name: ``vidprism/backbones/<key>.py`` with
-``build(spec, device)`` and ``visual(model)``, the visual side without memory (torch's meta device) and its D.
+``build(spec, device)`` and ``visual(model)``, which gives the visual side on torch's meta device and its width D.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-# Mean and standard deviation of RGB values in [0, 1] that `normalisation` in params.yaml may force on a backbone.
+# Mean and standard deviation of RGB values in [0, 1] that `normalisation` in params.yaml may select for a backbone.
 NORMALISATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -22,13 +22,13 @@ NORMALISATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 
 class Backbone(Protocol):
-    """What the rest of the suite needs of an encoder.
+    """The interface of an encoder.
 
     Attributes:
         dim: D, width of a feature.
         image_size: S, side of the square frames it takes, in pixels.
-        tubelet: frames that become one time step. An encoder with 1 sees every frame by itself, so that a frame
-            which several clips share is encoded once; one with more sees whole clips.
+        tubelet: frames that become one time step. With 1 the encoder sees every frame separately, so that a frame
+            shared by several clips is encoded once; with more it sees whole clips.
         has_text: whether it has a text tower in a joint space with the frames.
         logit_scale: factor on cosine similarities that makes them logits (1 without text).
         module: the visual side, whose parameters the tuned track trains.
@@ -48,10 +48,10 @@ class Backbone(Protocol):
         """C texts to (C, D) float32, L2-normalised. Raises ConfigError without a text tower."""
 
     def blocks(self) -> list[tuple[str, list[nn.Parameter]]]:
-        """Named parts of `module` from the pixels to the embedding; each of its parameters is in exactly one."""
+        """Named parts of `module` from the pixels to the embedding. Each parameter belongs to exactly one part."""
 
     def set_grad_checkpointing(self) -> None:
-        """From now on keep no activations inside the blocks and compute them again in the backward pass."""
+        """From now on, recompute the activations inside the blocks in the backward pass instead of storing them."""
 
 
 def available() -> tuple[str, ...]:

@@ -1,9 +1,9 @@
-"""Weights from the files that exist in the field, without running any code that a file may hold.
+"""Read weights from the file formats of the field without running any code that a file may hold.
 
-Three forms: safetensors; a pickled state dict of torch (alone, under "state_dict", as open_clip's training saves it, or
-under "model" or "module", as VideoMAE's does; names perhaps behind "module."); a TorchScript archive (as OpenAI
-published CLIP), of which only the tensors are read.
-Source of the archive's format: torch/csrc/jit/docs/serialization.md in PyTorch's repository.
+There are three formats: safetensors; a pickled state dict of torch (bare, under "state_dict", as open_clip's training
+saves it, or under "model" or "module", as VideoMAE's does, perhaps with names that start with "module."); and a
+TorchScript archive (as OpenAI published CLIP), from which only the tensors are read. Source of the archive's format:
+torch/csrc/jit/docs/serialization.md in PyTorch's repository.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from vidprism.config import find_root
 
 WEIGHTS_FILE = "weights.safetensors"
-WRAPPERS = ("state_dict", "model", "module")  # keys under which training programs keep the weights
-# What a pickle may raise, beside UnpicklingError, that was damaged and still begins like one.
+WRAPPERS = ("state_dict", "model", "module")  # keys under which training programs store the weights
+# Errors that a damaged pickle may raise besides UnpicklingError.
 MALFORMED = (ValueError, TypeError, LookupError, AttributeError, AssertionError, struct.error)
 STORAGES = {
     "HalfStorage": torch.float16,
@@ -40,7 +40,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """Name -> tensor of a checkpoint.
 
     Raises:
-        ValueError: the file is damaged, is no checkpoint, or could only be loaded by running code that it holds.
+        ValueError: the file is damaged, is not a checkpoint, or could only be loaded by running code that it holds.
     """
     if path.suffix == ".safetensors":
         return _safetensors(path)
@@ -51,11 +51,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise ValueError(_refused(path, str(error))) from error
     except (RuntimeError, EOFError, OSError, *MALFORMED) as error:
-        raise ValueError(f"{path} is no complete checkpoint ({_first_line(error)}); copy it again") from error
+        raise ValueError(f"{path} is not a complete checkpoint ({_first_line(error)}); copy it again") from error
     wrapped = [content[key] for key in WRAPPERS if isinstance(content, dict) and isinstance(content.get(key), dict)]
     state = wrapped[0] if wrapped else content
     if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ValueError(f"{path} holds no state dict (names with tensors), alone or under {', '.join(WRAPPERS)}")
+        raise ValueError(f"{path} holds no state dict (names with tensors), bare or under {', '.join(WRAPPERS)}")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 
@@ -97,15 +97,15 @@ def fill(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
 
 
 def _refused(path: Path, message: str) -> str:
-    """Why torch would not unpickle a file, without its advice to unpickle it all the same."""
+    """Why torch would not unpickle a file, without torch's advice to unpickle it anyway."""
     asked = re.search(r"GLOBAL ([\w.]+)", message)
     if asked or zipfile.is_zipfile(path):
         what = f" ({asked[1]})" if asked else ""
         return (
-            f"{path} was refused: it is no plain checkpoint, and loading it would run code that it asks for{what}; "
+            f"{path} was refused: it is not a plain checkpoint, and loading it would run code{what}; "
             "save its state dict as safetensors, or fetch it from its source again"
         )
-    return f"{path} is no checkpoint (a web page saved in its place, perhaps); fetch it from its source again"
+    return f"{path} is not a checkpoint (perhaps a web page was saved in its place); fetch it from its source again"
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
@@ -116,7 +116,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise ValueError(
-            f"{path} is no complete safetensors file ({error}); copy it again, or, if the suite made it, delete it and "
+            f"{path} is not a complete safetensors file ({error}); copy it again; if the suite made it, delete it and "
             "run `dvc repro` (stage pretrain or pretrain_video)"
         ) from error
 
@@ -136,22 +136,24 @@ def _torchscript(path: Path) -> dict[str, Tensor]:
                 module = _TorchScriptReader(file, archive, root).load()
     except (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, RuntimeError, *MALFORMED) as error:
         raise ValueError(
-            f"{path} is no TorchScript archive of a model ({_first_line(error)}); copy it again"
+            f"{path} is not a TorchScript archive of a model ({_first_line(error)}); copy it again"
         ) from error
     if not isinstance(module, _Module):
-        raise ValueError(f"{path} is no TorchScript archive of a model")
+        raise ValueError(f"{path} is not a TorchScript archive of a model")
     return dict(_tensors(module, ""))
 
 
 class _Module:
-    """A scripted module: nothing but its attributes."""
+    """A scripted module, reduced to its attributes."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.attributes = state
 
 
 class _TorchScriptReader(pickle.Unpickler):
-    """Reads the objects of an archive. Scripted classes become `_Module`; any class beyond those named is refused."""
+    """Reads the objects of an archive. Scripted classes become `_Module`; any class that is not on the list is
+    refused.
+    """
 
     def __init__(self, file: Any, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(file)

@@ -1,8 +1,8 @@
-"""CLIP image and text towers through open_clip: the small model that the suite trains, and any model and
-weights tag that open_clip knows.
+"""CLIP image and text towers through open_clip: the small model that the suite trains, and every model and weights tag
+of open_clip.
 
-Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021.
-open_clip costs six seconds to import, so it is imported where a model is made.
+Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021. open_clip costs
+six seconds to import, so it is imported where a model is built.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from vidprism.backbones._checkpoints import fill, read_state, weights_path
 from vidprism.config import RANDOM_WEIGHTS, BackboneConfig, nearest
 
 _OWN_MODELS = Path(__file__).parent
-HUB_FILES = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]  # open_clip's names, in its order
-OPENAI_NUMBERS = ("input_resolution", "context_length", "vocab_size")  # beside the weights of OpenAI's files
+HUB_FILES = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]  # open_clip's file names, in its order
+OPENAI_NUMBERS = ("input_resolution", "context_length", "vocab_size")  # entries beside the weights in OpenAI's files
 BESIDE_WEIGHTS = (*OPENAI_NUMBERS, "attn_mask")
 _CHUNK = 256  # frames encoded at a time when no gradients are kept: fits the cache of a CPU core
 
 
 class ClipBackbone:
-    """A CLIP model seen as a frame encoder (see vidprism.backbones.Backbone)."""
+    """A CLIP model as a frame encoder (see vidprism.backbones.Backbone)."""
 
     has_text = True
     tubelet = 1
@@ -43,7 +43,7 @@ class ClipBackbone:
         self._mean, self._std = (torch.tensor(preprocess[k], device=device)[:, None, None] for k in ("mean", "std"))
 
     def encode_clips(self, clips: Tensor) -> Tensor:
-        """(B, T, S, S, 3) uint8 to (B, T, D) float32: each frame by itself (see `encode_frames`)."""
+        """(B, T, S, S, 3) uint8 to (B, T, D) float32, each frame separately (see `encode_frames`)."""
         return self.encode_frames(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
 
     def encode_frames(self, frames: Tensor) -> Tensor:
@@ -73,9 +73,7 @@ class ClipBackbone:
 
     @torch.no_grad()
     def encode_text(self, texts: list[str]) -> Tensor:
-        """C texts to (C, D) float32, L2-normalised; words beyond the model's context length are cut, as
-        open_clip does.
-        """
+        """C texts to (C, D) float32, L2-normalised. Like open_clip, it cuts words beyond the model's context length."""
         tokens = self.tokenizer(texts).to(self._mean.device)
         return self.model.encode_text(tokens, normalize=True).float()
 
@@ -84,7 +82,7 @@ class ClipBackbone:
         projection).
 
         Raises:
-            ValueError: the visual side is no vision transformer of open_clip.
+            ValueError: the visual side is not a vision transformer of open_clip.
         """
         parts: dict[str, list[nn.Parameter]] = {}
         for name, parameter in self.module.named_parameters():
@@ -122,7 +120,7 @@ def build(spec: BackboneConfig, device: str = "cpu") -> ClipBackbone:
     import open_clip
 
     model = create(spec.model)
-    if spec.weights != RANDOM_WEIGHTS:  # else as `create` made it, the same every time
+    if spec.weights != RANDOM_WEIGHTS:  # random weights stay as `create` made them, the same every time
         is_path = "/" in spec.weights or "." in spec.weights
         load_weights(model, weights_path(spec.weights) if is_path else _tagged(model, spec), spec.model)
     if spec.normalisation != "checkpoint":
@@ -132,8 +130,8 @@ def build(spec: BackboneConfig, device: str = "cpu") -> ClipBackbone:
 
 
 def _tagged(model: Any, spec: BackboneConfig) -> Path:
-    """The file behind a tag of open_clip, from its cache, else from the network; the model takes the tag's mean and
-    standard deviation of pixels.
+    """The file behind a tag of open_clip, from its cache or else from the network. The model takes the mean and
+    standard deviation of pixels that belong to the tag.
     """
     import open_clip
 
@@ -156,7 +154,7 @@ def _tagged(model: Any, spec: BackboneConfig) -> Path:
 
 
 def is_cached(spec: BackboneConfig) -> bool:
-    """Whether the file behind a tag is on this machine, so that `build` would not ask a network.
+    """Whether the file behind a tag is on this machine, so that `build` needs no network.
 
     Raises:
         ValueError: open_clip has no such model or tag, or the tag's weights want another activation than the model's.
@@ -165,7 +163,7 @@ def is_cached(spec: BackboneConfig) -> bool:
 
 
 def _source(spec: BackboneConfig) -> dict[str, Any]:
-    """Where open_clip finds the weights of a tag, and what their pixels are normalised with."""
+    """Where open_clip finds the weights of a tag, and how their pixels are normalised."""
     import open_clip
 
     tags = open_clip.list_pretrained_tags_by_model(spec.model)
@@ -177,7 +175,9 @@ def _source(spec: BackboneConfig) -> dict[str, Any]:
 
 
 def _check_activation(model: str, weights: object, quick: bool) -> None:
-    """Raise ValueError unless the model has the activation that the weights were trained with: no shape tells it."""
+    """Raise ValueError unless the model has the activation that the weights were trained with. Tensor shapes do not
+    show it.
+    """
     import open_clip
 
     if quick != bool(open_clip.get_model_config(model).get("quick_gelu")):
@@ -195,7 +195,7 @@ def _hub(source: dict[str, Any]) -> tuple[str, list[str]]:
 
 
 def _in_cache(source: dict[str, Any]) -> Path | None:
-    """The file in the hub's cache, which open_clip takes before a tag's other address and its folder ~/.cache/clip."""
+    """The file in the hub's cache, which open_clip prefers to a tag's other address and to its folder ~/.cache/clip."""
     repository, names = _hub(source)
     return next((path for name in names if repository and (path := _cached(repository, name))), None)
 
@@ -208,7 +208,7 @@ def _cached(repository: str, name: str) -> Path | None:
 
 
 def create(name: str, seed: int = 0, device: str = "cpu") -> Any:
-    """A CLIP model by name with random weights drawn from `seed`; on the device "meta" with shapes alone.
+    """A CLIP model by name with random weights drawn from `seed`; on the device "meta" with shapes only.
 
     Raises:
         ValueError: neither this folder nor open_clip has a configuration of that name.

@@ -1,8 +1,8 @@
 """VideoMAE as a clip encoder, through transformers: the published V2 checkpoints and the small model of the mini world.
 
-Every two frames become one time step; all patches of a clip attend to each other. The feature of a time step is the
-mean over its patches. Sources: Tong et al., "VideoMAE", NeurIPS 2022; Wang et al., "VideoMAE V2", CVPR 2023.
-transformers costs seconds to import, so it is imported where a model is made.
+Two frames become one time step, and all patches of a clip attend to each other. The feature of a time step is the mean
+over its patches. Sources: Tong et al., "VideoMAE", NeurIPS 2022; Wang et al., "VideoMAE V2", CVPR 2023. transformers
+takes seconds to import, so it is imported where a model is built.
 
 Letters: B clips, T frames, F = T / 2 time steps, P patches of a time step, D width, S side in pixels.
 """
@@ -23,7 +23,7 @@ from vidprism.backbones._checkpoints import fill, read_state, weights_path
 from vidprism.config import RANDOM_WEIGHTS, BackboneConfig, ConfigError, nearest
 
 _MODELS = Path(__file__).parent
-NORM_EPS = 1e-6  # of every norm in the published models
+NORM_EPS = 1e-6  # epsilon of every norm in the published models
 _CHUNK_FRAMES = 64  # encoded at a time when no gradients are kept
 
 # Names in the published files -> names in `ClipEncoder`. Left out: the classifier, and the decoder of pre-training.
@@ -42,8 +42,8 @@ _LEFT_OUT = ("head.", "decoder.", "encoder_to_decoder.", "mask_token")
 class ClipEncoder(nn.Module):
     """Patches, fixed positions, transformer blocks, the mean over the patches of each time step, and one norm.
 
-    With `norm_tokens` the norm stands before the mean, as at the end of a self-supervised encoder (``norm``), else
-    after it, as in a fine-tuned or distilled one (``fc_norm``).
+    With `norm_tokens` the norm comes before the mean, as at the end of a self-supervised encoder (``norm``); otherwise
+    it comes after the mean, as in a fine-tuned or distilled one (``fc_norm``).
     """
 
     def __init__(self, shape: dict, norm_tokens: bool = False) -> None:
@@ -63,8 +63,8 @@ class ClipEncoder(nn.Module):
         return self.fc_norm(self.norm(x_BND).unflatten(1, (n_steps, -1)).mean(dim=2))
 
     def positions(self, n_steps: int) -> Tensor:
-        """The sine and cosine table (1, F P, D), interpolated in time where the clip has other time steps than the
-        model was trained with.
+        """The sine and cosine table (1, F P, D), interpolated in time if the clip has another number of time steps than
+        the model was trained with.
         """
         table_1ND, trained = (
             self.model.embeddings.position_embeddings,
@@ -78,8 +78,8 @@ class ClipEncoder(nn.Module):
 
 
 def position_table(shape: dict, width: int) -> Tensor:
-    """The fixed positions of a clip's tokens (F P, D): sines and cosines of the token's number, as published, or with
-    ``"positions": "separable"`` of its time, row and column, a third of the width each.
+    """The fixed positions of a clip's tokens (F P, D): sines and cosines of the token's number, as published, or, with
+    ``"positions": "separable"``, of its time, row and column, using a third of the width each.
     """
     n_steps, side = shape["frames"] // shape["tubelet_size"], shape["image_size"] // shape["patch_size"]
     if shape.get("positions") != "separable":
@@ -111,14 +111,14 @@ def _transformer(shape: dict) -> Any:
             num_attention_heads=shape["heads"],
             intermediate_size=int(shape["width"] * shape["mlp_ratio"]),
             layer_norm_eps=NORM_EPS,
-            use_mean_pooling=True,  # no norm of its own: `ClipEncoder` has it
+            use_mean_pooling=True,  # this model has no final norm: `ClipEncoder` adds it
             attn_implementation="sdpa",  # type: ignore[call-arg]
         )
     )
 
 
 class VideoMAEBackbone:
-    """A VideoMAE encoder as the suite uses it (see vidprism.backbones.Backbone). It knows no text."""
+    """A VideoMAE encoder with the interface of vidprism.backbones.Backbone. It has no text tower."""
 
     has_text = False
     logit_scale = 1.0
@@ -142,8 +142,8 @@ class VideoMAEBackbone:
             raise ValueError(f"clips must be (B, T, {size}, {size}, 3) uint8, not {wrong}; see vidprism.videos.clips")
         if n_frames % self.tubelet:
             raise ConfigError(
-                f"params.yaml: VideoMAE takes {self.tubelet} frames a time step, and clips of {n_frames} frames do not "
-                "divide into them; ask for an even number of frames"
+                f"params.yaml: VideoMAE takes {self.tubelet} frames per time step, and {n_frames} frames do not "
+                "divide into them; choose an even number of frames"
             )
         if torch.is_grad_enabled():
             return self._encode(clips)
@@ -158,7 +158,9 @@ class VideoMAEBackbone:
         Raises:
             ConfigError: always.
         """
-        raise ConfigError("params.yaml: VideoMAE knows no text; a method that uses class texts needs a CLIP backbone")
+        raise ConfigError(
+            "params.yaml: VideoMAE has no text tower; a method that uses class texts needs a CLIP backbone"
+        )
 
     def blocks(self) -> list[tuple[str, list[nn.Parameter]]]:
         """`stem` (patches), `block_0` to the last transformer block, `head` (the norm)."""
@@ -184,7 +186,7 @@ def build(spec: BackboneConfig, device: str = "cpu") -> VideoMAEBackbone:
     Args:
         spec: `model` is a file of this folder without ``.json``; `weights` a published V2 checkpoint, a folder with
             ``weights.safetensors`` of the pre-training stage, or ``random``. Nothing is ever fetched: the published
-            weights are for non-commercial use, and taking them is the user's decision.
+            weights are for non-commercial use, and the user decides whether to use them.
 
     Raises:
         ValueError: unknown model; a checkpoint that is damaged or of another shape.
@@ -201,7 +203,7 @@ def build(spec: BackboneConfig, device: str = "cpu") -> VideoMAEBackbone:
 
 
 def create(name: str, seed: int = 0, device: str = "cpu", norm_tokens: bool = False) -> ClipEncoder:
-    """An encoder by name with random weights drawn from `seed`; on the device "meta" with shapes alone.
+    """An encoder by name with random weights drawn from `seed`; on the device "meta" with shapes only.
 
     Raises:
         ValueError: this folder has no VideoMAE of that name.
@@ -222,10 +224,11 @@ def visual(name: str) -> tuple[nn.Module, int]:
 
 
 def published_names(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], bool]:
-    """A checkpoint's tensors under the names of `ClipEncoder`, and whether its norm stands before the mean of patches.
+    """A checkpoint's tensors under the names of `ClipEncoder`, and whether its norm comes before the mean over patches.
 
-    Read are the fine-tuned and the distilled form of VideoMAE V2 (``blocks.0.attn.qkv.weight``, ``fc_norm.weight``),
-    the same behind ``model.``, ``backbone.`` or, self-supervised with a decoder, ``encoder.``; and files of this suite.
+    It reads the fine-tuned and the distilled form of VideoMAE V2 (``blocks.0.attn.qkv.weight``, ``fc_norm.weight``),
+    the same names after ``model.``, ``backbone.`` or (self-supervised, with a decoder) ``encoder.``, and files of this
+    suite.
     """
     if any(name.startswith("model.encoder.layer.") for name in state):
         return state, "norm.weight" in state

@@ -1,11 +1,11 @@
-"""What a method costs: multiply-adds of one view and parameters, by formula, without torch and without weights.
+"""The cost of a method: multiply-adds of one view and parameters, by formula, without torch and without weights.
 
-A backbone has a file here under the name it has in vidprism/backbones (`tower(model)`, which gives `dim`,
-`view(frames)`, its cost, and `steps(frames)`, the features of a view), a method one under its name in vidprism/methods
-(`head(dim, n_classes, n_steps, **options)`). The formulas stand beside the modules and not in them,
-so that a table with costs is built without torch and a corrected formula retrains nothing; tests hold each of them to
-the module it describes, with torch's counter on the meta device. `published` does the same for methods of the paper's
-Table 1 that the suite has not implemented.
+A backbone has a file here under its name in vidprism/backbones, with `tower(model)`, which gives `dim`, `view(frames)`
+(the cost) and `steps(frames)` (the features of a view). A method has a file under its name in vidprism/methods, with
+`head(dim, n_classes, n_steps, **options)`. The formulas are kept outside the modules that they describe, so that a
+table with costs is built without torch and a corrected formula retrains nothing. Tests compare each formula with its
+module, using torch's counter on the meta device. `published` does the same for methods of the paper's Table 1 that the
+suite has not implemented.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ KINETICS_CLASSES = 400
 
 @dataclass(frozen=True)
 class Count:
-    """Cost of one view of T frames: the encoder's visual side, then the head. The text tower runs once per dataset
-    and is not in it.
+    """Cost of one view of T frames: the encoder's visual side and the head. The text tower is not counted, because it
+    runs once per dataset.
     """
 
     macs: int
@@ -54,7 +54,7 @@ def count(
         backbone: model name, as under `model` in params.yaml, for example `ViT-B-16-quickgelu`.
         frames: T, frames of a view.
         options: the method's options as a record holds them, complete; None takes its defaults (which imports torch).
-        track: on the `tuned` track the image tower is trained, on the `frozen` one the head alone.
+        track: on the `tuned` track the image tower is trained, on the `frozen` track only the head.
         key: a file of vidprism/backbones.
 
     Raises:
@@ -73,7 +73,7 @@ def count(
 
 
 def time_steps(key: str, model: str, frames: int) -> int:
-    """Features that a kind of backbone makes of a clip: one a frame, or fewer where it sees several frames at once.
+    """Features that a kind of backbone makes of a clip: one per frame, or fewer if it sees several frames at once.
 
     Raises:
         ConfigError: unknown kind of backbone, or one without a file here.
@@ -83,7 +83,9 @@ def time_steps(key: str, model: str, frames: int) -> int:
 
 
 def has_formula(method: str, key: str) -> bool:
-    """Whether a method and a kind of backbone both have a file here: a new method runs without, and is not counted."""
+    """Whether a method and a kind of backbone both have a file here. A new method runs without one, and its cost is not
+    counted.
+    """
     return {method, key} <= _stems(Path(__file__).parent)
 
 

@@ -1,4 +1,6 @@
-"""The image tower of CLIP, a vision transformer, from open_clip's model configuration (read as JSON, without torch)."""
+"""The image tower of CLIP, a vision transformer, from the model configuration of open_clip (read as JSON, without
+torch).
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ OWN_MODELS = Path(__file__).resolve().parents[1] / "backbones"
 
 @dataclass(frozen=True)
 class Tower:
-    """Shape of a vision transformer: width, number of blocks, patches a frame (without the class token), patch side in
-    pixels, output width D, hidden width of the MLP over the width.
+    """Shape of a vision transformer: width, number of blocks, patches per frame (without the class token), patch side
+    in pixels, output width D, and the ratio of the MLP's hidden width to the width.
     """
 
     width: int
@@ -49,7 +51,7 @@ class Tower:
         return total(self.patch_embedding, embeddings, norm(self.width).times(2), blocks, self.projection)
 
     def view(self, frames: int) -> Cost:
-        """A view of T frames: each by itself, with the same weights."""
+        """A view of T frames: each frame separately, with the same weights."""
         return self.frame.applied(frames)
 
     def steps(self, frames: int) -> int:
@@ -58,7 +60,7 @@ class Tower:
 
     @property
     def frame_macs_without_attention(self) -> int:
-        """What a counter sees that is blind to attention modules, their projections included: MLPs, patch embedding,
+        """The count of a tool that misses attention modules, including their projections: MLPs, patch embedding and
         output projection. Several published numbers are of this kind.
         """
         attention = products(self.tokens, self.tokens, self.width).macs + 4 * self.tokens * self.width**2
@@ -69,7 +71,7 @@ def tower(model: str) -> Tower:
     """The tower of a model of vidprism/backbones or of open_clip.
 
     Raises:
-        ValueError: no such configuration, or one that is no vision transformer.
+        ValueError: no such configuration, or one that is not a vision transformer.
     """
     known = _configurations()
     if model not in known:

@@ -1,4 +1,4 @@
-"""Zero-shot CLIP: cosines of the mean frame with C class texts, which are encoded once and not per video."""
+"""Zero-shot CLIP: cosines of the mean frame with C class texts, which are encoded once for all videos."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Multiply-adds and parameters of the layers that everything here is made of.
+"""Multiply-adds and parameters of the layers that every model here consists of.
 
-A multiply-add (MAC) is one product and one addition; a "FLOP" of the video literature is mostly this. Counted are
-linear maps, convolutions, and both products of an attention (queries with keys, weights with values). Normalisations,
-softmax, activations, interpolation and additions are left out: below one percent of any model here.
+A multiply-add (MAC) is one product and one addition; the video literature often calls it a "FLOP". Linear maps,
+convolutions and both products of an attention (queries with keys, weights with values) are counted. Normalisations,
+softmax, activations, interpolation and additions are left out: they are below one percent of any model here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cost:
-    """Multiply-adds of one pass and learned numbers; costs add up."""
+    """Multiply-adds of one pass and number of parameters. Costs can be added."""
 
     macs: int = 0
     parameters: int = 0
@@ -21,7 +21,7 @@ class Cost:
         return Cost(self.macs + other.macs, self.parameters + other.parameters)
 
     def times(self, n: int) -> Cost:
-        """`n` such layers, each with parameters of its own."""
+        """`n` such layers, each with its own parameters."""
         return Cost(self.macs * n, self.parameters * n)
 
     def applied(self, n: int) -> Cost:

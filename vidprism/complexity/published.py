@@ -1,8 +1,8 @@
-"""The cost of the methods that the paper's Table 1 prints, counted on one scale and held against what is printed.
+"""The cost of the methods in the paper's Table 1, counted on one scale and compared with the printed values.
 
-Each formula is what the method adds to CLIP's image tower, from the method's paper or public code (named at the
-formula), at 224 px and with the 400 classes of Kinetics. Text that is encoded once per dataset is not counted. Where
-the public description does not suffice, the reason stands in `NOT_MODELLED`.
+Each formula gives what the method adds to CLIP's image tower at 224 px with the 400 classes of Kinetics, from the
+method's paper or public code (named at the formula). Text that is encoded once per dataset is not counted. Where the
+public description is insufficient, `NOT_MODELLED` holds the reason.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ NOT_MODELLED = {
     "Ost": "no number printed",
     "DUALPATH": "parts of its code not public",
 }
-TOWER_ONLY = ("Vita-CLIP",)  # what they add to the tower is left out of the count
-AGREES = 0.01  # relative difference up to which a printed number counts as the same
+TOWER_ONLY = ("Vita-CLIP",)  # their additions to the tower are not counted
+AGREES = 0.01  # relative difference up to which a printed number counts as equal
 
 
 @dataclass(frozen=True)
 class Check:
-    """A printed cost beside the counted one: 10^9 multiply-adds of a view, or None; what to make of the two;
-    whether parts of the model are missing from the count.
+    """A printed cost beside the counted one (10^9 multiply-adds of a view, or None), the verdict, and whether parts of
+    the model are missing from the count.
     """
 
     gmacs: float | None
@@ -41,7 +41,7 @@ class Check:
 
     @property
     def text(self) -> str:
-        """The count as a table shows it."""
+        """The count as shown in a table."""
         return "–" if self.gmacs is None else f"{'≥ ' if self.at_least else ''}{self.gmacs:.1f}"
 
 
@@ -66,8 +66,8 @@ def verdict(printed: float | None, counted: float, backbone: float, blind: float
 
     Args:
         counted: the whole model.
-        backbone: the image tower alone.
-        blind: the image tower as a counter sees it that misses attention modules.
+        backbone: only the image tower.
+        blind: the image tower as counted by a tool that misses attention modules.
     """
     if printed is None:
         return "no number printed"
@@ -87,8 +87,8 @@ def _same(a: float, b: float) -> bool:
 
 
 def st_adapter(t: Tower, frames: int) -> Cost:
-    """ST-Adapter (NeurIPS 2022, linziyi96/st-adapter): one adapter of width 384 a block, on patch tokens; a depth-wise
-    temporal convolution of three taps in it.
+    """ST-Adapter (NeurIPS 2022, linziyi96/st-adapter): one adapter of width 384 per block, on patch tokens, with a
+    depth-wise temporal convolution of three taps.
     """
     width = 384
     adapter = linear(t.patches, t.width, width) + linear(t.patches, width, t.width)
@@ -96,8 +96,8 @@ def st_adapter(t: Tower, frames: int) -> Cost:
 
 
 def aim(t: Tower, frames: int) -> Cost:
-    """AIM (ICLR 2023, taoyang1122/adapt-image-models): three adapters of a quarter of the width a block, and the
-    frozen attention once more, over time.
+    """AIM (ICLR 2023, taoyang1122/adapt-image-models): three adapters of a quarter of the width per block, and a second
+    pass of the frozen attention, over time.
     """
     width = t.width // 4
     adapters = (linear(t.tokens, t.width, width) + linear(t.tokens, width, t.width)).times(3).applied(frames)
@@ -113,8 +113,9 @@ def temporal_transformer(t: Tower, frames: int) -> Cost:
 
 
 def x_clip(t: Tower, frames: int) -> Cost:
-    """X-CLIP (ECCV 2022, microsoft/VideoX): in every block a message token a frame, exchanged over time and appended
-    to the frame's attention; one layer over the frames; two cross-attention layers from class texts to patches.
+    """X-CLIP (ECCV 2022, microsoft/VideoX): in every block one message token per frame, exchanged over time and
+    appended to the frame's attention; one layer over the frames; two cross-attention layers from class texts to
+    patches.
     """
     message = linear(frames, t.width, t.width).times(5) + products(frames, frames, t.width)
     longer = products(t.tokens + 1, t.tokens + 1, t.width).macs - products(t.tokens, t.tokens, t.width).macs

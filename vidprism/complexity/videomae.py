@@ -31,7 +31,7 @@ class Tower:
         return frames // self.tubelet
 
     def view(self, frames: int) -> Cost:
-        """A view of T frames through the encoder. Its positions are a fixed table; keys have no bias."""
+        """A view of T frames through the encoder. Its positions are a fixed table, and keys have no bias."""
         tokens = self.steps(frames) * self.patches
         embedding = linear(tokens, 3 * self.tubelet * self.patch_px**2, self.dim)
         return total(embedding, self.block(tokens).times(self.layers), norm(self.dim))

@@ -1,8 +1,8 @@
 """The VidPrism head, part by part as its section defines it (Section 3, Eq. 1-15).
 
-The count is of what the equations (or, in the released reading, the released code) compute; the suite's own modules
-get the same values with fewer multiply-adds, because they fold a single query into its keys and convolve before they
-interpolate. Letters: D width, T frames, N experts, W = T / rate tokens of a stream.
+The count is that of the equations (in the released reading, of the released code). The suite's own modules get the same
+values with fewer multiply-adds, because they fold a single query into its keys and convolve before they interpolate.
+Letters: D width, T frames, N experts, W = T / rate tokens of a stream.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SLOW_RATE = 8
 
 
 def head(dim: int, n_classes: int, n_steps: int, rates: Sequence[int], reading: str = "paper", **switches: Any) -> Cost:
-    """The whole head; `switches` as in `vidprism.model.readings`. The text projection counts where its loss is on.
+    """The whole head; `switches` as in `vidprism.model.readings`. The text projection counts if its loss is on.
 
     Raises:
         ValueError: unknown reading or switch, or a rate that does not divide the time steps.
@@ -40,8 +40,8 @@ def head(dim: int, n_classes: int, n_steps: int, rates: Sequence[int], reading: 
 
 def aggregation(dim: int, n_steps: int, rate: int, kind: str, reading: str) -> Cost:
     """One stream of Eq. 1-7: metric projection, scores, similarities within windows, merging. The released code
-    projects every frame twice, once for the scores and once for the similarities; the other kinds of Table 5a multiply
-    nothing.
+    projects every frame twice, once for the scores and once for the similarities. The other kinds of Table 5a need no
+    multiplication.
     """
     if kind != "rgsta":
         return Cost()

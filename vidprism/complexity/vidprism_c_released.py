@@ -1,4 +1,4 @@
-"""The VidPrism head as the authors released it: `vidprism_c` with the other preset."""
+"""The VidPrism head as released by the authors: `vidprism_c` with the other preset."""
 
 from __future__ import annotations
 

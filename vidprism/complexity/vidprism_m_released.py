@@ -1,4 +1,4 @@
-"""The released head on the time steps of a VideoMAE encoder: the text loss is off there."""
+"""The released head on the time steps of a VideoMAE encoder, without a text loss."""
 
 from __future__ import annotations
 

@@ -56,8 +56,8 @@ __all__ = [
     "nearest",
 ]
 
-REQUIRED = ("seed", "methods", "profile")  # at the top level, beside the profiles themselves
-SHARED = ("variants", "train_defaults", "recipes", "base")  # what profiles take in
+REQUIRED = ("seed", "methods", "profile")  # top-level keys beside the profiles
+SHARED = ("variants", "train_defaults", "recipes", "base")  # anchors that profiles merge
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -73,7 +73,7 @@ def load_config(profile: str | None = None, root: Path | None = None) -> Config:
     """Read params.yaml.
 
     Args:
-        profile: name of a profile; None takes the one the `profile:` line chooses.
+        profile: name of a profile; None takes the one the `profile:` line names.
         root: folder of params.yaml; None searches upwards from the working directory.
 
     Raises:
@@ -111,7 +111,7 @@ def _check_required(raw: dict[str, Any]) -> None:
 
 
 def _check_recipes(raw: Any) -> None:
-    """A recipe is a `train` section and learning rates to search, even if no profile uses it now."""
+    """Check every recipe (a `train` section and learning rates to search), including those that no profile uses."""
     for name, recipe in mapping(raw, "recipes").items():
         parts, where = mapping(recipe, f"recipes.{name}"), f"recipes.{name}"
         if parts.keys() != {"train", "lr"}:

@@ -1,4 +1,4 @@
-"""What the types of the schema cannot say: names that must exist, and values that must fit one another."""
+"""Checks that field types cannot express: names that must exist, and values that must agree with each other."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def check_config(config: Config) -> None:
     """Check the values of the chosen profile.
 
     Raises:
-        ConfigError: a name that does not exist or that DVC cannot address, a choice that is none, or a number
-            out of range; the message names the key and what is allowed.
+        ConfigError: a name that does not exist or that DVC cannot address, an invalid choice, or a number out of range;
+            the message names the key and what is allowed.
     """
     _check_spelling(config)
     _check_names(config)
@@ -75,7 +75,7 @@ def _check_known(where: str, names: Iterable[str], known: Iterable[str], kind: s
 
 
 def _check_tuning(config: Config) -> None:
-    """How the tuned track trains its backbone."""
+    """`blocks` and `precision` must agree with the other options of the tuned track."""
     p = config.profile
     if (p.train.tuning == "partial") != bool(p.train.blocks):
         raise ConfigError(
@@ -84,8 +84,8 @@ def _check_tuning(config: Config) -> None:
         )
     if p.train.strategy == "fsdp" and p.train.precision == "fp16":
         raise ConfigError(
-            f"params.yaml: {p.name}.train.precision fp16 does not go with strategy fsdp, each of whose processes would "
-            "scale its shards by itself; choose auto, bf16 or fp32"
+            f"params.yaml: {p.name}.train.precision fp16 cannot be combined with strategy fsdp, where each process "
+            "would scale its own shards; choose auto, bf16 or fp32"
         )
 
 

@@ -29,7 +29,7 @@ def nearest(name: str, known: Iterable[Any]) -> str:
 
 
 def build(cls: type, raw: Any, where: str) -> Any:
-    """An instance of a dataclass of `vidprism.config.schema` from what stands at `where` in params.yaml.
+    """Build a dataclass of `vidprism.config.schema` from the value found at `where` in params.yaml.
 
     Raises:
         ConfigError: not a mapping; a key that is unknown or missing; a value that its field does not allow.
@@ -43,7 +43,7 @@ def build(cls: type, raw: Any, where: str) -> Any:
 
 
 def mapping(value: Any, where: str) -> dict[str, Any]:
-    """The mapping found at `where` in params.yaml; nothing at all (`name:`) is an empty one.
+    """The mapping at `where` in params.yaml; an empty entry (`name:`) counts as an empty mapping.
 
     Raises:
         ConfigError: a number, a text or a list.
@@ -54,7 +54,7 @@ def mapping(value: Any, where: str) -> dict[str, Any]:
 
 
 def _explain(cls: type, errors: list[Any], where: str) -> str:
-    """The first error; an unknown key comes first, because it is often the reason why another one is missing."""
+    """Describe the first error. Unknown keys come first, because they often explain why another key is missing."""
     unknown = [error for error in errors if error["type"] == "unexpected_keyword_argument"]
     first = (unknown or errors)[0]
     kind, value, at = first["type"], first["input"], ".".join([where, *map(str, _keys(first["loc"]))])
@@ -82,7 +82,7 @@ def _explain(cls: type, errors: list[Any], where: str) -> str:
 
 
 def _keys(loc: tuple[Any, ...]) -> list[Any]:
-    return [part for part in loc if not isinstance(part, int)]  # the place in a list is no key
+    return [part for part in loc if not isinstance(part, int)]  # an index into a list is not a key
 
 
 def _known(cls: type, loc: tuple[Any, ...]) -> list[str]:

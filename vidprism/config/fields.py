@@ -1,4 +1,4 @@
-"""What the fields of params.yaml may be: types of pydantic with their limits."""
+"""Types for the fields of params.yaml: pydantic types with their limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _number(value: Any) -> float:
 
 
 def _options(value: Any) -> Any:
-    return {} if value is None else value  # `name:` with nothing behind it
+    return {} if value is None else value  # `name:` without a value
 
 
 def number_of_processes(value: Any) -> Any:

@@ -18,17 +18,19 @@ def manifest(config: Config, dataset: str) -> Path:
 
 
 def listed(config: Config, name: str) -> Path:
-    """A list that the user gave (K shots, or a common subset)."""
+    """A list supplied by the user (K shots, or a common subset of test videos)."""
     return config.root_dir / "data" / "lists" / name
 
 
 def video_checks(config: Config, dataset: str) -> Path:
-    """What is known of each video file (csv); no output of a stage, so that a rerun finds what it did before."""
+    """Table of facts about each video file (CSV). It is not an output of a stage, so that a rerun finds earlier
+    results.
+    """
     return config.root_dir / "data" / "probes" / config.profile.name / f"{dataset}.csv"
 
 
 def frames(config: Config, dataset: str) -> Path:
-    """Folder of the frame cache of one dataset; no output of a stage (see docs/speed.md)."""
+    """Folder of the frame cache of one dataset. It is not an output of a stage (see docs/speed.md)."""
     return config.root_dir / "data" / "frames" / config.profile.name / dataset
 
 
@@ -43,26 +45,28 @@ def run(config: Config, group: str, row: str) -> Path:
 
 
 def work(config: Config, group: str, row: str) -> Path:
-    """Folder of the finished cells of a row that is being trained; no output of a stage, so that a rerun finds them."""
+    """Folder of the finished cells of a row that is still training. It is not an output of a stage, so that a rerun
+    finds them.
+    """
     return config.root_dir / "data" / "work" / config.profile.name / group / row
 
 
 def texts(config: Config) -> Path:
-    """Folder of the encoded class texts of the tuned track, named by what decides them."""
+    """Folder of the class texts encoded for the tuned track; files are named by a hash of their inputs."""
     return config.root_dir / "data" / "text" / config.profile.name
 
 
 def backbone(config: Config, name: str) -> str:
-    """What `weights` of a backbone names: a path below the root if it exists there or is under data/, else a tag."""
+    """Resolve `weights` of a backbone: a path below the root if it exists there or starts with data/, else a tag."""
     weights = config.profile.backbones[name].weights
     local = config.root_dir / weights
     return str(local) if local.exists() or weights.startswith("data/") else weights
 
 
 def search(config: Config, method: str, backbone: str, track: str = "") -> Path:
-    """The record of a method's search on the dev pool. Encoders of clips have one of their own, `<method>-<backbone>`,
-    and so has a track that is not the profile's own (""), `<method>-<track>`; all other backbones share the one on the
-    profile's first.
+    """The record of a method's search on the dev pool. All image backbones share one search, made on the profile's
+    first backbone. A video encoder has its own (`<method>-<backbone>`), and so does a track other than the profile's
+    (`<method>-<track>`).
     """
     own = backbone in config.profile.few_shot.video.backbones
     name = f"{method}-{backbone}" if own else method
@@ -72,7 +76,7 @@ def search(config: Config, method: str, backbone: str, track: str = "") -> Path:
 
 
 def live(config: Config, group: str, row: str) -> Path:
-    """The log of a row, as it trains and afterwards (`vidprism.records.log`)."""
+    """Folder of a row's log, written during and after training (`vidprism.records.log`)."""
     return config.root_dir / "data" / "live" / config.profile.name / group / row
 
 
@@ -97,5 +101,5 @@ def speed(config: Config, group: str, row: str) -> Path:
 
 
 def timings(config: Config) -> Path:
-    """Folder of the wall times of the stages (not in git: two runs of one thing differ in them alone)."""
+    """Folder with the wall times of the stages; not in git, because they change from run to run."""
     return config.root_dir / "reports" / "timings" / config.profile.name

@@ -1,6 +1,6 @@
-"""Which runs a profile expects: a row is one line of a table, and one training stage of the pipeline.
+"""The rows that a profile expects. A row is one line of a table and one training stage of the pipeline.
 
-Tables, the evaluation and the pipeline all take their rows from here, never from what lies on disk.
+Tables, evaluation and pipeline all take their rows from here and never from the files on disk.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ GROUPS = ("closed_set", "few_shot", "ablations")
 
 @dataclass(frozen=True)
 class Row:
-    """One row: a method on a backbone, over its cells (dataset x shots), each with its repeats.
+    """One row: a method on a backbone over its cells (dataset x shots), each with several repeats.
 
-    `shots` holds None where the whole training list is used. Repeat i trains with seed i, on draw i if there are draws.
-    `off` says why a row is not trained though it stands in the table.
+    A None in `shots` stands for the whole training list. Repeat i trains with seed i, on draw i if there are draws.
+    `off` explains why a row of the table is not trained; it is empty for rows that are.
     """
 
     group: str
@@ -108,10 +108,10 @@ def _few_shot(config: Config) -> list[Row]:
 
 
 def _video(config: Config) -> list[Row]:
-    """Rows on encoders of clips."""
+    """Rows on video encoders."""
     c = config.profile.few_shot
     cells = {"frames": c.video.frames, "datasets": c.video.datasets, "shots": c.shots, "repeats": c.repeats}
-    off = "its backbone is not in few_shot.video.run of params.yaml (weights that are for non-commercial use only)"
+    off = "few_shot.video.run of params.yaml does not list its backbone (the weights are for non-commercial use only)"
     return [
         _make(
             config,

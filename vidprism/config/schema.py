@@ -1,4 +1,4 @@
-"""A profile of params.yaml: its sections, and the rows of its tables. A field's type says what it may be."""
+"""A profile of params.yaml: its sections and the rows of its tables. The type of a field defines its allowed values."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from vidprism.config.sections import (
 
 @dataclass(frozen=True, config=STRICT)
 class SearchConfig:
-    """The search every method gets: the same list of rates, scored on the dev pools of `datasets` (empty: all) over the
-    first `draws` of protocol.draw_seeds. Rows of `tuned` have a search of their own, with `tuned_updates` updates.
+    """The search that every method gets: the same list of rates, scored on the dev pools of `datasets` (empty: all)
+    over the first `draws` of protocol.draw_seeds. Rows of `tuned` have a separate search with `tuned_updates` updates.
     """
 
     methods: dict[str, list[StrictStr]]
@@ -54,7 +54,7 @@ class ClosedSetConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class MoreRowsConfig:
-    """Every one of `methods` on every one of `backbones`."""
+    """Each of `methods` on each of `backbones`."""
 
     backbones: Names = ()
     methods: Names = ()
@@ -62,10 +62,10 @@ class MoreRowsConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class VideoRowsConfig:
-    """Rows of Table 2 on encoders of clips (VideoMAE): every one of `methods` on every one of `backbones`.
+    """Rows of Table 2 on video encoders (VideoMAE): each of `methods` on each of `backbones`.
 
-    Trained are those on the backbones in `run`; the others stand in the table as not run. `inputs` is, for dvc.yaml
-    only, the data their training depends on (see `Profile`).
+    Rows on the backbones in `run` are trained; the others appear in the table as not run. `inputs` is for dvc.yaml
+    only: the data that the training depends on (see `Profile`).
     """
 
     backbones: Names = ()
@@ -78,8 +78,8 @@ class VideoRowsConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class FeaturesConfig:
-    """Whose features are cached: every dataset from every backbone. `backbones` are pre-trained by the profile, `given`
-    have weights from elsewhere (a tag of open_clip, or a file).
+    """Which features are cached: those of every dataset from every backbone. The profile pre-trains `backbones`; the
+    weights of `given` come from elsewhere (a tag of open_clip, or a file).
     """
 
     datasets: Names = ()
@@ -89,8 +89,8 @@ class FeaturesConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class FewShotConfig:
-    """Table 2: one row per method; repeat i trains with seed i on draw i. `more` are the same cells on other backbones
-    (the paper does not say which one its table is of).
+    """Table 2: one row per method; repeat i trains with seed i on draw i. `more` adds the same cells on other
+    backbones, because the paper does not say which backbone its table uses.
     """
 
     datasets: Names
@@ -108,7 +108,7 @@ class FewShotConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class TunedConfig:
-    """The cell of Table 2 that is measured on the tuned track as well."""
+    """The cell of Table 2 that is also measured on the tuned track."""
 
     dataset: StrictStr
     shots: Count
@@ -132,10 +132,10 @@ class AblationsConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class Profile:
-    """One complete run of the suite; its name is part of every path.
+    """One complete run of the suite. Its name is part of every path.
 
-    `inputs` and `reads` are paths for dvc.yaml only: the data and the code that the training stages depend on beside
-    their own. `note` is a sentence for the index page.
+    `inputs` and `reads` are paths for dvc.yaml only: data and code that the training stages depend on besides their
+    own. `note` is a sentence for the index page.
     """
 
     name: StrictStr
@@ -167,7 +167,7 @@ class Profile:
 
     @property
     def used_backbones(self) -> tuple[str, ...]:
-        """Names of the backbones that something in the profile names; `backbones` may hold others."""
+        """Names of the backbones that the profile uses; `backbones` may define others."""
         closed_set, few_shot = self.closed_set, self.few_shot
         rows = (*closed_set.backbones, few_shot.backbone, *few_shot.more.backbones, *few_shot.video.backbones)
         made = (*self.pretrain, *self.pretrain_video, *self.features.backbones, *self.features.given)

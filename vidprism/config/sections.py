@@ -1,4 +1,4 @@
-"""The sections of a profile that say how data are made, read and trained on; a field's type says what it may be."""
+"""The sections of a profile about data, reading and training. The type of a field defines its allowed values."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from vidprism.config.fields import (
     number_of_processes,
 )
 
-RANDOM_WEIGHTS = "random"  # `weights` of a backbone that is rehearsed: its accuracy is never shown
+RANDOM_WEIGHTS = "random"  # value of `weights` for rehearsals; accuracy is hidden for random weights
 
 
 @dataclass(frozen=True, config=STRICT)
 class WorldConfig:
     """The generated benchmark (vidprism.world): counts, frame size and the seed of everything random in it.
 
-    `train_per_class` is the official training list (the dev pool is held out of it later); `test_per_dataset` is
-    spread evenly over the classes; `classes` keeps the first classes of each dataset only (0: all of them).
+    `train_per_class` is the size of the official training list (the dev pool is held out of it later).
+    `test_per_dataset` is spread evenly over the classes. `classes` keeps only the first classes of each dataset (0:
+    all).
     """
 
     seed: CountFrom0 = 1024
@@ -60,9 +61,9 @@ class PretrainConfig:
 class VideoPretrainConfig:
     """Masked autoencoding of the small VideoMAE on unlabelled training videos: a budget of steps, never of seconds.
 
-    `mask_ratio` of the tokens are hidden, `painted_share` of those are painted by the decoder; in what it paints the
-    deviation of a frame from the clip's mean frame counts `motion_weight` times. What begins with `muon` is for
-    the matrices of the transformer layers, `lr` and `weight_decay` for all else.
+    A share `mask_ratio` of the tokens is hidden, and the decoder reconstructs a share `painted_share` of those. In the
+    target, the deviation of a frame from the mean frame of its clip is weighted by `motion_weight`. Options that begin
+    with `muon` apply to the matrices of the transformer layers, `lr` and `weight_decay` to all other parameters.
     """
 
     steps: Count = 1200
@@ -84,10 +85,11 @@ class VideoPretrainConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class BackboneConfig:
-    """An encoder of frames or clips: `key` is a file of vidprism/backbones/, `size` the column of Table 1 it fills.
+    """An encoder of frames or clips. `key` is a file of vidprism/backbones/, `size` the column of Table 1 that it
+    fills.
 
-    `normalisation` of the pixels: the checkpoint's own, or CLIP's or ImageNet's mean and standard deviation. `frames`
-    are the lengths of the clips whose features are cached (none: all of the protocol).
+    `normalisation` of the pixels is that of the checkpoint, or the mean and standard deviation of CLIP or ImageNet.
+    `frames` lists the clip lengths whose features are cached (empty: all of the protocol).
     """
 
     key: StrictStr
@@ -100,11 +102,11 @@ class BackboneConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class ProtocolConfig:
-    """How videos become clips and scores (each value is a documented choice, see docs/protocol.md).
+    """How videos become clips and scores; docs/protocol.md explains each value.
 
-    `splits` gives a dataset another official split than `split`. `shot_lists` gives, per dataset and K, a file in
-    data/lists that replaces the suite's own draws of K shots. With `frame_cache` "jpeg", clips are read from the cache
-    of frames (vidprism.videos.frame_cache), else from the videos.
+    `splits` gives a dataset an official split other than `split`. `shot_lists` gives, per dataset and K, a file in
+    data/lists that replaces the draws of the suite. With `frame_cache` "jpeg", clips are read from the frame cache
+    (vidprism.videos.frame_cache), otherwise from the videos.
     """
 
     split: Count
@@ -123,14 +125,15 @@ class ProtocolConfig:
     splits: dict[str, Count] = field(default_factory=dict)
 
     def split_of(self, dataset: str) -> int:
-        """The official split of a dataset that is trained and tested on."""
+        """The official split used for training and testing on a dataset."""
         return self.splits.get(dataset, self.split)
 
 
 @dataclass(frozen=True, config=STRICT)
 class CheckConfig:
-    """How prepare decodes every video once: worker processes (0: one a core), the time after which a video counts as
-    unreadable, and whether three frames ("quick") or all ("full") of what is read by packets are compared.
+    """How the prepare stage decodes every video once: worker processes (0: one per core), the time limit after which a
+    video counts as unreadable, and whether three frames ("quick") or all frames ("full") of the packet reader are
+    compared.
     """
 
     processes: CountFrom0 = 0
@@ -140,10 +143,10 @@ class CheckConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class AnalysisConfig:
-    """What is decided after training, from scores stored per view: nothing here makes a training stage run again.
+    """Choices made after training, from scores stored per view; none of them makes a training stage run again.
 
-    `fusion` of a video's views is the mean of "logits" or of "softmax" probabilities. `subset_lists` names, per
-    dataset, a file in data/lists with the test videos that several copies of the dataset have in common.
+    `fusion` averages the views of a video as "logits" or as "softmax" probabilities. `subset_lists` names, per dataset,
+    a file in data/lists with the test videos that several copies of the dataset share.
     """
 
     fusion: Literal["logits", "softmax"] = "logits"
@@ -152,7 +155,7 @@ class AnalysisConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class Tuning:
-    """The part of a profile's `train` that concerns the tuned track only; see docs/protocol.md."""
+    """The part of a profile's `train` section that only concerns the tuned track; see docs/protocol.md."""
 
     tuning: Literal["full", "frozen", "partial"] = "full"
     blocks: Names = ()
@@ -168,7 +171,7 @@ class Tuning:
     strategy: Literal["ddp", "fsdp"] = "ddp"
 
     def precision_on(self, device: str) -> str:
-        """fp32, bf16 or fp16: the precision itself, or what `auto` means on a kind of device ("cuda", "cpu").
+        """The precision on a kind of device ("cuda" or "cpu"): fp32, bf16 or fp16, with `auto` resolved.
 
         Raises:
             ConfigError: fp16 without a GPU.
@@ -184,7 +187,7 @@ class Tuning:
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainConfig(Tuning):
     """One recipe for every trained method; the learning rate comes from the search. See docs/protocol.md, and
-    docs/scaling.md for where and how a row is trained (from `devices` on).
+    docs/scaling.md for where and how a row is trained (the options from `devices` on).
     """
 
     updates: Count
@@ -205,5 +208,5 @@ class TrainConfig(Tuning):
 
     @property
     def tuned(self) -> Tuning:
-        """What the tuned track takes of it."""
+        """The options that the tuned track uses."""
         return Tuning(**{f.name: getattr(self, f.name) for f in fields(Tuning)})

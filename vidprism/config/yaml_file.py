@@ -1,7 +1,7 @@
-"""YAML as DVC writes and reads it: `3e-05` is a number, and a key that is given twice is an error.
+"""Read YAML as DVC does: `3e-05` is a number, and a repeated key is an error.
 
-PyYAML follows YAML 1.1, which reads `3e-05` as text, and keeps the last of two equal keys without a word. DVC follows
-YAML 1.2, and writes numbers in that form.
+PyYAML follows YAML 1.1: it reads `3e-05` as text and silently keeps the last of two equal keys. DVC follows YAML 1.2
+and writes numbers in that form.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping that a YAML file holds.
 
     Raises:
-        ConfigError: no valid YAML, no mapping, or a mapping with a key twice; names the lines.
+        ConfigError: invalid YAML, not a mapping, or a repeated key; names the lines.
     """
     loader = _Loader(path.read_text(encoding="utf-8"))
     try:
@@ -44,7 +44,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _refuse_twice(document: yaml.Node, name: str) -> None:
-    """Look at every mapping of the document once; what an alias names is the same node."""
+    """Check every mapping of the document once; an alias points to the same node as its anchor."""
     seen, todo = set(), [document]
     while todo:
         node = todo.pop()

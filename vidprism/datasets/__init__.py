@@ -3,15 +3,15 @@
 A dataset module holds
 
 - ``NAME``: the name shown in tables; ``SPLITS``: its official splits;
-- ``GROUPED``: whether videos come in groups (cuts of one recording) that must not be torn apart;
-- ``FLIP_PAIRS``: pairs of class names that a horizontal flip swaps; ``HORIZONTAL_FLIP``: is flipping
-  harmless;
+- ``GROUPED``: whether videos come in groups (cuts of one recording) that must not be split;
+- ``FLIP_PAIRS``: pairs of class names that a horizontal flip swaps; ``HORIZONTAL_FLIP``: whether
+  flipping is harmless;
 - ``KNOWN_COPIES`` (optional): name of a copy -> (training, test) counts, None where not known;
-- ``replaced(root)`` (optional): names of files that are not read because another file stands in for them;
+- ``replaced(root)`` (optional): names of files that are not read because another file replaces them;
 - ``list_videos(root, split)``: every line of the official lists as a `Video`, duplicates included;
 - ``class_names(root)``: the class names, in the order of the labels, as `check_classes` returns them;
 - ``class_text(class_name)``: the class as lower-case words for a prompt;
-- ``path_class(path)``: the class name that a video's path tells, None where it tells none.
+- ``path_class(path)``: the class name in a video's path, or None.
 
 `root` is the folder with ``annotations/`` (official lists) and ``videos/`` (official tree); see
 data/README.md.
@@ -62,7 +62,7 @@ __all__ = [
     "require",
 ]
 
-SAMPLE = 100  # listed videos that are looked for before any is decoded
+SAMPLE = 100  # listed videos that are looked up before any is decoded
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Video:
 
 
 def checked_path(path: str) -> str:
-    """A path of a list in its one spelling; an empty one stays so.
+    """A path of a list in its normal spelling; an empty path stays empty.
 
     Raises:
         DatasetError: it is absolute, leaves ``videos/`` or is that folder itself.
@@ -104,8 +104,8 @@ def checked_path(path: str) -> str:
 
 
 def is_visible(name: str) -> bool:
-    """Whether a file or folder counts: not one that begins with a dot, as ``._x`` does, which macOS puts beside every
-    file of a disk that is not its own.
+    """Whether a file or folder counts. Names that begin with a dot do not, such as the ``._x`` files that macOS creates
+    on foreign disks.
     """
     return not name.startswith(".")
 
@@ -127,8 +127,8 @@ def load_dataset(name: str) -> ModuleType:
 
 
 def beside(folder: Path, paths: Iterable[str]) -> dict[str, str]:
-    """Paths below `folder` where nothing is, each with a hint at what lies there under a name that looks the same (""
-    if nothing does), see `names.hint`.
+    """Missing paths below `folder`, each with a hint if something with a similar-looking name exists ("" otherwise),
+    see `names.hint`.
     """
     listed: dict[Path, dict[str, str]] = {}
     found = {}
@@ -146,10 +146,11 @@ def beside(folder: Path, paths: Iterable[str]) -> dict[str, str]:
 
 
 def check_placed(root: Path, name: str, videos: Sequence[Video]) -> None:
-    """Refuse a tree in which none of a sample of the listed videos lies where its list says: a folder too deep, say.
+    """Refuse a tree in which none of a sample of the listed videos is where the list says, for example a folder too
+    deep.
 
     Raises:
-        DatasetError: names a path that was expected, and a file that is there.
+        DatasetError: none was found; names an expected path, and a file that exists.
     """
     folder, sample = root / "videos", videos[:: max(1, len(videos) // SAMPLE)]
     if not sample or any(os.path.exists(folder / v.path) for v in sample):

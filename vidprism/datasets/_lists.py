@@ -1,4 +1,6 @@
-"""Reading official lists: text, csv, the file that is there, classes that can be told apart. All datasets use it."""
+"""Read official lists: text, CSV, files with several possible names, and classes that can be told apart. All datasets
+use it.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,11 @@ from vidprism.datasets import _names as names
 
 
 class DatasetError(ValueError):
-    """A dataset is missing, incomplete or contradicts itself; the message says where and what to do."""
+    """A dataset is missing, incomplete or contradictory; the message says where, and what to do."""
 
 
 class MissingError(DatasetError):
-    """A file or folder of the official layout is not there."""
+    """A file or folder of the official layout does not exist."""
 
 
 def require(path: Path, name: str, what: str) -> Path:
@@ -37,7 +39,7 @@ def require(path: Path, name: str, what: str) -> Path:
 
 
 def one_of(folder: Path, file_names: Sequence[str], dataset: str, what: str) -> Path:
-    """The file of a list that goes by several names.
+    """The file of a list that has several possible names.
 
     Raises:
         MissingError: none is there.
@@ -62,7 +64,9 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DatasetError(f"'{path}' is not UTF-8 text (byte {error.start}); fetch it again or save it so") from error
+        raise DatasetError(
+            f"'{path}' is not UTF-8 text (byte {error.start}); fetch it again, or save it as UTF-8"
+        ) from error
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
@@ -76,16 +80,16 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
 
 
 def last_word(line: str) -> tuple[str, str]:
-    """A line of a list as its name, which may hold blanks, and its last word, whatever blanks or tabs stand between;
-    the name is "" where there is one word.
+    """Split a line of a list into a name, which may contain blanks, and the last word, separated by any blanks or tabs.
+    The name is "" if there is only one word.
     """
     *name, word = line.rsplit(maxsplit=1)
     return "".join(name), word
 
 
 def numbered_rows(path: Path, name: str, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """The rows of a csv list with a heading, each with the number of its (last) line; names of columns and values are
-    without the blanks around them.
+    """The rows of a CSV list with a heading, each with the number of its (last) line. Blanks around column names and
+    values are removed.
 
     Args:
         path: the list.
@@ -93,14 +97,16 @@ def numbered_rows(path: Path, name: str, columns: Sequence[str]) -> list[tuple[i
         columns: what every row must have a value for.
 
     Raises:
-        DatasetError: it is not UTF-8 or no csv; a column or a value is missing, a column is there twice, or a line has
+        DatasetError: it is not UTF-8 or not CSV; a column or a value is missing, a column is there twice, or a line has
             more values than the heading; names the line.
     """
     reader = csv.reader(io.StringIO(read_text(path)))
     try:
         lines = [(reader.line_num, [value.strip() for value in values]) for values in reader if any(values)]
     except csv.Error as error:
-        raise DatasetError(f"{name}: '{path}', line {reader.line_num}: no csv ({error}); fetch it again") from error
+        raise DatasetError(
+            f"{name}: '{path}', line {reader.line_num}: not valid CSV ({error}); fetch it again"
+        ) from error
     heading = lines[0][1] if lines else []
     _check_heading(path, name, columns, heading)
     rows = []
@@ -136,7 +142,7 @@ def _check_heading(path: Path, name: str, columns: Sequence[str], heading: list[
 
 @contextmanager
 def located(name: str, path: Path, number: int, unit: str = "line") -> Iterator[None]:
-    """Says in a DatasetError which line (or entry) of which list of a dataset it is about."""
+    """Add to a DatasetError which line (or entry) of which list it is about."""
     try:
         yield
     except DatasetError as error:
@@ -144,7 +150,7 @@ def located(name: str, path: Path, number: int, unit: str = "line") -> Iterator[
 
 
 def check_classes(dataset: str, class_names: Iterable[str], class_text: Callable[[str], str]) -> list[str]:
-    """The class names, if no two of them are the same to a reader or to a text encoder.
+    """Check that no two class names are the same to a reader or to a text encoder, and return them.
 
     Args:
         dataset: display name of the dataset.
@@ -152,13 +158,13 @@ def check_classes(dataset: str, class_names: Iterable[str], class_text: Callable
         class_text: the class as words for a prompt.
 
     Raises:
-        DatasetError: two classes differ in case, blanks, invisible characters or Unicode form alone, or have the same
-            text, or a class has none; names both.
+        DatasetError: two classes differ in case, blanks, invisible characters or Unicode form only, or have the
+            same text, or a class has no text; names both.
     """
     class_names = list(class_names)
     pair = names.alike(class_names)
     if pair:
-        how = f"differ in {names.difference(*pair)} alone" if pair[0] != pair[1] else "are the same"
+        how = f"differ only in {names.difference(*pair)}" if pair[0] != pair[1] else "are the same"
         raise DatasetError(
             f"{dataset}: the classes {pair[0]!r} and {pair[1]!r} {how} and would count as two; give them one spelling "
             "in the lists, or names that differ"

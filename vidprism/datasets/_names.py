@@ -1,7 +1,8 @@
-"""Names and paths as lists of elsewhere write them: two spellings of one path, and two names that look the same.
+"""Compare names and paths from external lists: two spellings of one path, and names that look the same.
 
-A name may be composed (NFC) or decomposed (NFD: what macOS writes), end in a blank, hold a tab or a character that no
-font shows: https://unicode.org/reports/tr15. Nothing here changes a name; it is compared, and the difference is said.
+A name may be composed (NFC) or decomposed (NFD, as macOS writes it), end in a blank, or contain a tab or an invisible
+character: https://unicode.org/reports/tr15. Nothing here changes a name; names are compared, and the difference is
+reported.
 """
 
 from __future__ import annotations
@@ -13,20 +14,18 @@ from functools import reduce
 from pathlib import PurePosixPath
 from typing import Literal
 
-# the first that a name has, in words
+# the first form that a name has, in words
 _FORMS: dict[Literal["NFC", "NFKC", "NFKD"], str] = {"NFKC": "NFC", "NFKD": "NFD", "NFC": "compatibility characters"}
 _BLANKS = {" ": "blank", "\t": "tab", "\xa0": "no-break space"}
 
 
 def tidy_path(path: str) -> str:
-    """The one spelling of a relative path: "./a//b/./c" is "a/b/c". A ".." is left as it is."""
+    """The normal spelling of a relative path: "./a//b/./c" is "a/b/c". A ".." stays as it is."""
     return str(PurePosixPath(path))
 
 
 def skeleton(name: str) -> str:
-    """What is left of a name without case, blanks, invisible characters and Unicode form: equal for names that look the
-    same.
-    """
+    """A name without case, blanks, invisible characters and Unicode form: equal for names that look the same."""
     return unicodedata.normalize("NFKC", _through(_STEPS.values(), name))
 
 
@@ -37,7 +36,7 @@ def difference(first: str, second: str) -> str:
     if first == second or skeleton(first) != skeleton(second):
         return ""
     found = []
-    for kind in _STEPS:  # a kind of difference is one that is left when all others are taken away
+    for kind in _STEPS:  # a kind of difference counts if it remains when all others are removed
         others = [step for other, step in _STEPS.items() if other != kind]
         if _through(others, first) != _through(others, second):
             about = _ABOUT.get(kind)
@@ -46,7 +45,7 @@ def difference(first: str, second: str) -> str:
 
 
 def alike(names: Iterable[str]) -> tuple[str, str] | None:
-    """The first two of `names` that look the same, or are; None if there are none."""
+    """The first two of `names` that are equal or look the same; None if there are none."""
     seen: dict[str, str] = {}
     for name in names:
         key = skeleton(name)
@@ -57,8 +56,8 @@ def alike(names: Iterable[str]) -> tuple[str, str] | None:
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """The end of an error about an unknown name: the known one that looks the same, and how it differs; "" if there is
-    none.
+    """The end of an error about an unknown name: the known name that looks the same, and how they differ; "" if there
+    is none.
     """
     key = skeleton(name)
     twin = next((other for other in known if other != name and skeleton(other) == key), None)
@@ -70,7 +69,7 @@ def _through(steps: Iterable[Callable[[str], str]], name: str) -> str:
 
 
 def _normal(name: str) -> str:
-    """Each run of characters that are no blanks in the form NFKC, which would turn some blanks into others."""
+    """Convert each run of characters other than blanks to NFKC, which would turn some blanks into others."""
     return re.sub(r"\S+", lambda run: unicodedata.normalize("NFKC", run[0]), name)
 
 

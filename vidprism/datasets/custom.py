@@ -1,10 +1,10 @@
-"""Your own videos: a csv list, or a folder for each class.
+"""Your own videos: a CSV list, or one folder per class.
 
-Format of this suite. Either ``annotations/videos.csv`` with the columns path (relative to ``videos/``), label (the
-class name), split ("train" or "test") and, if you like, group (videos that must not be torn apart, such as cuts of one
-recording); or no ``annotations/`` at all and ``videos/train/<class>/<file>`` and ``videos/test/<class>/<file>``.
-Labels are the rank of the class name. Classes with "left" or "right" in their name are found to be sensitive to a flip
-where their mirror is a class too; if others are, say so in `FLIP_PAIRS`.
+The format is that of this suite. Either ``annotations/videos.csv`` has the columns path (relative to ``videos/``),
+label (the class name), split ("train" or "test") and optionally group (videos that must stay together, such as cuts of
+one recording); or there is no ``annotations/``, and the videos are ``videos/train/<class>/<file>`` and
+``videos/test/<class>/<file>``. The label is the rank of the class name. Classes with "left" or "right" in their name
+count as sensitive to a flip if their mirror image is a class too; list other pairs in `FLIP_PAIRS`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def class_names(root: Path) -> list[str]:
 
 
 def list_videos(root: Path, split: int) -> list[Video]:
-    """Every line of the csv, or every video file in the class folders.
+    """Every line of the CSV, or every video file in the class folders.
 
     Raises:
         DatasetError: neither is there, or no video in it; a line lacks a column or a value, or names another split; a
@@ -63,7 +63,7 @@ def list_videos(root: Path, split: int) -> list[Video]:
     stems = Counter(_stem(path) for path in {path for path, *_ in entries})
     videos = []
     for path, label, part, group in entries:
-        # of two files that differ in their suffix alone, each keeps it in its id
+        # two files that differ only in their suffix keep it in their ids
         video_id = _stem(path) if stems[_stem(path)] == 1 else path
         videos.append(Video(video_id, path, labels[label], label, part, group or None))
     return videos
@@ -109,7 +109,7 @@ def _entries(root: Path) -> list[Entry]:
 
 
 def _videos(folder: Path) -> list[Path]:
-    """The videos of a class folder. Other files beside them are no error (checks.json counts them)."""
+    """The videos of a class folder. Other files beside them are not an error (checks.json counts them)."""
     files = [file for file in sorted(folder.iterdir()) if is_visible(file.name)]
     videos = [file for file in files if file.suffix.lower() in SUFFIXES and not file.is_dir()]
     if files and not videos:

@@ -1,10 +1,10 @@
-"""HMDB-51: avi clips from films and the web, 51 actions, three splits of 70 + 30 clips a class.
+"""HMDB-51: avi clips from films and the web, 51 actions, three splits of 70 + 30 clips per class.
 
 Source of the format: the archive ``test_train_splits.rar``
 (https://serre-lab.clps.brown.edu/resource/hmdb-a-large-human-motion-database/). One file per class and split,
 ``<class>_test_split<S>.txt``, with lines "<file>.avi <code> " where 0 = unused, 1 = train, 2 = test. There is
 no class list: classes are the sorted class names. Sorting the list *files* instead swaps kick with kick_ball
-and sword with sword_exercise, because "_ball" sorts before "_test". File names hold characters such as # ; &
+and sword with sword_exercise, because "_ball" sorts before "_test". File names contain characters such as # ; &
 [ ] ! ' ( ).
 """
 
@@ -31,8 +31,7 @@ FLIP_PAIRS: tuple[tuple[str, str], ...] = ()
 HORIZONTAL_FLIP = True
 SPLITS = (1, 2, 3)
 CODES = {"0": None, "1": "train", "2": "test"}
-# After the class, a file name ends in six fields: body part, camera motion, people, view, quality, number of
-# the cut.
+# After the class, a file name ends in six fields: body part, camera motion, people, view, quality, cut number.
 NAME_FIELDS = 6
 
 

@@ -1,11 +1,11 @@
 """Kinetics-400: ten-second mp4 cuts of web videos, 400 actions, the validation list as test set.
 
-Source of the format: the official csv files (https://github.com/cvdfoundation/kinetics-dataset) with the
-columns label, youtube_id, time_start, time_end, split and, in some copies, is_cc. Files are named
-``<id>_<start:06d>_<end:06d>.mp4`` (ids may begin with a dash) and lie in ``{train,val}/<class name>/``, where
-copies write blanks or underscores, or flat in ``{train,val}/``. Label = alphabetical rank of the class name.
-Every copy lacks some videos: they become rows with a reason. The CVDF copy has sound versions of some damaged clips in
-a folder of their own: a clip of that name under ``replacement/`` is read instead.
+Source of the format: the official csv files (https://github.com/cvdfoundation/kinetics-dataset) with the columns label,
+youtube_id, time_start, time_end, split and, in some copies, is_cc. Files are named ``<id>_<start:06d>_<end:06d>.mp4``
+(ids may begin with a dash) and lie in ``{train,val}/<class name>/``, with blanks or underscores depending on the copy,
+or directly in ``{train,val}/``. Label = alphabetical rank of the class name. Every copy lacks some videos: they become
+rows with a reason. The CVDF copy has intact versions of some damaged clips in a separate folder: a clip of that name
+under ``replacement/`` is read instead.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SPLITS = (1,)
 FOLDERS = {"train": "train", "test": "val"}
 # The official name of the validation list and the one of the CVDF copy.
 LISTS = {"train": ("train.csv",), "test": ("validate.csv", "val.csv")}
-# Counts of (training, validation) videos in copies that papers and repositories report; None: not reported.
+# Counts of (training, validation) videos in copies reported by papers and repositories; None: not reported.
 # Sources: cvdfoundation/kinetics-dataset; the lists of MoTE, ViFi-CLIP, VidPrism and ActionCLIP; the READMEs of
 # mmaction2, VideoMAEv2, TDN and MemDPC; issues 197 and 255 of facebookresearch/SlowFast.
 KNOWN_COPIES: dict[str, tuple[int | None, int | None]] = {
@@ -91,26 +91,26 @@ def class_text(class_name: str) -> str:
 
 
 def path_class(path: str) -> str | None:
-    """The class folder of a path with blanks for underscores; None in a flat layout."""
+    """The class folder of a path, with blanks instead of underscores; None in a flat layout."""
     parts = PurePosixPath(path).parts
     return parts[1].replace("_", " ") if len(parts) == 3 and parts[0] in FOLDERS.values() else None
 
 
 def replaced(root: Path) -> set[str]:
-    """Names of the damaged clips that a sound version stands in for."""
+    """Names of the damaged clips that have an intact replacement."""
     return {f"{clip}.mp4" for clip in _replacements(root)}
 
 
 def _replacements(root: Path) -> dict[str, str]:
-    """Clip -> path of the sound version that the CVDF copy ships for it."""
+    """Clip -> path of the intact version in the CVDF copy."""
     videos = root / "videos"
     files = [file for file in (videos / "replacement").rglob("*.mp4") if is_visible(file.name)]
     return {file.stem: file.relative_to(videos).as_posix() for file in files}
 
 
 def _folders(root: Path, split: str, classes: Iterable[str]) -> dict[str, list[str]]:
-    """Class name -> its folders relative to ``videos/``, as this copy writes them: a class may be there in both
-    spellings, and folders that are no class (thumbnails, checkpoints of an editor) say nothing of the layout.
+    """Class name -> its folders relative to ``videos/``, as spelled in this copy. A class may exist in both spellings.
+    Folders that are not classes (thumbnails, checkpoints of an editor) are ignored.
     """
     folder = FOLDERS[split]
     base = require(root / "videos" / folder, NAME, "the class folders with the .mp4 files")
@@ -124,7 +124,7 @@ def _folders(root: Path, split: str, classes: Iterable[str]) -> dict[str, list[s
 
 
 def _path(root: Path, folders: list[str], clip: str) -> str:
-    """Where a clip is, or would be; only a class in two spellings needs a look."""
+    """Where a clip is or would be; the disk is only checked for a class in two spellings."""
     paths = [f"{folder}/{clip}.mp4" for folder in folders]
     return paths[0] if len(paths) == 1 else next((p for p in paths if os.path.exists(root / "videos" / p)), paths[0])
 

@@ -32,7 +32,7 @@ def class_names(root: Path) -> list[str]:
     """Templates without brackets in the order of their ids in the labels file.
 
     Raises:
-        DatasetError: the file is missing, there twice or of another form, its ids are not 0, 1, ..., or two templates
+        DatasetError: the file is missing, exists twice or has another form, its ids are not 0, 1, ..., or two templates
             look the same.
     """
     path, entries = _read(root, "labels", dict)
@@ -70,12 +70,12 @@ def class_text(class_name: str) -> str:
 
 
 def path_class(path: str) -> str | None:
-    """None: the files are named by number alone."""
+    """None: the files are named only by number."""
     return None
 
 
 def _read(root: Path, which: str, kind: type) -> tuple[Path, Any]:
-    """An official file, and its content: a `kind`."""
+    """Find and parse an official file whose content must be a `kind`."""
     either = (f"something-something-v2-{which}.json", f"{which}.json")
     path = one_of(root / "annotations", either, NAME, "the official json file of that name")
     try:
@@ -91,7 +91,7 @@ def _read(root: Path, which: str, kind: type) -> tuple[Path, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A json object as a dict; of a key that is there twice, Python would keep the last value alone."""
+    """A JSON object as a dict. Python would silently keep the last value of a repeated key."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]

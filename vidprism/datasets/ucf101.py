@@ -2,7 +2,7 @@
 
 Source of the format: the archive ``UCF101TrainTestSplits-RecognitionTask.zip``
 (https://www.crcv.ucf.edu/data/UCF101.php). ``classInd.txt`` counts classes from 1; ``trainlist0S.txt`` has
-"<Class>/<file> <number>", ``testlist0S.txt`` the path alone. The folder ``HandstandPushups`` holds files
+"<Class>/<file> <number>", ``testlist0S.txt`` only the path. The folder ``HandstandPushups`` holds files
 named ``v_HandStandPushups_*``: paths are taken from the lists, never built.
 """
 
@@ -51,7 +51,7 @@ def list_videos(root: Path, split: int) -> list[Video]:
     """Every line of ``trainlist0<split>.txt`` and ``testlist0<split>.txt``.
 
     Raises:
-        DatasetError: a list or the video folder is missing, or a line names no known class.
+        DatasetError: a list or the video folder is missing, or a line names an unknown class.
     """
     check_split(NAME, split, SPLITS)
     known = class_names(root)
@@ -93,7 +93,7 @@ def _with_number(line: str) -> tuple[str, int]:
 
 
 def _alone(line: str) -> tuple[str, None]:
-    """The path that a line of a test list is; its class folder tells the class."""
+    """The path on a line of a test list; its class folder gives the class."""
     if last_word(line)[1].isdecimal():
         raise DatasetError(f"test lists must have lines such as 'Archery/v_Archery_g08_c01.avi', not {line!r}")
     return checked_path(line), None

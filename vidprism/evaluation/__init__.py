@@ -1,1 +1,1 @@
-"""What the scores of runs say: accuracies, intervals, paired tests, probes."""
+"""Evaluate the scores of runs: accuracies, intervals, paired tests, probes."""

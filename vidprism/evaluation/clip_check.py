@@ -1,7 +1,7 @@
-"""What the small CLIP has learned, and what it cannot have: from cached features of generated videos.
+"""Check what the small CLIP has learned, and what it cannot have learned, from cached features of generated videos.
 
-It must know the objects (zero-shot accuracy on mini-UCF), and single frames must not tell motion: between two
-classes that a reversal of time swaps, zero-shot and a linear probe on the mean of the frames must guess.
+It must know the objects (zero-shot accuracy on mini-UCF), and single frames must not show motion: between two classes
+that a reversal of time swaps, zero-shot and a linear probe on the mean of the frames must guess.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class PooledVideos:
 def check_learned(config: Config, backbone: str) -> dict:
     """The facts about the profile's generated datasets, from the features of the small CLIP.
 
-    Intervals take videos as independent; that makes them too narrow for mini-UCF and mini-HMDB, where the videos
-    of a group share one object (docs/world.md). The scores of single pairs have simultaneous intervals: all of
-    a dataset's (pairs times the two scores) hold together with 95 % (Bonferroni), since each of them is looked
-    at. The other intervals are 95 % each. A score below 50 % tells no motion either, whatever its interval.
+    Intervals treat videos as independent. That makes them too narrow for mini-UCF and mini-HMDB, where the videos of a
+    group share one object (docs/world.md). The scores of single pairs have simultaneous intervals: all intervals of a
+    dataset (pairs times the two scores) hold together with 95 % (Bonferroni), because a reader looks at each of them.
+    The other intervals are 95 % each. A score below 50 % does not show motion either, whatever its interval.
 
     Returns:
         zero_shot: dataset -> top1, ci95_low, ci95_high, chance, times_chance, n.
-        pairs: list of {dataset, classes, zero_shot, mean_pool}, each score with `guesses`: whether 50 % lies
-            in its simultaneous interval.
+        pairs: list of {dataset, classes, zero_shot, mean_pool}, each score with `guesses`: whether its
+            simultaneous interval contains 50 %.
         all_pairs: dataset -> the same two scores over all its pairs together.
         tellable_from_stills: dataset -> classes that the mean of the frames recognises better than guessing,
             a class and its reversal counted as one.
@@ -61,7 +61,7 @@ def check_learned(config: Config, backbone: str) -> dict:
 
 
 def pool(store: FeatureStore, split: str, n_frames: int) -> PooledVideos:
-    """First view of every readable video of a split: frames brought to unit length, then averaged."""
+    """First view of every readable video of a split: frames normalised to unit length, then averaged."""
     index = store.index(split)
     keep = index["readable"].to_numpy(dtype=bool)
     frames_NTD = np.asarray(store.load(split, n_frames)[:, 0], dtype=np.float32)[keep]
@@ -110,7 +110,7 @@ def _probe(train: PooledVideos, test: PooledVideos) -> np.ndarray:
 
 
 def _within(scores_NC: np.ndarray, y_N: np.ndarray, pair: tuple[int, int]) -> np.ndarray:
-    """Right or wrong, for the videos of two classes, when only these two are compared."""
+    """Right or wrong for the videos of two classes, when only these two are compared."""
     own = np.isin(y_N, pair)
     return np.asarray(pair)[scores_NC[own][:, pair].argmax(1)] == y_N[own]
 
@@ -133,9 +133,7 @@ def _top1(scores_NC: np.ndarray, y_N: np.ndarray) -> dict:
 
 
 def _tellable(scores_NC: np.ndarray, y_N: np.ndarray, names: list[str], swaps: dict[int, int]) -> list[str]:
-    """Classes whose recall, up to a swap, is above the share of the videos that are predicted to be of that
-    pair.
-    """
+    """Classes whose recall, up to a swap, is above the share of the videos predicted as that pair."""
     fold = np.array([min(i, swaps.get(i, i)) for i in range(len(names))])
     predicted_N, folded_N = fold[scores_NC.argmax(1)], fold[y_N]
     told = []
@@ -153,7 +151,7 @@ def _plain(name: str) -> str:
 
 
 def write_world_facts(config: Config, backbone: str) -> dict:
-    """`check_learned` with the facts of pre-training beside it, written to reports/results/<profile>/world.json."""
+    """Write `check_learned` together with the facts of pre-training to reports/results/<profile>/world.json."""
     trained = json.loads((Path(paths.backbone(config, backbone)) / "pretraining.json").read_text(encoding="utf-8"))
     facts = {"pretraining": {k: v for k, v in trained.items() if k != "curve"}, **check_learned(config, backbone)}
     target = paths.results(config, "world")

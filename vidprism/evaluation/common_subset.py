@@ -1,8 +1,8 @@
 """Common subsets: the test videos that several copies of a dataset share, so that scores on them can be compared.
 
-Copies of Kinetics differ by hundreds of videos, and accuracy with them. A list in data/lists, one test video a line
-(its id, its path below ``videos/``, or its file name), gives every result a second score on these videos alone.
-No torch.
+Copies of Kinetics differ by hundreds of videos, and so does the accuracy on them. A list in data/lists with one test
+video per line (its id, its path below ``videos/``, or its file name) gives every result a second score on only these
+videos. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vidprism.datasets import _names as names
 
 @dataclass(frozen=True)
 class Subset:
-    """A list and which of the N listed test videos it names, in manifest order, bool (N,)."""
+    """A list, and which of the N listed test videos it names, in manifest order, bool (N,)."""
 
     file: str
     sha256: str
@@ -28,11 +28,11 @@ class Subset:
 
 
 def read_subset(config: Config, dataset: str) -> Subset | None:
-    """The subset that `analysis.subset_lists` gives for a dataset, or None.
+    """The subset of a dataset according to `analysis.subset_lists`, or None.
 
     Raises:
-        ConfigError: there is no such file; it is no text or empty, or names a video that the test list lacks (then it
-            was made for another dataset or split, and the message says so where it can be seen).
+        ConfigError: the file does not exist, is not text or is empty, or names a video that the test list lacks. Such
+            a list was made for another dataset or split, and the message says so where it can be seen.
     """
     file = config.profile.analysis.subset_lists.get(dataset)
     if file is None:
@@ -44,7 +44,7 @@ def read_subset(config: Config, dataset: str) -> Subset | None:
     try:
         lines = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}); save it so") from error
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     columns = ["video_id", "path", "split"]
     df = pd.read_csv(
         paths.manifest(config, dataset) / "manifest.csv", usecols=columns, dtype=str, keep_default_na=False
@@ -55,7 +55,7 @@ def read_subset(config: Config, dataset: str) -> Subset | None:
     known = set().union(*tested)
     unknown = asked - known
     if not asked:
-        raise ConfigError(f"{path} is empty; write one test video of {dataset} a line")
+        raise ConfigError(f"{path} is empty; write one test video of {dataset} per line")
     if unknown:
         where = f"the test list of {dataset}, split {config.profile.protocol.split_of(dataset)}"
         one = min(unknown)
@@ -73,7 +73,7 @@ def _named(df: pd.DataFrame) -> list[set[str]]:
 
 
 def answers_in_subset(correct: str, chosen: Subset, dataset: str) -> str:
-    """The answers to the subset's videos out of those to all listed ones (one character a video).
+    """The answers to the videos of the subset, out of those to all listed videos (one character per video).
 
     Raises:
         ConfigError: the manifest has another number of test videos than the result.
@@ -81,6 +81,6 @@ def answers_in_subset(correct: str, chosen: Subset, dataset: str) -> str:
     if len(correct) != len(chosen.named):
         raise ConfigError(
             f"the manifest of {dataset} lists {len(chosen.named)} test videos and the result {len(correct)}; "
-            "run `dvc repro`, which trains again on the present manifest"
+            "run `dvc repro`, which trains again on the current manifest"
         )
     return "".join(c for c, named in zip(correct, chosen.named, strict=True) if named)

@@ -1,6 +1,7 @@
-"""Accuracies from the scores that the training stages left: one results file per group of rows. No torch.
+"""Accuracies from the scores written by the training stages: one results file per group of rows. Nothing here imports
+torch.
 
-Rows that the profile expects and that have not been trained stay in the results as "not run".
+Rows that the profile expects but that were not trained stay in the results as "not run".
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def evaluate(config: Config, group: str) -> dict[str, Any]:
     Raises:
         ConfigError: no such group.
         ResultsError: a record or its scores are damaged, or a training diverged.
-        ConfigError: the manifest of a dataset is missing or of another test list.
+        ConfigError: the manifest of a dataset is missing or belongs to another test list.
     """
     records = [evaluate_row(config, row) for row in rows(config, group).values()]
     plots.write_plots(config, group, records)
@@ -37,7 +38,7 @@ def evaluate(config: Config, group: str) -> dict[str, Any]:
 
 
 def evaluate_row(config: Config, row: Row) -> dict[str, Any]:
-    """The record of one row with its accuracies, or one that says why there is none.
+    """The record of one row with its accuracies, or a record that says why there are none.
 
     Raises:
         ResultsError: the record is not valid JSON, its scores are damaged, or a training diverged.
@@ -59,12 +60,12 @@ def evaluate_row(config: Config, row: Row) -> dict[str, Any]:
 
 
 def _with_findings(backbone: dict[str, Any]) -> dict[str, Any]:
-    """The backbone of a record; where its pre-training was probed, with what the answers say."""
+    """The backbone of a record; if its pre-training was probed, with the comparison of the answers."""
     return {**backbone, "probe": compare_probes(backbone["probe"])} if "probe" in backbone else backbone
 
 
 def _rehearsed(record: dict[str, Any], folder: Path) -> str:
-    """What a run on random weights shows: that it trained and scored. Its accuracies are not even computed."""
+    """What a run on random weights shows: that it trained and scored. Its accuracies are not computed."""
     said = []
     for cell in record["cells"]:
         scores = load_scores(folder / "scores.npz", cell_key(cell["dataset"], cell["shots"]))
@@ -77,8 +78,8 @@ def _rehearsed(record: dict[str, Any], folder: Path) -> str:
 
 
 def _evaluate_cell(config: Config, cell: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A cell with top-1 and top-5, per repeat and together, with fewer views, on the common subset if one is given,
-    and with the use of its experts.
+    """A cell with top-1 and top-5 accuracy, per repeat and together, with fewer views, on the common subset if there is
+    one, and with the use of its experts.
     """
     fusion = config.profile.analysis.fusion
     scores = load_scores(folder / "scores.npz", cell_key(cell["dataset"], cell["shots"]))
@@ -107,7 +108,7 @@ def _evaluate_cell(config: Config, cell: dict[str, Any], folder: Path) -> dict[s
 
 
 def _readable(scores: CellScores, cell: dict[str, Any], folder: Path) -> np.ndarray:
-    """Which listed videos have scores, (N,): as many as the record says were read, and all of them finite."""
+    """Which listed videos have scores, (N,): as many as the record calls readable, and all of them finite."""
     readable = ~np.isnan(scores.logits).any(axis=(0, 2, 3))
     if readable.sum() != cell["n_scored"] or not np.isfinite(scores.logits[:, readable]).all():
         raise results.ResultsError(
@@ -141,7 +142,7 @@ def _fewer_views(
 def _on_subset(
     config: Config, cell: dict[str, Any], repeats: list[dict[str, Any]], names: list[str]
 ) -> dict[str, Any] | None:
-    """Top-1 over the test videos that several copies of the dataset have in common; None without such a list."""
+    """Top-1 accuracy on the test videos that several copies of the dataset share; None without such a list."""
     chosen = common_subset.read_subset(config, cell["dataset"])
     if chosen is None:
         return None
@@ -156,8 +157,8 @@ def _on_subset(
 def _expert_usage(
     scores: CellScores, readable: np.ndarray, fused_RNC: np.ndarray, labels_N: np.ndarray, n_classes: int
 ) -> dict[str, Any]:
-    """Mean expert weights over test videos, and per class over training clips, test videos answered right,
-    and wrong (Figure 4).
+    """Mean expert weights over test videos, and per class over training clips and over test videos answered correctly
+    and wrongly (Figure 4).
     """
     if scores.experts is None or scores.usage_train is None:
         return {"expert_usage": None}
@@ -172,7 +173,5 @@ def _expert_usage(
 
 
 def _rounded(estimate: Mapping[str, Any]) -> dict[str, Any]:
-    """An estimate with four decimals: differences below are noise of the arithmetic, and would show in every
-    diff.
-    """
+    """An estimate with four decimals. Smaller differences are noise of the arithmetic and would show in every diff."""
     return {key: None if value is None else np.round(value, 4).tolist() for key, value in estimate.items()}

@@ -1,5 +1,6 @@
-"""Which group each listed test video belongs to: intervals sample groups, since the cuts of one recording are answered
-alike. Read from the manifest when scores are evaluated, so that results need no data afterwards. No torch.
+"""The group of each listed test video. Intervals sample groups, because the cuts of one recording get similar answers.
+Groups are read from the manifest during evaluation, so that results need no data afterwards. Nothing here imports
+torch.
 """
 
 from __future__ import annotations
@@ -24,6 +25,6 @@ def of_test(config: Config, dataset: str, n_listed: int) -> list[str]:
     if len(names) != n_listed:
         raise ConfigError(
             f"the manifest of {dataset} lists {len(names)} test videos and the result {n_listed}; "
-            "run `dvc repro`, which trains again on the present manifest"
+            "run `dvc repro`, which trains again on the current manifest"
         )
     return names

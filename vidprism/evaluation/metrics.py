@@ -1,4 +1,4 @@
-"""From scores per view to answers per video: fusion of views, top-k, how the experts are used. No torch."""
+"""From scores per view to answers per video: fusion of views, top-k, use of experts. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def fuse(logits_NVC: np.ndarray, fusion: str) -> np.ndarray:
 
 
 def fewer_views(n_clips: int, n_crops: int) -> list[tuple[int, int, list[int]]]:
-    """The parts of a video's views that show how accuracy grows with them: 1 to `n_clips` clips spread evenly over
-    those there are (one clip: the middle one), each with the centre crop and with all crops.
+    """The subsets of a video's views that show how accuracy grows with them: 1 to `n_clips` clips, spread evenly over
+    the existing ones (one clip: the middle one), each with the centre crop and with all crops.
 
     Returns:
         (clips, crops, indices of views); view = clip * n_crops + crop, as in `vidprism.videos.clips`. The last is all.
@@ -37,23 +37,23 @@ def fewer_views(n_clips: int, n_crops: int) -> list[tuple[int, int, list[int]]]:
 
 
 def top_k(scores_NC: np.ndarray, labels_N: np.ndarray, k: int) -> float:
-    """Top-k accuracy in percent (scikit-learn); 100 where there are no more than k classes."""
+    """Top-k accuracy in percent (scikit-learn); 100 if there are at most k classes."""
     from sklearn.metrics import (
         accuracy_score,
         top_k_accuracy_score,
-    )  # costs 2 s, which the search need not pay
+    )  # imported here: it takes 2 s, which the search does not need
 
     n_classes = scores_NC.shape[1]
     if k >= n_classes:
         return 100.0
-    if n_classes == 2:  # scikit-learn's top-k takes two classes in another form; here k can only be 1
+    if n_classes == 2:  # scikit-learn's top-k expects two classes in another form; here k can only be 1
         return 100.0 * float(accuracy_score(labels_N, n_classes - 1 - scores_NC[:, ::-1].argmax(axis=1)))
     return 100.0 * float(top_k_accuracy_score(labels_N, scores_NC, k=k, labels=np.arange(n_classes)))
 
 
 def answer_text(hit: np.ndarray, readable: np.ndarray) -> str:
-    """One character per listed video: 1 right, 0 wrong, - unreadable. `hit` (readable videos,), `readable`
-    (N,) bool.
+    """One character per listed video: 1 right, 0 wrong, - unreadable. `hit` is (readable videos,), `readable` (N,)
+    bool.
     """
     text = np.full(len(readable), "-")
     text[readable] = np.where(hit, "1", "0")
@@ -63,8 +63,8 @@ def answer_text(hit: np.ndarray, readable: np.ndarray) -> str:
 def expert_usage(
     experts_RNE: np.ndarray, correct_RN: np.ndarray, labels_N: np.ndarray, n_classes: int
 ) -> dict[str, list]:
-    """Mean expert weights per class over the videos answered right, and over those answered wrong, all
-    repeats together.
+    """Mean expert weights per class over the videos answered correctly, and over those answered wrongly, all repeats
+    together.
 
     Returns:
         `correct` and `wrong`: C lists of E weights, None where a class has no such video.
@@ -78,6 +78,6 @@ def expert_usage(
 
 
 def mean_weights(weights_NE: np.ndarray) -> list[float] | None:
-    """Mean of expert weights (N, E) over the rows that are numbers, four decimals; None if there is none."""
+    """Mean of expert weights (N, E) over the rows without NaN, four decimals; None if there is no such row."""
     known = weights_NE[~np.isnan(weights_NE).any(axis=1)]
     return [round(float(w), 4) for w in known.mean(axis=0)] if len(known) else None

@@ -1,5 +1,5 @@
-"""The curves that `dvc plots` shows for a group of rows: accuracy of every cell, training loss, and
-accuracy against the number of views. No torch.
+"""The curves that `dvc plots` shows for a group of rows: accuracy of every cell, training loss, and accuracy against
+the number of views. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _shots(cell: dict[str, Any]) -> int | str:
 
 
 def _curve(cell: dict[str, Any]) -> Iterable[tuple[int, float]]:
-    """Points (update, mean loss of the repeats); none for a method that is not trained."""
+    """Points (update, mean loss of the repeats); empty for a method that is not trained."""
     curve = cell.get("curve") or {"step": [], "loss": []}
     return zip(curve["step"], curve["loss"], strict=True)
 

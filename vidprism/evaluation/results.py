@@ -1,8 +1,8 @@
-"""Reading and writing results: the records of `vidprism.records.record`, one file per group of rows.
+"""Read and write results: the records of `vidprism.records.record`, one file per group of rows.
 
-`data/runs/<profile>/<group>/<row>/record.json` holds one, `reports/results/<profile>/<group>.json` the
-group's: per row and cell the numbers that `dvc metrics` shows, and the full records in the list `records`
-(DVC passes lists over).
+`data/runs/<profile>/<group>/<row>/record.json` holds one record. `reports/results/<profile>/<group>.json` holds those
+of a group: the numbers that `dvc metrics` shows per row and cell, and the full records in the list `records` (DVC
+ignores lists).
 """
 
 from __future__ import annotations
@@ -55,17 +55,17 @@ __all__ = [
     "write_results",
 ]
 
-Answers = Literal["correct", "correct5"]  # of a repeat: the best class, or one of the five best
+Answers = Literal["correct", "correct5"]  # which answers of a repeat: the best class, or the five best
 
 
 def load_results(config: Config, group: str) -> dict[str, Record]:
     """The records of the rows that the profile expects, in table order.
 
-    A row that has no record, or one made under another configuration than params.yaml now asks for, is "not
-    run" with a reason. A record holds the complete options, defaults included, and not which of them were asked
-    for. So an option that was since removed from params.yaml is noticed by comparison with the group's first row
-    of the same method and frames, in the ablations `default`; if it was removed for all of them alike (under
-    `methods`), only `dvc repro` notices.
+    A row without a record, or with one made under another configuration than params.yaml now has, is "not run" with a
+    reason. A record holds the complete options, including defaults, and not which of them were set. An option that was
+    since removed from params.yaml is therefore found by comparison with the group's first row of the same method and
+    frames (in the ablations, `default`). If it was removed for all of them (under `methods`), only `dvc repro` finds
+    it.
 
     Raises:
         ResultsError: broken JSON, unknown schema or a missing key.
@@ -110,11 +110,11 @@ def read_json(path: Path) -> Any:
 
 
 def write_results(config: Config, group: str, records: Iterable[Record]) -> Path:
-    """Write a group's file: metrics by row and cell first, then the checked records. The same records give
-    the same bytes.
+    """Write a group's file: metrics by row and cell first, then the checked records. The same records give the same
+    bytes.
 
     Raises:
-        ResultsError: a record that `load` would refuse.
+        ResultsError: a record that `load_results` would refuse.
     """
     records = list(records)
     path = paths.results(config, group)
@@ -139,7 +139,7 @@ def metrics(record: Record) -> dict[str, dict[str, float]]:
 
 
 def find_cell(record: Record, dataset: str, shots: int | None) -> Cell | None:
-    """The record's cell for a dataset and a number of shots, None if it has none (or was not run)."""
+    """The record's cell for a dataset and a number of shots, or None."""
     return next((c for c in record.get("cells", []) if (c["dataset"], c["shots"]) == (dataset, shots)), None)
 
 
@@ -151,14 +151,14 @@ def cell_answers(cell: Cell, key: Answers = "correct") -> np.ndarray:
 
 
 def groups(cell: Cell) -> np.ndarray | None:
-    """Group number of each listed test video, (V,); None where each counts as a group of its own: the dataset has no
+    """Group number of each listed test video, (V,). None if each counts as a group of its own: the dataset has no
     groups, or the record is older than they are.
     """
     return decode_groups(cell.get("groups"))
 
 
 def accuracy(cell: Cell, key: Answers = "correct") -> stats.Mean:
-    """The cell's accuracy in percent over draws and groups; `key` as in `answers`."""
+    """The cell's accuracy in percent over draws and groups; `key` as in `cell_answers`."""
     return stats.accuracy(cell_answers(cell, key), groups(cell))
 
 
@@ -182,8 +182,8 @@ def estimate(texts: list[str], of_video: str | None = None) -> Estimate:
 
 
 def encode_groups(names: Sequence[str]) -> str | None:
-    """Names of groups, one per listed test video ("": none, a group of its own), as numbers in order of appearance,
-    `0 0 1 2 2`; None if no video has a group.
+    """Names of groups, one per listed test video ("" for a video that is its own group), as numbers in order of
+    appearance, `0 0 1 2 2`; None if no video has a group.
     """
     if not any(names):
         return None
@@ -214,10 +214,10 @@ def _not_run(row: Row, reason: str) -> Record:
 
 
 def _changed(row: Row, spec: BackboneConfig | None, record: Record) -> list[str]:
-    """What the row asks for now and the record was not made with: such a result must not be shown under the
-    new configuration.
+    """What the row asks for now but the record was not made with. Such a result must not appear under the new
+    configuration.
 
-    A method that is not trained has no updates, and then neither they nor the batch size are compared.
+    A method that is not trained has no updates; then neither the updates nor the batch size are compared.
     """
     config, cells = record["config"], record["cells"]
     made = {"method": record["method"], "track": record["track"], "backbone": record["backbone"].get("name")}
@@ -233,15 +233,15 @@ def _changed(row: Row, spec: BackboneConfig | None, record: Record) -> list[str]
     trained = [cell for cell in cells if cell["updates"]]
     if any(cell["updates"] != row.updates for cell in trained):
         differs.append("updates")
-    # A cell's own batch is smaller than what was asked for where it has fewer clips.
+    # The batch of a cell is smaller than requested if the cell has fewer clips.
     if trained and config.get("train", {}).get("batch_size") != row.batch_size:
         differs.append("batch_size")
     return differs
 
 
 def _left_over(row: Row, record: Record, first: Row, reference: Record) -> list[str]:
-    """Options that neither row asks for and that yet differ: one of the two was made with a switch that
-    params.yaml no longer sets. Rows of different readings have different defaults and are not compared.
+    """Options that neither row sets and that still differ: one of the two was made with a switch that params.yaml no
+    longer sets. Rows of different readings have different defaults and are not compared.
     """
     asked, other = _asked(row), _asked(first)
     if asked.get("reading") != other.get("reading"):
@@ -252,5 +252,5 @@ def _left_over(row: Row, record: Record, first: Row, reference: Record) -> list[
 
 
 def _asked(row: Row) -> dict[str, Any]:
-    """The options that params.yaml sets; one set to null is left to the method."""
+    """The options that params.yaml sets; an option set to null is left to the method."""
     return {name: value for name, value in row.options.items() if value is not None}

@@ -2,7 +2,7 @@
 
 Answers are a matrix (R repeats, V videos) of 1 (right), 0 (wrong) or -1 (unreadable video). Another draw (or
 seed) would give another number, and so would other test videos. Test videos come in groups (cuts of one recording),
-within which answers are alike, so the groups are what is sampled; a video without a group is a group of its own.
+whose answers are similar, so the groups are the sampling unit; a video without a group is a group of its own.
 Repeats and groups are crossed: every repeat answers every group. The sums over the groups, (R, G), become residuals
 of the ratio estimator (groups differ in size), and their mean squares MS give the variance
 
@@ -14,7 +14,7 @@ MS_R rests on R - 1 degrees of freedom, a handful, and MS_G - MS_RG on about G -
 
 which covers at least at its level for every mixture of the two. One t with Satterthwaite's degrees of freedom does not,
 far out in the tails where Holm's first steps are: `tests/interval_worlds.py` tries both. Where MS_G - MS_RG is below
-zero, the interval is the wider one of those over draws alone and over groups alone. Sources: S. R. Searle, G. Casella,
+zero, the interval is the wider one of those over draws only and over groups only. Sources: S. R. Searle, G. Casella,
 C. E. McCulloch, Variance Components, chapter 4 (two crossed random factors); W. G. Cochran, Sampling Techniques,
 chapter 6 (ratio estimator); S. K. Banerjee, Sankhya 22, 1960 (the half width).
 """
@@ -34,12 +34,12 @@ SMALLEST_P = 1e-30
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean in percent (or a difference of two, in points) with its standard errors: `error_draws` holds the draws and
-    their interaction with groups, `error_groups` the groups. Where the groups' variance is estimated below zero,
-    `error_groups` is 0 and `error_least` the error over groups alone; else `error_least` is 0. Numbers, or arrays of
-    many worlds.
+    """A mean in percent (or a difference of two, in points) with its standard errors. `error_draws` covers the draws
+    and their interaction with groups, `error_groups` the groups. If the estimated variance of the groups is negative,
+    `error_groups` is 0 and `error_least` is the error over groups only; otherwise `error_least` is 0. Values are
+    numbers, or arrays of many worlds.
 
-    `n_draws` is 1 where there is one repeat or all repeats are equal; then the interval is over groups only.
+    `n_draws` is 1 if there is one repeat or all repeats are equal; then the interval is over groups only.
     """
 
     value: Any
@@ -50,14 +50,14 @@ class Mean:
     n_groups: int
 
     def half_width(self, alpha: float = 1 - LEVEL) -> Any:
-        """Half of the interval that errs with a probability of at most `alpha`; infinite for one group."""
+        """Half of the interval that fails with a probability of at most `alpha`; infinite for one group."""
         draws, groups = (-stdtrit(max(n - 1, 1), alpha / 2) for n in (self.n_draws, self.n_groups))
         crossed = np.hypot(draws * self.error_draws, groups * self.error_groups)
         return np.maximum(crossed, groups * self.error_least)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of an accuracy in percent, not beyond 0 and 100."""
+        """The 95 % interval of an accuracy in percent, limited to 0 and 100."""
         half = self.half_width()
         return float(max(0.0, self.value - half)), float(min(100.0, self.value + half))
 
@@ -78,8 +78,8 @@ class Mean:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Accuracy of a minus accuracy of b in points, its 95 % interval and its two-sided p. Whether it is separable is
-    decided in a family of tests, see `holm`.
+    """Accuracy of a minus accuracy of b in points, its 95 % interval and its two-sided p. A family of tests decides
+    whether it is separable, see `holm`.
     """
 
     difference: float
@@ -90,13 +90,12 @@ class Comparison:
 
     @property
     def sign(self) -> int:
-        """Sign of the difference: -1, 0 or 1 (says nothing about whether it is separable)."""
+        """Sign of the difference: -1, 0 or 1, whether or not it is separable."""
         return int(np.sign(round(self.difference, 9)))
 
 
 def answer_matrix(texts: Sequence[str]) -> np.ndarray:
-    """Answer strings ('1' right, '0' wrong, '-' unreadable; one per repeat) -> int8 matrix (R, V) of 1, 0,
-    -1.
+    """Answer strings ('1' right, '0' wrong, '-' unreadable; one per repeat) -> int8 matrix (R, V) of 1, 0, -1.
 
     Raises:
         ValueError: no string, strings of different lengths, or another character.
@@ -110,9 +109,7 @@ def answer_matrix(texts: Sequence[str]) -> np.ndarray:
 
 
 def t_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float] | None:
-    """Student's t interval of the mean of independent repeats; None for fewer than two, which have no
-    interval.
-    """
+    """Student's t interval of the mean of independent repeats; None for fewer than two."""
     x = np.asarray(values, dtype=float)
     if len(x) < 2:
         return None
@@ -139,8 +136,8 @@ def accuracy(correct: np.ndarray, groups: np.ndarray | None = None) -> Mean:
 def single_factor(
     correct: np.ndarray, groups: np.ndarray | None = None
 ) -> tuple[tuple[float, float] | None, tuple[float, float]]:
-    """The 95 % intervals of an accuracy over repeats alone (None for one repeat) and over groups alone (of the mean
-    over repeats); each leaves the other doubt out. Arguments as in `accuracy`.
+    """The 95 % intervals of an accuracy over repeats only (None for one repeat) and over groups only (of the mean over
+    repeats). Each ignores the other source of uncertainty. Arguments as in `accuracy`.
     """
     scored = np.all(correct >= 0, axis=0)
     of_video = correct.mean(axis=0, keepdims=True)
@@ -150,9 +147,8 @@ def single_factor(
 def paired(a: np.ndarray, b: np.ndarray, groups: np.ndarray | None = None) -> Comparison:
     """Paired comparison of two methods on the same videos, over draws and groups.
 
-    Repeat i of a is paired with repeat i of b (same seed, same draw). A side with one repeat (nothing in it
-    is random) is set against every repeat of the other. Videos that either side could not read are left out
-    of both.
+    Repeat i of a is paired with repeat i of b (same seed, same draw). A side with one repeat (nothing in it is random)
+    is compared with every repeat of the other. Videos that either side could not read are left out of both.
 
     Args:
         a, b: (R, V) of 1, 0, -1.
@@ -189,10 +185,10 @@ def _mean(values_RV: np.ndarray, kept: np.ndarray, groups: np.ndarray | None) ->
 def crossed(sums_RG: np.ndarray, sizes_G: np.ndarray) -> Mean:
     """Means over videos with their standard errors, in percent, from sums per repeat and group.
 
-    One group says nothing about others: its error is infinite.
+    With a single group the error is infinite, because nothing is known about other groups.
 
     Args:
-        sums_RG: (..., R, G) sums over the videos of a group; leading axes are worlds, in the result too.
+        sums_RG: (..., R, G) sums over the videos of a group; leading axes are worlds, also in the result.
         sizes_G: (G,) videos of each group.
     """
     n_repeats, n_groups = sums_RG.shape[-2:]

@@ -1,4 +1,4 @@
-"""What the pre-training of the small VideoMAE was worth: a linear probe on it against one on the untrained network."""
+"""What the pre-training of the small VideoMAE is worth: a linear probe on it against one on the untrained network."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from vidprism.evaluation import stats
 
 
 def compare_probes(answered: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Per dataset the two dev accuracies in percent, their difference with its paired interval over the groups of dev
-    videos (there is one training of each network), and whether the trained network is better by more than that.
+    """Per dataset: the two dev accuracies in percent, their difference with its paired interval over the groups of dev
+    videos (each network was trained once), and whether the trained network is better by more than the interval.
 
     Args:
-        answered: what `vidprism.pretraining.videomae.probe_answers` gives.
+        answered: the result of `vidprism.pretraining.videomae.probe_answers`.
     """
     found = []
     for probe in answered:

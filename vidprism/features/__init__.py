@@ -1,1 +1,1 @@
-"""Frame features of a frozen backbone: `extract` makes them (heavy), `store` reads them (light)."""
+"""Frame features of a frozen backbone: `extract` computes them (heavy), `store` reads them (light)."""

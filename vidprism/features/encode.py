@@ -1,4 +1,4 @@
-"""Videos and class names through a frozen backbone into arrays on disk, one video a thread.
+"""Encode videos and class names with a frozen backbone into arrays on disk, one video per thread.
 
 Letters: N videos, V views (view = clip * n_crops + crop), T frames, F time steps (T over the encoder's tubelet), D
 width, C classes, U distinct frames of a video, K crops, S pixels.
@@ -27,14 +27,14 @@ from vidprism.videos.clips import Frames, Unreadable, read_views
 from vidprism.videos.frame_cache import Source
 
 # Each thread decodes and encodes one video after another with one thread of torch: 30 to 40 frames fit the
-# cache of a core where large batches do not, and a feature depends on its own video alone.
+# cache of a core, which large batches do not, and a feature depends only on its own video.
 THREADS = os.cpu_count() or 1
 SENTENCES_AT_ONCE = 256  # 400 classes have 11,200 sentences in one prompt set: too many for one batch on a GPU
 
 
 def text_features(backbone: Backbone, prompt_sets: Iterable[str], class_texts: list[str]) -> np.ndarray | None:
-    """Class texts (n_prompt_sets, C, D) float32: the mean over a set's sentences, brought to unit length
-    again. None from a backbone that knows no text.
+    """Class texts (n_prompt_sets, C, D) float32: the mean over the sentences of a set, normalised to unit length again.
+    None if the backbone has no text tower.
 
     Raises:
         ConfigError: unknown prompt set.
@@ -55,10 +55,10 @@ def _text_features(backbone: Backbone, prompt_sets: Iterable[str], class_texts: 
 def kept_text_features(
     backbone: Backbone, model: str, prompt_sets: Iterable[str], class_texts: list[str], folder: Path
 ) -> np.ndarray | None:
-    """`text_features`, read from `folder` where they lie there, else encoded and put there.
+    """`text_features`, read from `folder` if they are there; otherwise encoded and stored there.
 
-    A file is named by what decides it: the visual weights, the model's name, the kind of device, the sentences, and
-    the encoding of the first of them, which stands for the weights of the text side.
+    The name of a file is a hash of its inputs: the visual weights, the model's name, the kind of device, the sentences,
+    and the encoding of the first sentence, which represents the weights of the text tower.
 
     Raises:
         ConfigError: unknown prompt set.
@@ -75,7 +75,7 @@ def kept_text_features(
         folder.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
             np.save(file, _text_features(backbone, prompt_sets, class_texts))
-        os.replace(file.name, path)  # whole or not at all, also where two processes write it
+        os.replace(file.name, path)  # written completely or not at all, also if two processes write it
     return np.load(path)
 
 
@@ -134,7 +134,7 @@ def encode_split(
 
 
 def views(protocol: ProtocolConfig, split: str) -> tuple[int, int]:
-    """(n_clips, n_crops) of a split: the protocol's for test, one centre view for train and dev."""
+    """(n_clips, n_crops) of a split: those of the protocol for test, one centre view for train and dev."""
     return (protocol.n_clips, protocol.n_crops) if split == "test" else (1, 1)
 
 
@@ -162,7 +162,7 @@ def _encode_video(
     protocol: ProtocolConfig,
     place: dict[int, np.ndarray],
 ) -> tuple[str, str]:
-    """Encode one video and put its features where the clips want them; `place` is T -> (V, F, D)."""
+    """Encode one video and store its features for all clip lengths; `place` is T -> (V, F, D)."""
     n_clips, n_crops = views(protocol, split)
     choices = (protocol.frames, n_clips, n_crops, backbone.image_size, protocol.sampling, protocol.resize)
     try:
@@ -182,7 +182,7 @@ def _encode_video(
 def _features(backbone: Backbone, crops_KUSS3: np.ndarray, positions: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
     """Half-precision features (K crops, n_clips, F time steps, D) for each T; `positions` is T -> (n_clips, T) in U.
 
-    Where the encoder sees one frame at a time, each distinct frame is encoded once; else each clip as a whole.
+    If the encoder sees single frames, each distinct frame is encoded once; otherwise each clip is encoded as a whole.
     """
 
     def encode(clips: np.ndarray) -> np.ndarray:

@@ -1,8 +1,7 @@
-"""The frozen track's inputs: a backbone's features of every video and view, computed once, and the store they are read
-from.
+"""Compute the inputs of the frozen track: a backbone's features of every video and view, once, in a store.
 
-Only `extract` decodes and encodes, and imports what that takes itself: stages that read the store depend on
-none of it. Letters: N videos, V views (view = clip * n_crops + crop), T time steps (the frames, or fewer where the
+`extract` is the only function that decodes and encodes, and it imports what it needs: stages that read the store do not
+depend on it. Letters: N videos, V views (view = clip * n_crops + crop), T time steps (the frames, or fewer if the
 encoder sees several frames at once), D width, C classes.
 """
 
@@ -21,15 +20,15 @@ import pandas as pd
 from vidprism.config import Config, ConfigError, nearest, paths
 from vidprism.features.store import INDEX_COLUMNS, SPLITS, FeatureStore, open_store, values_sha256
 
-# The choices of the protocol that decide what the arrays hold.
+# The choices of the protocol that determine the arrays.
 CHOICES = ("split", "frames", "n_clips", "n_crops", "sampling", "resize", "prompt_sets")
 
 
 def extract(config: Config, dataset: str, name: str) -> FeatureStore:
     """Encode every readable video of a dataset with the backbone `name` of the profile, for each of its frame counts.
 
-    Train and dev get one centre view, test gets n_clips * n_crops. The store is written beside its place and
-    moved there when complete, so that a failure leaves an earlier one untouched.
+    Train and dev get one centre view, test gets n_clips * n_crops. The store is written to a temporary folder and moved
+    into place when complete, so that a failure leaves an earlier store untouched.
 
     Raises:
         ConfigError: the profile has no such backbone, or names an unknown prompt set.
@@ -93,23 +92,23 @@ def _known(config: Config, name: str) -> str:
 
 
 def _probe(weights: str) -> dict[str, Any]:
-    """What the stage that trained these weights found by a linear probe, if it did: records and tables repeat it."""
+    """The linear probe made by the stage that trained these weights, if any: records and tables repeat it."""
     report = Path(weights) / "pretraining.json"
     found = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
     return {"probe": found["probe"]} if "probe" in found else {}
 
 
 def fingerprint(df: pd.DataFrame, meta: dict[str, Any]) -> str:
-    """sha256 over all that decides the features: manifest, bytes of the videos, choices of the protocol,
+    """sha256 of everything that determines the features: manifest, bytes of the videos, choices of the protocol,
     weights.
 
     Args:
         df: the manifest.
-        meta: a store's `meta`, of which `CHOICES`, videos_sha256, image_size_px and the backbone enter.
+        meta: a store's `meta`; `CHOICES`, videos_sha256, image_size_px and the backbone count.
     """
     decisive = {key: meta[key] for key in (*CHOICES, "videos_sha256", "image_size_px")}
     decisive["backbone"] = {key: meta["backbone"][key] for key in ("key", "model", "weights_sha256")}
-    if meta["backbone"]["normalisation"] != "checkpoint":  # the checkpoint's own follows from the weights
+    if meta["backbone"]["normalisation"] != "checkpoint":  # the checkpoint's own normalisation follows from the weights
         decisive["backbone"]["normalisation"] = meta["backbone"]["normalisation"]
     if "frame_cache" in meta:  # absent where frames come from the videos themselves
         decisive["frame_cache"] = meta["frame_cache"]
@@ -120,7 +119,7 @@ def fingerprint(df: pd.DataFrame, meta: dict[str, Any]) -> str:
 def _write_arrays(
     df: pd.DataFrame, videos: Path, backbone: Any, protocol: Any, out: Path, source: Any
 ) -> tuple[pd.DataFrame, str]:
-    """One array a split and frame count; returns the index, and one hash over the hashes of all files."""
+    """One array per split and frame count. Returns the index and one hash over the hashes of all files."""
     from vidprism.features import encode
 
     parts, digest = [], hashlib.sha256()

@@ -1,6 +1,7 @@
-"""Sentences that turn a class name into text for the text encoder. Several sentences of a set are averaged.
+"""Sentences that turn a class name into text for the text encoder. The embeddings of a set's sentences are averaged.
 
-"{}" is the class in words. Where a set comes from:
+"{}" stands for the class in words. Sources of the sets:
+
     plain      the bare name: X-CLIP, and ViFi-CLIP's zero-shot test
     photo      ViFi-CLIP's training prompt
     video      a choice of this suite
@@ -9,7 +10,8 @@
     ensemble   the 28 sentences that CLIP's authors used for Kinetics-700 and that MoTE and VidPrism's release use
     clip_ucf   the 48 sentences that CLIP's authors used for UCF-101
     ssv2       the 20 sentences for SSv2 in VidPrism's release
-The sentences of OST, which a language model wrote for each class by itself, are no template and not here.
+
+The sentences of OST are not included: a language model wrote them for each class, so they are not a template.
 """
 
 from __future__ import annotations

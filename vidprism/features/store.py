@@ -1,6 +1,6 @@
-"""The store of cached features, as rows of the frozen track read it: without torch, decoders or backbones.
+"""The store of cached features, as read by rows of the frozen track: without torch, decoders or backbones.
 
-Letters: N videos, V views (view = clip * n_crops + crop), T time steps (the frames, or fewer where the encoder sees
+Letters: N videos, V views (view = clip * n_crops + crop), T time steps (the frames, or fewer if the encoder sees
 several frames at once), D width, C classes.
 """
 
@@ -18,7 +18,7 @@ from vidprism.config import ConfigError
 
 SPLITS = ("train", "dev", "test")
 INDEX_COLUMNS = ("split", "row", "video_id", "label", "class_name", "readable", "reason", "path")
-CHEAP_BYTES = 64 * 2**20  # of arrays that are hashed whenever a store is opened: about 0.05 s
+CHEAP_BYTES = 64 * 2**20  # arrays up to this size are hashed whenever a store is opened: about 0.05 s
 
 
 class FeatureStore:
@@ -38,8 +38,8 @@ class FeatureStore:
         self._index = pd.read_csv(folder / "index.csv", dtype=text, keep_default_na=False)
 
     def load(self, split: str, frames: int) -> np.ndarray:
-        """Features (N, V, T, D) float16 of all listed videos in manifest order, from clips of `frames` frames, mapped
-        from disk; zeros where unreadable.
+        """Features (N, V, T, D) float16 of all listed videos in manifest order, from clips of `frames` frames,
+        memory-mapped; zeros for unreadable videos.
 
         Raises:
             ConfigError: the store has no such split or frame count.
@@ -60,8 +60,8 @@ class FeatureStore:
         return self._index[self._index["split"] == split].reset_index(drop=True)
 
     def text(self, prompt_set: str) -> np.ndarray | None:
-        """L2-normalised class texts (C, D) float32 of a prompt set, in the order of the labels; None where the backbone
-        knows no text.
+        """L2-normalised class texts (C, D) float32 of a prompt set, in the order of the labels; None if the backbone
+        has no text tower.
 
         Raises:
             ConfigError: the store has no such prompt set.
@@ -74,7 +74,7 @@ class FeatureStore:
         return np.load(self.folder / "text.npy")[sets.index(prompt_set)]
 
     def check_values(self) -> None:
-        """Hold the arrays against the hash that was written with them.
+        """Compare the arrays with the hash that was written with them.
 
         Raises:
             ConfigError: they have changed, or the store was written without a hash.
@@ -84,14 +84,14 @@ class FeatureStore:
             raise ConfigError(f"'{self.folder}' was written without a hash of its values; run the features stage again")
         if values_sha256(self.folder) != written:
             raise ConfigError(
-                f"features in '{self.folder}' are not those that were written there; delete the folder and run the "
+                f"features in '{self.folder}' differ from those that were written; delete the folder and run the "
                 "features stage again"
             )
 
 
 def open_store(folder: Path) -> FeatureStore:
-    """The store that `extract` wrote into `folder`. Up to `CHEAP_BYTES` its arrays are held against their hash, if it
-    has one; beyond, `FeatureStore.check_values` does it.
+    """Open the store that `extract` wrote into `folder`. Arrays up to `CHEAP_BYTES` are compared with their hash, if
+    there is one; for larger ones, call `FeatureStore.check_values`.
 
     Raises:
         ConfigError: there is none, or its arrays are not those that were written.

@@ -1,4 +1,6 @@
-"""Which blocks of a backbone the tuned track trains (`train.tuning`), and at what share of the backbone's rate."""
+"""Which blocks of a backbone the tuned track trains (`train.tuning`), and at which share of the backbone's learning
+rate.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,14 @@ Groups = list[tuple[list[nn.Parameter], float]]
 
 
 def select(backbone: Backbone, tuned: Tuning) -> Groups:
-    """Switch off the gradients of what stays as it is, and list what is trained.
+    """Freeze the parts that are not trained, and list the trained ones.
 
-    With layer decay d the n-th of N blocks (from 1) has the share d ** (N - n), so that the last one, which ends in
-    the embedding, has 1 (Bao et al., "BEiT", 2022, whose head has the exponent 0).
+    With layer decay d, the n-th of N blocks (from 1) has the share d ** (N - n), so that the last block, which ends in
+    the embedding, has 1 (Bao et al., "BEiT", 2022, where the head has the exponent 0).
 
     Returns:
-        Trained parameters with their share of the backbone's learning rate; all in one entry where neither blocks
-        nor a decay are asked for.
+        Trained parameters with their share of the backbone's learning rate; a single entry if neither blocks
+        nor a decay are set.
 
     Raises:
         ConfigError: an entry of `train.blocks` names no block.
@@ -64,7 +66,7 @@ def matching(entries: tuple[str, ...], names: list[str]) -> set[str]:
 
 
 def optimizer(head: nn.Module, visual_groups: Groups, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW over a head and what `select` chose of a backbone, whose rates are shares of the head's."""
+    """AdamW over a head and the chosen parts of a backbone (`select`), whose rates are shares of the head's."""
     visual = [
         group
         for parameters, share in visual_groups
@@ -74,8 +76,8 @@ def optimizer(head: nn.Module, visual_groups: Groups, recipe: Recipe) -> torch.o
 
 
 def units(backbone: Backbone) -> list[nn.Module]:
-    """The modules that are a block of the backbone each; a block of several modules, such as a stem, is none."""
-    # the outermost module of the same parameters: it is the one that is called
+    """The modules that form one block of the backbone each. A block of several modules, such as a stem, has none."""
+    # the outermost module with these parameters, because that is the one that is called
     by_parameters = {frozenset(map(id, m.parameters())): m for m in reversed(list(backbone.module.modules()))}
     found = [by_parameters.get(frozenset(map(id, parameters))) for _, parameters in backbone.blocks()]
     return [module for module in found if module is not None]

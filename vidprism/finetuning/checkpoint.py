@@ -1,9 +1,10 @@
-"""The state of a training on disk, so that one that was killed goes on where it was.
+"""The state of a training on disk, so that an interrupted training can continue.
 
-A state is a file beside the finished cells (`vidprism.runs.finished_cells`), outside every output of DVC, in a folder
-named by all that decides the result: a run with other settings, data, code or libraries never finds it. It is written
-to a temporary name, flushed to the disk and renamed, so that a file of that name is a whole state. Of several processes
-the first one writes; all read it, so several machines need one file system.
+A state is a file beside the finished cells (`vidprism.runs.finished_cells`), outside every output of DVC. The name of
+its folder is a hash of everything that determines the result, so that a run with other settings, data, code or
+libraries never finds it. The state is written to a temporary file, flushed to disk and renamed, so that a file with the
+final name is complete. Of several processes, the first one writes and all read; several machines therefore need a
+shared file system.
 """
 
 from __future__ import annotations
@@ -27,22 +28,20 @@ State = dict[str, Any]
 
 @dataclass(frozen=True)
 class Keeper:
-    """Saves the state of one repeat every `every` updates; with no path it keeps nothing."""
+    """Saves the state of one repeat every `every` updates; without a path it saves nothing."""
 
     path: Path | None = None
     every: int = 0
 
     def due(self, step: int, last: int) -> bool:
-        """Whether to save after `step` of `last` updates: at the interval, and at the end, where what is left to do is
-        the scoring.
-        """
+        """Whether to save after `step` of `last` updates: at the interval, and at the end, before the scoring."""
         return self.path is not None and self.every > 0 and (step % self.every == 0 or step == last)
 
     def load(self) -> State | None:
         """The saved state with its tensors on the CPU; None if there is none.
 
         Raises:
-            TrainingError: the file is no state of this suite.
+            TrainingError: the file is not a state of this suite.
         """
         if self.path is None or not processes.from_first(self.path.is_file):
             return None
@@ -50,14 +49,14 @@ class Keeper:
             return torch.load(self.path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
             raise TrainingError(
-                f"{self.path} is no state of a training ({error}); delete it, and that repeat starts anew"
+                f"{self.path} is not a valid training state ({error}); delete it, and that repeat starts again"
             ) from error
 
     def save(self, state: State) -> None:
-        """Write the state in place of an earlier one, whole or not at all.
+        """Replace the earlier state, completely or not at all.
 
         Raises:
-            NotWritable: a full disk, a folder without write permission; the earlier state is as it was.
+            NotWritable: a full disk, a folder without write permission; the earlier state is unchanged.
         """
         if self.path is None:
             return
@@ -66,7 +65,7 @@ class Keeper:
             raise NotWritable(self.path, failed)
 
     def _write(self, state: State) -> str:
-        """Why it failed, or "": an error must reach every process, not the first alone."""
+        """Why writing failed, or "". The error is returned so that it can reach every process."""
         assert self.path is not None, "save a state only where `due` says so"
         partial = self.path.with_suffix(".partial")
         try:
@@ -76,7 +75,7 @@ class Keeper:
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(self.path)
-        except (OSError, RuntimeError) as error:  # torch's own writer raises the latter on a full disk
+        except (OSError, RuntimeError) as error:  # torch's writer raises the latter on a full disk
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
             return str(error)
@@ -96,7 +95,7 @@ def generators() -> State:
 
 
 def set_generators(state: State) -> None:
-    """Put the generators where `generators` found them."""
+    """Restore the random generators to the states saved by `generators`."""
     random.setstate(state["python"])
     version, keys, *position = state["numpy"]
     np.random.set_state((version, keys.numpy().astype(np.uint32), *position))

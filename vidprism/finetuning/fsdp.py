@@ -1,7 +1,8 @@
-"""A model in shards, one in each process (`train.strategy: fsdp`): parameters, gradients and the optimiser's moments.
+"""A model in shards, one per process (`train.strategy: fsdp`): parameters, gradients and the moments of the optimiser.
 
-By PyTorch's `fully_shard` itself: Accelerate's plugin has no effect without a GPU. A backbone's blocks are put together
-one at a time, the rest (with the head) for a whole pass. States and stored weights hold whole tensors.
+It uses PyTorch's `fully_shard` directly, because Accelerate's plugin has no effect without a GPU. The blocks of a
+backbone are gathered one at a time, the rest (including the head) for a whole pass. Saved states and stored weights
+hold whole tensors.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ if TYPE_CHECKING:
 
 
 def sharded(model: EndToEnd) -> EndToEnd:
-    """A copy in shards to train; the model itself waits on the CPU for its weights (`unshard`)."""
+    """A sharded copy to train. The model itself stays on the CPU until `unshard` returns the weights."""
     copy = deepcopy(model)
     model.cpu()
     names = {parameter: name for name, parameter in copy.named_parameters()}
     for unit in copy.visual_units:
         fully_shard(unit)
     fully_shard(copy)
-    now = dict(copy.named_parameters())  # other objects than before
+    now = dict(copy.named_parameters())  # new objects, in the place of the earlier ones
     copy.visual_groups = [([now[names[p]] for p in parameters], share) for parameters, share in copy.visual_groups]
     return copy
 
 
 @torch.no_grad()
 def unshard(trained: EndToEnd, model: EndToEnd) -> None:
-    """Give the model that `trained` was made of its whole weights: from then on nothing is exchanged."""
+    """Copy the whole weights of `trained` into the model that it was made from. Afterwards nothing is exchanged."""
     model.to(next(trained.parameters()).device)
     for parameter, shards in zip(model.parameters(), trained.parameters(), strict=True):
         parameter.copy_(whole(shards))
@@ -42,9 +43,9 @@ def unshard(trained: EndToEnd, model: EndToEnd) -> None:
 
 
 def whole(value: Any) -> Any:
-    """A tensor of shards as a whole one; lists and dictionaries with all that is in them. Anything else as it is.
+    """Replace sharded tensors by whole ones, also inside lists and dictionaries; anything else is returned unchanged.
 
-    Every process must ask for the same, because the shards are exchanged.
+    Every process must call this at the same place, because the shards are exchanged.
     """
     if isinstance(value, DTensor):
         return value.full_tensor()
@@ -54,10 +55,10 @@ def whole(value: Any) -> Any:
 
 
 def like(value: Any, template: Tensor) -> Any:
-    """What `whole` made of a tensor such as `template`, in shards again where that one is; anything else as it is."""
+    """The inverse of `whole`: sharded if `template` is sharded; anything else is returned unchanged."""
     if not (isinstance(template, DTensor) and isinstance(value, Tensor) and value.shape == template.shape):
         return value
-    # every process has the whole tensor: it takes its part, and nothing is sent
+    # every process has the whole tensor and takes its part, so nothing is sent
     return distribute_tensor(value.to(template.device), template.device_mesh, template.placements, src_data_rank=None)
 
 
@@ -67,7 +68,7 @@ def all_like(values: dict[str, Any], templates: dict[str, Any]) -> dict[str, Any
 
 
 def moments_like(state: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """An optimiser's whole state (its `state_dict`), in shards where its parameters are."""
+    """An optimiser's whole state (its `state_dict`), sharded where its parameters are sharded."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     moments = {
         i: {name: like(value, parameters[i]) for name, value in of_one.items()} for i, of_one in state["state"].items()

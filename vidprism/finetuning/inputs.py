@@ -1,4 +1,4 @@
-"""The tuned track's inputs: decoded clips of one dataset, each video opened when it is first needed."""
+"""The inputs of the tuned track: decoded clips of one dataset, with each video opened when it is first needed."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from vidprism.runtime.errors import TrainingError
 from vidprism.videos import frame_cache, manifest
 from vidprism.videos.clips import Unreadable, load_views
 
-CACHE_BYTES = 2 * 2**30  # decoded clips kept in memory; beyond it videos are decoded again when they are needed
+CACHE_BYTES = 2 * 2**30  # size limit of decoded clips kept in memory; beyond it videos are decoded again when needed
 
 
 class Reading(NamedTuple):
-    """How clips are read: by how many processes, with how many seconds for each, and the share of the training videos
-    that may fail.
+    """How clips are read: the number of processes, the seconds allowed per clip, and the share of training videos that
+    may fail.
     """
 
     workers: int = 0
@@ -72,10 +72,10 @@ class VideoInputs:
         self._source = frame_cache.source(config, dataset, self.image_size)
         self._clips: dict[tuple[str, int], np.ndarray] = {}
         self._cached_bytes = 0
-        self._reasons: dict[tuple[str, int], str] = {}  # of every video tried: "" if it decoded
+        self._reasons: dict[tuple[str, int], str] = {}  # reason of every video that was tried: "" if it decoded
 
     def __getstate__(self) -> dict[str, object]:
-        # what goes to a loader's worker: no decoded clips
+        # sent to a worker process without the decoded clips
         return {**self.__dict__, "_clips": {}, "_cached_bytes": 0}
 
     def load_backbone(self, device: str) -> backbones.Backbone:
@@ -97,9 +97,9 @@ class VideoInputs:
     def usable(self, split: str, positions: np.ndarray | None = None) -> np.ndarray:
         """Which of the videos at `positions` (all by default) can be used, bool (n,).
 
-        Training videos are those that the manifest calls readable (its check has decoded the first, the middle and the
+        For training, these are the videos that the manifest calls readable (its check has decoded the first, middle and
         last frame of each): decoding all of Kinetics before the first update would take hours. Videos that are scored
-        are tried once, all frames that their views need; several processes share that work.
+        are tried once, with all frames that their views need; several processes share that work.
         """
         positions = np.arange(len(self.lists[split])) if positions is None else positions
         readable = self.lists[split]["readable"].to_numpy(bool)[positions]
@@ -121,7 +121,7 @@ class VideoInputs:
         return np.stack(clips)
 
     def draw(self, position: int, sampling: str, rng: np.random.Generator) -> np.ndarray:
-        """A training clip sampled at random, uint8 (T, S, S, 3); never from memory.
+        """A training clip sampled at random, uint8 (T, S, S, 3), always decoded.
 
         Raises:
             TrainingError: the video cannot be decoded.
@@ -130,7 +130,7 @@ class VideoInputs:
             return self._decode("train", position, sampling, rng)[0]
 
     def text(self, prompt_set: str) -> Tensor | None:
-        """L2-normalised class texts (C, D); None where the backbone knows no text."""
+        """L2-normalised class texts (C, D); None if the backbone has no text tower."""
         if self.texts is None:
             return None
         if prompt_set not in self.protocol.prompt_sets:
@@ -138,7 +138,7 @@ class VideoInputs:
         return torch.from_numpy(self.texts[self.protocol.prompt_sets.index(prompt_set)])
 
     def _try(self, split: str, positions: list[int]) -> None:
-        """Decode those of the videos that were not tried yet, and keep the reasons of those that fail."""
+        """Decode the videos that were not tried yet, and keep the reasons of those that fail."""
         untried = [position for position in positions if (split, position) not in self._reasons]
         mine = untried[processes.rank() :: processes.count()]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -161,12 +161,12 @@ class VideoInputs:
         except Unreadable as error:
             path = self.videos / self.name(split, position)
             raise TrainingError(
-                f"{path}: {error.reason}, though the check of the videos called it readable; put a whole file in its "
-                "place, or delete it so that it is listed as unreadable, and run `dvc repro`"
+                f"{path}: {error.reason}, although the check of the videos called it readable; put an intact file in "
+                "its place, or delete it so that it is listed as unreadable, and run `dvc repro`"
             ) from error
 
     def _clip(self, split: str, position: int) -> np.ndarray:
-        """One video's views, uint8 (V, T, S, S, 3), from memory if they are there.
+        """The views of one video, uint8 (V, T, S, S, 3), from memory if they are there.
 
         Raises:
             Unreadable: the video cannot be decoded.

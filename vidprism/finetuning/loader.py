@@ -1,8 +1,8 @@
-"""What the tuned track reads: training clips and groups of videos to score, in order, ahead of their use.
+"""Read the data of the tuned track ahead of time and in order: training clips, and groups of videos to score.
 
-With `train.workers` they are decoded in processes of their own, so that a decoder that crashes, hangs or asks for all
-memory takes its worker with it and nothing else: what it was reading comes back as `Failed`. The workers are forked
-from a server that has never opened a decoder (a reader of decord opened before a fork kills the child).
+With `train.workers`, separate processes decode, so that a decoder that crashes, hangs or exhausts memory only ends its
+worker: its item comes back as `Failed`. The workers are forked from a server that has never opened a decoder (a reader
+of decord opened before a fork kills the child).
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Failed(NamedTuple):
 class Clips(Dataset):
     """Training clips (T, S, S, 3) with their labels; clip i of pass p over them has the number p * n + i.
 
-    A clip that is sampled at random depends on the repeat's seed, the pass and the video's place in the list alone:
-    neither on the order of the clips nor on who decodes it.
+    A randomly sampled clip depends only on the seed of the repeat, the pass, and the position of the video in the list,
+    and neither on the order of the clips nor on the process that decodes it.
     """
 
     def __init__(self, inputs: VideoInputs, positions: np.ndarray, sampling: str = "protocol", seed: int = 0) -> None:
@@ -48,7 +48,7 @@ class Clips(Dataset):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of a clip, (T, S, S, 3)."""
+        """Shape of a clip, (T, S, S, 3)."""
         return (self.inputs.n_frames, self.inputs.image_size, self.inputs.image_size, 3)
 
     def name(self, number: int) -> str:
@@ -89,9 +89,9 @@ def read_ahead(
     """The items `numbers` of a dataset in their order, or `Failed` for one that cannot be read.
 
     Args:
-        workers: processes that read; 0 reads here, where a crash or a hang is one of this process.
-        limit_sec: after so many seconds on one item its worker is ended.
-        ahead: how many items are asked for before their turn.
+        workers: processes that read; 0 reads in this process, which a crash or a hang then affects.
+        limit_sec: a worker that takes longer for one item is ended.
+        ahead: how many items are requested before their turn.
         known: items (number modulo the length of the dataset) that failed and are not tried again; it may grow.
     """
     if not workers:
@@ -113,7 +113,7 @@ def read_ahead(
             first = waiting.popleft()
             yield first if isinstance(first, Failed) else _result(first, limit_sec)
     finally:
-        pool.stop()  # what is still being read is of no use
+        pool.stop()  # items that are still being read are not needed
         pool.join()
 
 
@@ -130,7 +130,7 @@ def _read(dataset: Clips | Views, number: int) -> Any:
     try:
         return dataset[number]
     except MemoryError:
-        return Failed("decoding asked for more memory than there is")
+        return Failed("decoding needs more memory than there is")
     except TrainingError as error:
         if isinstance(error.__cause__, clips.Unreadable):
             return Failed(error.__cause__.reason)
@@ -141,14 +141,14 @@ _adopted: Clips | Views
 
 
 def _adopt(dataset: Clips | Views) -> None:
-    """A worker's own copy of the dataset."""
+    """Give a worker its own copy of the dataset."""
     global _adopted
     torch.set_num_threads(1)
     _adopted = dataset
 
 
 def _read_adopted(number: int) -> Any:
-    # as arrays: a pickled tensor is slower
+    # arrays, because a pickled tensor is slower
     found = _read(_adopted, number)
     if isinstance(found, Failed):
         return found

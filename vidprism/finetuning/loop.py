@@ -1,6 +1,6 @@
-"""The loop that trains one repeat end to end: its batches, its updates, what is looked at and what is saved.
+"""The loop that trains one repeat end to end: its batches, its updates, what is logged and what is saved.
 
-Devices, precision and (where several processes train together) averaged gradients are Hugging Face Accelerate's.
+Hugging Face Accelerate handles devices, precision and, for several processes that train together, averaged gradients.
 Shapes: B batch, S updates.
 """
 
@@ -37,8 +37,8 @@ ALONE = Reading()
 
 @dataclass
 class Fitted:
-    """The objective before each update (S,), NaN where it was skipped; how many updates this process did itself (a
-    resumed run did the others); the clips of the skipped updates; and the unreadable videos with the reason.
+    """The objective before each update (S,), NaN for skipped updates; the number of updates made by this process (a
+    resumed run made the others earlier); the clips of the skipped updates; and the unreadable videos with the reason.
     """
 
     losses: np.ndarray
@@ -62,13 +62,13 @@ def fit(
 
     Args:
         clips: n clips with labels; item p * n + i is clip i in pass p over them.
-        reading: by how many processes clips are read, and what happens with those that cannot be.
-        keeper: where the state is saved while this runs; a state that is there is taken up.
-        log: what is filled while this runs.
+        reading: how many processes read clips, and how unreadable clips are handled.
+        keeper: where the state is saved during the training; an existing state is resumed.
+        log: filled during the training.
 
     Raises:
         TrainingError: a loss or gradient is not finite, a clip cannot be read, or the state cannot be written.
-        Interrupted: the process was asked to stop; the state is saved.
+        Interrupted: the process was told to stop; the state is saved.
     """
     where, keeper, log = f"{where}, repeat {seed}", keeper or Keeper(), log or Log("")
     trained = fsdp.sharded(model) if recipe.tuned.strategy == "fsdp" else model
@@ -109,10 +109,10 @@ class _Loop:
         self.engine = accelerator(recipe.tuned)
         optimizer = blocks.optimizer(model.head, model.visual_groups, recipe)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.lr_factor)
-        # what is in shards averages its gradients itself: it is placed and its precision set, and that is all
+        # a sharded model averages its gradients itself; here it only gets its device and precision
         self.wrapped = self.engine.prepare_model(model.train(), evaluation_mode=recipe.tuned.strategy == "fsdp")
         self.optimizer = self.engine.prepare_optimizer(optimizer)
-        model.visual.train(bool(model.visual_groups))  # a frozen backbone keeps its statistics too
+        model.visual.train(bool(model.visual_groups))  # a frozen backbone also keeps its statistics
         self.model = model
         self.trained = nn.ParameterList(p for p in model.parameters() if p.requires_grad)
         decay = recipe.tuned.ema_decay
@@ -122,10 +122,10 @@ class _Loop:
         self.first = self.step = self.looked = 0
         self.saved: int | None = None
         self.skipped: list[list[str]] = []
-        self.failed: dict[int, Failed] = {}  # by the clip's place among the clips
+        self.failed: dict[int, Failed] = {}  # by the position of the clip among the clips
 
     def run(self, reading: Reading) -> None:
-        """All updates that are left."""
+        """Make all remaining updates."""
         self.bad_share = reading.bad_share
         kept = self.keeper.load()
         if kept is not None:
@@ -143,7 +143,9 @@ class _Loop:
             self.trained.load_state_dict(self.average.module.state_dict())
 
     def _batch(self, numbers: np.ndarray, items: Iterator[Any]) -> tuple[Tensor, Tensor]:
-        """This process's part of a batch; a clip that failed is black, and label -1 keeps it out of the objective."""
+        """This process's part of a batch. A clip that failed is black, and its label -1 excludes it from the
+        objective.
+        """
         found = [next(items) for _ in numbers]
         for number, item in zip(numbers.tolist(), found, strict=True):
             if isinstance(item, Failed):
@@ -158,7 +160,7 @@ class _Loop:
 
     def _bar(self, batches: Iterable) -> Iterable:
         settings: dict[str, Any] = {"total": self.recipe.updates, "initial": self.step, "leave": False}
-        if processes.count() > 1:  # a launcher passes on whole lines, and one bar is enough
+        if processes.count() > 1:  # a launcher forwards whole lines, and one bar is enough
             settings |= {"disable": processes.rank() > 0, "bar_format": "{l_bar}{bar}{r_bar}\n", "mininterval": 10.0}
         return tqdm(batches, desc=self.where, **{"mininterval": 1.0, **settings})
 
@@ -170,7 +172,7 @@ class _Loop:
             self._check_failed(0.0)
             raise
         self.losses[self.step] = loss
-        if self.engine.scaler is None:  # a scaler looks at its gradients itself, and passes over those that overflow
+        if self.engine.scaler is None:  # a gradient scaler checks its gradients itself and skips updates that overflow
             norm = nn.utils.get_total_norm([p.grad for p in self.trained if p.grad is not None])
             self.norms[self.step] = fsdp.whole(norm)
         if self.recipe.tuned.non_finite == "skip" and not self._is_finite():
@@ -191,10 +193,10 @@ class _Loop:
         return bool(torch.isfinite(self.losses[self.step] + self.norms[self.step]))
 
     def _skip(self) -> None:
-        """Leave this update out, as long as there are few.
+        """Skip this update, as long as few updates are skipped.
 
         Raises:
-            TrainingError: more than one in a hundred were left out.
+            TrainingError: more than one in a hundred was skipped.
         """
         self.skipped.append(self._videos(self.step))
         most = max(1, self.recipe.updates // 100)
@@ -207,12 +209,12 @@ class _Loop:
         self.losses[self.step], self.norms[self.step] = torch.nan, 0.0
 
     def _look_and_save(self) -> None:
-        """At intervals: stop at a number that is not finite, save, and stop if that was asked for."""
+        """At intervals: stop at a non-finite value, save the state, and stop if the process was told to."""
         last = self.recipe.updates
         look = self.step % LOG_EVERY == 0 or self.step == last
         due = self.keeper.due(self.step, last)
         stop = False
-        if processes.count() == 1 or look:  # several processes must agree, and talk at the interval only
+        if processes.count() == 1 or look:  # several processes must agree, and exchange data only at the interval
             stop = any(processes.gather(interruption.asked()))
         if look or due or stop:
             self._check()
@@ -222,7 +224,7 @@ class _Loop:
             self.saved = self.step
         if stop:
             kept = f"its state is kept in {self.keeper.path}" if self.keeper.path else "nothing of it is kept"
-            raise interruption.Interrupted(f"{self.where}: asked to stop after update {self.step}; {kept}")
+            raise interruption.Interrupted(f"{self.where}: told to stop after update {self.step}; {kept}")
 
     def _check(self) -> None:
         """Raises:
@@ -249,9 +251,9 @@ class _Loop:
             listed = [f"{self.clips.name(i)}: {failure.reason}" for i, failure in sorted(self.failed.items())]
             raise TrainingError(
                 f"{self.where}: {len(listed)} of {len(self.clips)} training videos could not be read by update "
-                f"{self.step}, though the check of the videos called them readable; train.bad_share allows a share of "
-                f"{self.bad_share:g}, and no whole batch. Put whole files in their place, or delete them so that they "
-                "are listed as unreadable, and run `dvc repro`:\n" + "\n".join(listed)
+                f"{self.step}, although the check of the videos called them readable; train.bad_share allows a share "
+                f"of {self.bad_share:g}, and no whole batch. Put intact files in their place, or delete them so that "
+                "they are listed as unreadable, and run `dvc repro`:\n" + "\n".join(listed)
             )
 
     def _videos(self, step: int) -> list[str]:

@@ -1,8 +1,9 @@
-"""An update's batch in micro-batches that add up to it (`train.accumulate`): less memory, the same gradient.
+"""Split the batch of an update into micro-batches that add up to it (`train.accumulate`): less memory, the same
+gradient.
 
-A micro-batch's objective is weighted by its share of the clips that could be read, over all processes: for an objective
-that is a mean over samples the sum is that of the whole batch. What looks at a batch as a whole sees the micro-batch.
-Shapes: B this process's part of a batch.
+The objective of a micro-batch is weighted by its share of the readable clips over all processes. For an objective that
+is a mean over samples, the sum equals that of the whole batch. A term that depends on the batch as a whole sees only
+the micro-batch. Shapes: B this process's part of a batch.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ from vidprism.runtime.errors import TrainingError
 
 
 class NothingRead(TrainingError):
-    """Of an update's clips none could be read."""
+    """No clip of an update could be read."""
 
     def __init__(self) -> None:
         super().__init__("no clip of a batch could be read; is the folder of the videos still there?")
 
 
 def backward(engine: Accelerator, wrapped: Any, frames: Tensor, labels_B: Tensor, n: int) -> Tensor:
-    """Add the gradient of an update to the parameters; the objective of its clips, a scalar without gradient.
+    """Add the gradient of an update to the parameters; returns the objective of its clips, a scalar without gradient.
 
     Args:
         wrapped: the model as Accelerate prepared it: frames and labels to a scalar.
         frames: (B, ...); `labels_B` is -1 where a clip could not be read.
-        n: micro-batches, of which B is a multiple.
+        n: number of micro-batches; B must be a multiple of it.
 
     Raises:
         NothingRead: no clip of the update could be read.
@@ -39,8 +40,8 @@ def backward(engine: Accelerator, wrapped: Any, frames: Tensor, labels_B: Tensor
     parts = cut(frames, labels_B, n)
     total = torch.zeros((), device=frames.device)
     for i, (part, labels, share) in enumerate(parts, start=1):
-        # DistributedDataParallel averages once, after the last one; shards are averaged each time, to hold no whole
-        # gradient
+        # DistributedDataParallel averages once, after the last micro-batch; shards are averaged each time, so that
+        # no process holds a whole gradient
         apart = i < len(parts) and hasattr(wrapped, "no_sync")
         with wrapped.no_sync() if apart else nullcontext():
             loss = share * wrapped(part, labels)
@@ -50,8 +51,8 @@ def backward(engine: Accelerator, wrapped: Any, frames: Tensor, labels_B: Tensor
 
 
 def cut(frames: Tensor, labels_B: Tensor, n: int) -> list[tuple[Tensor, Tensor, float]]:
-    """Frames, labels and weight of each of `n` micro-batches; those of which no process can read a clip are left out,
-    in all processes.
+    """Frames, labels and weight of each of `n` micro-batches. A micro-batch without a readable clip in any process is
+    left out in all of them.
 
     Raises:
         NothingRead: none is left.

@@ -1,4 +1,4 @@
-"""The backbone and a method as one model, from pictures to logits."""
+"""The backbone and a method as one model, from frames to logits."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class EndToEnd(nn.Module):
         self.encode_clips = backbone.encode_clips
         self.visual_groups = blocks.select(backbone, tuned)
         self.visual_units = blocks.units(backbone) if tuned.strategy == "fsdp" else []
-        # of the last forward pass, with its labels, for the log
+        # logged values and labels of the last forward pass
         self.seen: tuple[log_values.Seen, Tensor] | None = None
         if tuned.grad_checkpointing:
             backbone.set_grad_checkpointing()
 
     def forward(self, clips_BTSS3: Tensor, labels_B: Tensor | None = None) -> object:
-        """uint8 clips (B, T, S, S, 3) -> the objective's total if labels (B,) are given (clips of label -1 count for
-        nothing), else the head's output.
+        """uint8 clips (B, T, S, S, 3) -> the total of the objective if labels (B,) are given (clips with label -1 do
+        not count), otherwise the head's output.
 
         Raises:
             TrainingError: no clip of the batch is left.

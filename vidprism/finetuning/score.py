@@ -1,4 +1,4 @@
-"""Scores of the tuned track: every video exactly once, also where several processes share the work.
+"""Scores of the tuned track: every video is scored exactly once, also if several processes share the work.
 
 Shapes: N videos, V views, C classes, E experts.
 """
@@ -21,7 +21,7 @@ from vidprism.training.job import class_means
 if TYPE_CHECKING:
     from vidprism.finetuning.model import EndToEnd
 
-USAGE_CLIPS = 16  # training clips of a class over which the use of experts is taken: all of any draw of shots
+USAGE_CLIPS = 16  # training clips per class for the use of experts: all clips of any draw of shots
 
 Scored = tuple[np.ndarray, np.ndarray | None]
 
@@ -29,9 +29,9 @@ Scored = tuple[np.ndarray, np.ndarray | None]
 def predict(model: EndToEnd, inputs: VideoInputs, split: str, positions: np.ndarray) -> Scored:
     """Logits (N, V, C) of some videos, and their expert weights (N, E), the mean over views, or None.
 
-    At most `views_per_batch` clips are on the device at a time: a video's views are scored in parts if need be. Of
-    several processes each takes every so many-th group of videos and all get everything: the groups are those of one
-    process, so that no video is scored twice and also a gate that looks at the batch gives the same.
+    At most `views_per_batch` clips are on the device at a time: if necessary, the views of a video are scored in parts.
+    Groups of videos are dealt round-robin to the processes, and all processes get all results. The groups are the same
+    as with one process, so that no video is scored twice and a gate that depends on the batch gives the same result.
 
     Raises:
         TrainingError: a video cannot be decoded.
@@ -49,7 +49,7 @@ def predict(model: EndToEnd, inputs: VideoInputs, split: str, positions: np.ndar
             watchdog.alive(f"scoring {split} videos, group {len(found) + 1} of {len(mine)} of this process")
             if isinstance(clips, Failed):
                 names = [inputs.name(split, int(i)) for i in mine.groups[len(found)]]
-                raise TrainingError(f"{', '.join(names)}: {clips.reason}, though all could be read before")
+                raise TrainingError(f"{', '.join(names)}: {clips.reason}, although all of them could be read before")
             found.append(_score(model, torch.as_tensor(clips), inputs.views_per_batch))
     by_process = processes.gather(found)
     logits, experts = zip(*(by_process[i % world][i // world] for i in range(len(groups))), strict=True)
@@ -70,12 +70,12 @@ def usage(model: EndToEnd, inputs: VideoInputs, positions: np.ndarray) -> np.nda
     """Mean expert weights of each class (C, E) over its first `USAGE_CLIPS` training clips at `positions`."""
     at = first_of_each(positions, inputs.labels("train"), USAGE_CLIPS)
     _, experts_NE = predict(model, inputs, "train", at)
-    assert experts_NE is not None, "a method without experts has no use of them"
+    assert experts_NE is not None, "`usage` needs a method with experts"
     return class_means(experts_NE, inputs.labels("train")[at], inputs.n_classes)
 
 
 def first_of_each(positions: np.ndarray, labels: np.ndarray, most: int) -> np.ndarray:
-    """Of the videos at `positions`, in the order of the list, the first `most` of each class; sorted."""
+    """The first `most` videos of each class among those at `positions`, in the order of the list; sorted."""
     positions = np.sort(positions)
     of = labels[positions]
     return np.sort(np.concatenate([positions[of == label][:most] for label in np.unique(of)]))

@@ -1,13 +1,14 @@
-"""The tuned track: backbone and head train end to end on decoded frames (`vidprism.finetuning.loop`), one repeat
-after the other.
+"""The tuned track: backbone and head train end to end on decoded frames (`vidprism.finetuning.loop`), one repeat after
+the other.
 
-Of several processes each encodes its part of a batch, and each gets the features of the whole batch with their
-gradient: the head and its objective see what one process would see, so that also what looks at a batch as a whole
-(gate balance, the released gate and diversity) is the same. The head is small; the backbone is what is shared. The
-backbone's learning rate is the head's times `train.backbone_lr_scale`; `vidprism.finetuning.blocks` says which of its
-blocks are trained, and at what share of that rate. Clips are the frozen track's, so that the two tracks differ in what
-is trained alone: the protocol's frames (or, with `train.sampling`, random ones) and the centre view for training, its
-views for scoring, no augmentation.
+Each of several processes encodes its part of a batch and receives the features of the whole batch with their gradient.
+The head and its objective therefore see the same as in one process, also for terms that depend on the whole batch (gate
+balance, the released gate and diversity). The head is small; the work of the backbone is shared. The backbone's
+learning rate is that of the head times `train.backbone_lr_scale`; `vidprism.finetuning.blocks` decides which blocks are
+trained and at which share of that rate. The clips are those of the frozen track, so that the tracks differ only in what
+is trained: the protocol's frames (or random ones with `train.sampling`) and the centre view for training, the
+protocol's views for scoring, and no augmentation.
+
 Shapes: N videos, B batch, T frames, S pixels (of clips) or updates (of losses), R repeats.
 """
 
@@ -34,11 +35,11 @@ from vidprism.training.recipe import Tuning
 
 
 def run_tuned(job: Job, inputs: VideoInputs) -> Outcome:
-    """Train the repeats of a cell and score a split; a method that is not trained is scored once, for all.
+    """Train the repeats of a cell and score a split. A method that is not trained is scored once for all repeats.
 
     Raises:
         TrainingError: a loss is not finite, a video cannot be decoded, the processes and micro-batches cannot share a
-            batch, or one process alone was asked for shards.
+            batch, or shards were requested with one process.
     """
     with deterministic(job.recipe.tuned.deterministic):
         return _run(job, inputs)
@@ -51,7 +52,7 @@ def _run(job: Job, inputs: VideoInputs) -> Outcome:
     speed.reset()
     backbone = inputs.load_backbone(device.type)
     seeds = job.seeds if job.recipe.updates else job.seeds[:1]
-    # made here, one after the other: loading and initialising draw from torch's one global generator
+    # built one after the other: loading and initialising draw from torch's global generator
     tuned = job.recipe.tuned
     models = [EndToEnd(deepcopy(backbone), job.build(inputs, seed).to(device), tuned) for seed in seeds]
     readable = np.flatnonzero(inputs.usable(job.split))
@@ -59,7 +60,7 @@ def _run(job: Job, inputs: VideoInputs) -> Outcome:
     def repeat(i: int) -> Outcome:
         return _repeat(job, inputs, models[i], i, readable)
 
-    # processes that train together must not run repeats in different orders, and one repeat alone has all cores
+    # processes that train together must run repeats in the same order, and a single repeat uses all cores
     split = world_size == 1 and len(models) > 1
     done = run_in_threads(repeat, range(len(models)), inputs.threads, job.where, split=split)
     return join(done * (len(job.seeds) // len(done)), device.type)
@@ -86,7 +87,7 @@ def _check_shared(job: Job, world_size: int) -> None:
 
 
 def _repeat(job: Job, inputs: VideoInputs, model: EndToEnd, i: int, readable: np.ndarray) -> Outcome:
-    """Train and score repeat `i` alone."""
+    """Train and score repeat `i`."""
     at, seed, recipe = job.training[i].positions, job.seeds[i], job.recipe
     fitted, weights, n_parameters = Fitted(np.empty(0), 0), {}, 0
     log = replace(job.log, series=f"{job.log.series} repeat {seed}", points=[])
@@ -104,7 +105,7 @@ def _repeat(job: Job, inputs: VideoInputs, model: EndToEnd, i: int, readable: np
     took = (fitted.updates_done * job.batch_size, trained_at - start, len(readable), scored_at - trained_at)
     if experts is not None:
         experts = experts[None]
-    # a search asks for dev scores alone
+    # a search only needs dev scores
     used = None if experts is None or job.split != "test" else usage(model, inputs, at)[None]
     measured = speed.Speed(*took, speed.peak_mib())
     return Outcome(

@@ -1,1 +1,1 @@
-"""The use of what was trained: the model of a row's cell, and what it says about a video."""
+"""Use trained models: load the model of a row's cell and score a video with it."""

@@ -32,7 +32,7 @@ from vidprism.videos.clips import load_views
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model as it was scored: `head` takes the features of `backbone`; on the tuned track `backbone` has the weights
+    """A model as it was scored. `head` takes the features of `backbone`; on the tuned track `backbone` has the weights
     that were trained with the head. `frames` is the length T of a clip.
     """
 
@@ -54,7 +54,7 @@ class TrainedModel:
             return self._output(video).logits.float().cpu().numpy()
 
     def score_video(self, video: Path) -> np.ndarray:
-        """Probability of each class (C,), the views fused as `analysis.fusion` says.
+        """Probability of each class (C,), with the views fused according to `analysis.fusion`.
 
         Raises:
             Unreadable: the video cannot be decoded.
@@ -76,12 +76,12 @@ def load_trained(config: Config, row: Row, dataset: str, shots: int | None, repe
     """The model of one cell and repeat of a row, on the CPU, in evaluation mode.
 
     Args:
-        shots: of a class; None is the whole training list.
+        shots: per class; None is the whole training list.
         repeat: the seed of the repeat, as the record gives it.
 
     Raises:
-        ConfigError: the row has not been trained; it has no such cell or repeat; or only a part of what it trained was
-            kept (`train.keep_weights`).
+        ConfigError: the row has not been trained; it has no such cell or repeat; or only a part of its trained
+            weights was kept (`train.keep_weights`).
     """
     folder = paths.run(config, row.group, row.key)
     if not (folder / "record.json").is_file():
@@ -107,7 +107,7 @@ def load_trained(config: Config, row: Row, dataset: str, shots: int | None, repe
 
 
 def _repeat(record: dict[str, Any], row: Row, key: str, repeat: int) -> int:
-    """The place of a repeat in the weights of a cell."""
+    """The position of a repeat in the weights of a cell."""
     cells = {cell_key(cell["dataset"], cell["shots"]): cell for cell in record["cells"]}
     if key not in cells:
         raise ConfigError(f"row '{row.key}' of {row.group} has no cell '{key}'; {nearest(key, cells)}")
@@ -127,7 +127,7 @@ def _check_kept(record: dict[str, Any], row: Row) -> None:
 
 
 def _put(weights: dict[str, Tensor], module: nn.Module) -> None:
-    """Set the trained parameters; those that were not trained keep their values."""
+    """Set the trained parameters; the others keep their values."""
     own = dict(module.named_parameters())
     unknown = sorted(weights.keys() - own.keys())
     if unknown:

@@ -1,12 +1,12 @@
 """The methods of Tables 1 and 2, one file each; the key in ``params.yaml`` is the file's name.
 
-A method module holds `LABEL` (its name in the tables), `TRAINED`, `DEFAULTS` (the options it accepts) and
-`build(task, **options)`, which returns a module with ``forward(features_BTD) -> Output`` and
-``objective(output, labels_B) -> dict`` whose entry "total" is minimised. A method may add ``resolve(options,
-n_steps)`` when its defaults depend on the clip, and ``batch_terms(options)``, the names of what in its objective is no
-mean over samples and so changes under micro-batches (`train.accumulate`): the record then names it. Modules must run
-under ``torch.func.vmap`` over stacked parameters, because the repeats of a cell are trained side by side. Method files
-are imported when they are asked for, so that a stage loads its own only.
+A method module holds `LABEL` (its name in the tables), `TRAINED`, `DEFAULTS` (the options it accepts) and `build(task,
+**options)`, which returns a module with ``forward(features_BTD) -> Output`` and ``objective(output, labels_B) ->
+dict``, whose entry "total" is minimised. A method may add ``resolve(options, n_steps)`` if its defaults depend on the
+clip, and ``batch_terms(options)``, the names of terms in its objective that are not means over samples. Micro-batches
+(`train.accumulate`) change such terms, and the record then names them. Modules must run under ``torch.func.vmap`` over
+stacked parameters, because the repeats of a cell train side by side. Method files are imported when needed, so that a
+stage loads only its own.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from torch import Tensor, nn
 
 from vidprism.config import ConfigError, nearest
 
-_SEEDING = Lock()  # torch's global generator is one, and cells are built in several threads
+_SEEDING = Lock()  # cells are built in several threads, which share torch's global generator
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a method is built for.
+    """The task that a method is built for.
 
-    `dim` is the width D of a feature, `n_steps` the number T of features in a clip (its frames, or its time steps where
-    the encoder sees several frames at once), `text_features_CD` the L2-normalised class texts (None where there are
-    none) and `logit_scale` the factor that the image-text model puts on cosines.
+    `dim` is the width D of a feature and `n_steps` the number T of features in a clip (its frames, or its time steps if
+    the encoder sees several frames at once). `text_features_CD` holds the L2-normalised class texts, or None, and
+    `logit_scale` the factor that the image-text model applies to cosines.
     """
 
     dim: int
@@ -44,10 +44,10 @@ class Task:
 
 @dataclass
 class Output:
-    """What a control method's forward returns; the attributes are those of the VidPrism head's output.
+    """The result of a control method's forward pass, with the attributes of the VidPrism head's output.
 
-    `logits` (B, C); `fused` (B, D), the clip feature that is classified; `expert_weights` is None, there are
-    no experts.
+    `logits` (B, C); `fused` (B, D), the clip feature that is classified; `expert_weights` is None, because there are no
+    experts.
     """
 
     logits: Tensor
@@ -87,16 +87,16 @@ def resolve(key: str, options: dict[str, Any], n_steps: int) -> dict[str, Any]:
 
 
 def batch_terms(key: str, options: dict[str, Any]) -> list[str]:
-    """What in a method's objective looks at the batch as a whole, by name; a method whose file does not say counts as
-    one that does.
+    """Names of the terms in a method's objective that depend on the whole batch. A method whose file does not say
+    counts as having one.
     """
     method = load_method(key)
     return method.batch_terms(options) if hasattr(method, "batch_terms") else ["its file has no `batch_terms`"]
 
 
 def build(key: str, task: Task, options: dict[str, Any], seed: int) -> nn.Module:
-    """A freshly initialised method; the same seed gives the same parameters, and torch's global generator is
-    left as it was.
+    """A freshly initialised method. The same seed gives the same parameters, and torch's global generator is left
+    unchanged.
 
     Raises:
         ConfigError: see `resolve`.

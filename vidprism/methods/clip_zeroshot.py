@@ -1,9 +1,8 @@
 """CLIP without any training: a clip gets the class whose text is nearest to the mean of its frames.
 
-Radford et al. 2021 (CLIP), applied to video as in the zero-shot rows of the CLIP-to-video literature: frame
-embeddings are L2-normalised, averaged over time, normalised again, and compared with the class texts by the
-scaled cosine. Nothing is learned; what is searched on the dev pool in place of a learning rate is the set of
-prompts.
+Radford et al. 2021 (CLIP), applied to video as in the zero-shot rows of the CLIP-to-video literature: frame embeddings
+are L2-normalised, averaged over time, normalised again, and compared with the class texts by the scaled cosine. Nothing
+is learned. The search on the dev pool chooses a set of prompts instead of a learning rate.
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ class ZeroShot(nn.Module):
         return Output(self.logit_scale * mean_BD @ self.text_CD.T, mean_BD)
 
     def objective(self, output: Output, labels_B: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy, for the tests and the curious: there is no parameter that it could change."""
+        """Cross-entropy, for the tests; there is no parameter to train."""
         loss = F.cross_entropy(output.logits, labels_B)
         return {"cls": loss, "total": loss}
 
 
 def build(task: Task) -> ZeroShot:
-    """The classifier made of the task's text features.
+    """The classifier that consists of the task's text features.
 
     Raises:
         ConfigError: the backbone has no text features.

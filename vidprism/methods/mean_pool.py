@@ -1,8 +1,8 @@
 """The linear probe: one linear classifier on the mean of the frame features.
 
-The mean goes through a layer normalisation first, so that one range of learning rates fits encoders whose
-features differ in scale. A mean over time cannot tell a video from the same video reversed or shuffled: this
-is the control for what stills show.
+The mean passes through a layer normalisation first, so that one range of learning rates fits encoders whose features
+differ in scale. A mean over time cannot tell a video from the same video reversed or shuffled: this is the control for
+what stills show.
 """
 
 from __future__ import annotations

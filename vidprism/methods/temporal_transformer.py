@@ -1,10 +1,9 @@
-"""A temporal transformer over frame features, the head of ActionCLIP (arXiv 2109.08472) and Text4Vis (AAAI
-2023).
+"""A temporal transformer over frame features, the head of ActionCLIP (arXiv 2109.08472) and Text4Vis (AAAI 2023).
 
-Learned frame positions, pre-norm transformer layers, an outer residual to the layers' input, then the mean
-over time. Those works compare the result with class texts; here a linear classifier follows, as in VidPrism,
-so that heads alone differ. The frames and the mean are layer-normalised: the position embeddings then have
-one scale next to them whatever the encoder's is.
+Learned frame positions, pre-norm transformer layers, an outer residual to the layers' input, then the mean over time.
+Those works compare the result with class texts. Here a linear classifier follows, as in VidPrism, so that only the
+heads differ. The frames and the mean are layer-normalised, so that the scale of the position embeddings fits every
+encoder.
 """
 
 from __future__ import annotations

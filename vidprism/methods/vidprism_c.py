@@ -1,7 +1,7 @@
 """VidPrism-C: the VidPrism head (``vidprism.model``) on the frame features of an image-text model.
 
-The options are the reading ("paper" by default), the rates of the experts and every switch of the head; a
-switch left at None takes the value of the reading.
+The options are the reading ("paper" by default), the rates of the experts and every switch of the head. A switch left
+at None takes its value from the reading.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ RATES = (2, 4, 8, 16)  # section 4.1: {2, 4, 8} for 8 frames, {2, 4, 8, 16} for 
 
 
 def default_rates(n_steps: int) -> list[int]:
-    """The sampling rates of section 4.1 for clips of 8 or 32 frame features; for other lengths those of them that
-    divide it.
+    """The sampling rates of section 4.1 for clips of 8 or 32 frame features; for other lengths, those rates that divide
+    the length.
 
     Raises:
         ConfigError: none of them divides `n_steps`.
@@ -40,12 +40,12 @@ def default_rates(n_steps: int) -> list[int]:
 
 
 def resolve(options: dict[str, Any], n_steps: int, reading: str = "paper", has_text: bool = True) -> dict[str, Any]:
-    """Every switch with its value: the reading's preset, overridden by `options`; checked rates. With an encoder that
-    knows no text the preset has no text loss.
+    """Every switch with its value (the reading's preset, overridden by `options`) and checked rates. The preset has no
+    text loss if the encoder has no text tower.
 
     Raises:
-        ConfigError: unknown reading or alternative, a number out of range, or rates that are no growing list of whole
-            numbers that divide the time steps.
+        ConfigError: unknown reading or alternative, a number out of range, or rates that are not an increasing list of
+            whole numbers that divide the time steps.
     """
     chosen: dict[str, Any] = {} if has_text else {"lambda_text": 0.0}
     chosen |= {name: value for name, value in options.items() if value is not None}
@@ -73,8 +73,7 @@ def _checked_rates(rates: Any, n_steps: int) -> list[int]:
         )
     if any(fast >= slow for fast, slow in pairwise(rates)):
         raise ConfigError(
-            f"params.yaml: rates must grow from one to the next, each given once, not {rates}; write "
-            f"{sorted(set(rates))}"
+            f"params.yaml: rates must increase, without repetition, not {rates}; write {sorted(set(rates))}"
         )
     return list(rates)
 
@@ -113,8 +112,8 @@ def build(task: Task, reading: str, rates: list[int], **switches: Any) -> VidPri
     """The head for the task; `switches` are those of `VidPrismHead`.
 
     Raises:
-        ConfigError: a switch has a value that the head does not know; or the text loss is on and the encoder knows no
-            text.
+        ConfigError: a switch has a value that the head does not know; or the text loss is on and the encoder has no
+            text tower.
     """
     if task.text_features_CD is None and switches.get("lambda_text", 0) > 0:
         raise ConfigError(

@@ -1,7 +1,7 @@
 """VidPrism-C as its released code computes it: the same head with the `released` reading.
 
-A row of its own, searched and trained like every other method: what the two readings share is the class, not
-the recipe.
+This is a separate row, searched and trained like every other method. The two readings share the class and not the
+recipe.
 """
 
 from __future__ import annotations

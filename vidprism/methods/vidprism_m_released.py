@@ -1,6 +1,7 @@
-"""VidPrism-M in the released reading: `vidprism_m` with the other preset. There is no text loss: VideoMAE knows none.
+"""VidPrism-M in the released reading: `vidprism_m` with the other preset. There is no text loss, because VideoMAE has
+no text tower.
 
-A row of its own, as `vidprism_c_released` is.
+Like `vidprism_c_released`, this is a separate row.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""VidPrism's head (Section 3 of the paper), in both readings; one file per part of the section.
+"""VidPrism's head (Section 3 of the paper) in both readings; one file per part of the section.
 
-The two public names are imported when first used, so that `vidprism.model.readings` can be read without
-torch.
+The two public names are imported on first use, so that `vidprism.model.readings` can be read without torch.
 """
 
 from __future__ import annotations

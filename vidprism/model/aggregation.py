@@ -13,13 +13,13 @@ from torch.nn import functional as F
 
 from vidprism.model.readings import PER_WINDOW
 
-# What the released code adds to a weight's sum before it divides by it. Not a mere guard: where frames are
-# unlike each other the weights are of this size themselves.
+# The released code adds this to the sum of the weights before the division. It is more than a guard against zero:
+# where frames differ much from each other, the weights themselves are of this size.
 RENORM_EPS = 1e-6
 
 
 class Scores(NamedTuple):
-    """What the ranking loss needs from a window: predicted scores, feature norms, cosine similarities."""
+    """Inputs of the ranking loss for each window: predicted scores, feature norms, cosine similarities."""
 
     pred_BWR: Tensor
     norm_BWR: Tensor
@@ -32,9 +32,9 @@ class RgSTA(nn.Module):
     Args:
         dim: width D.
         rate: frames in a window, R.
-        softmax_axis: what Eq. 6 is normalised over. `rest` the frames that are merged; `kept` the single
-            kept frame, so that every weight is 1; `window` as released: over all frames of a window (a
-            frame's similarity to itself counting as 0), of which the kept column is divided by itself plus
+        softmax_axis: the frames over which Eq. 6 is normalised. `rest`: the merged frames; `kept`: the
+            single kept frame, so that every weight is 1; `window`, as released: all frames of a window (with
+            a frame's similarity to itself set to 0), after which the kept column is divided by itself plus
             1e-6.
         delta: scale of Eq. 7, a number or `1/(r-1)`.
         alpha: share of the predicted score in Eq. 2.
@@ -84,11 +84,11 @@ class RgSTA(nn.Module):
         norm, linear = self.score_head
         weight_D = linear.weight.squeeze(0)
         normed_BWRD = F.layer_norm(metric_BWRD, metric_BWRD.shape[-1:], eps=norm.eps)
-        # a product and a sum: under vmap four times as fast as a matrix product with one column
+        # a product and a sum: four times as fast under vmap as a matrix product with one column
         return (normed_BWRD * (weight_D * norm.weight)).sum(-1) + (weight_D * norm.bias).sum()
 
     def _mix(self, scores: Scores) -> Tensor:
-        """Eq. 2. The choice made from it has no gradient unless it is passed straight through."""
+        """Eq. 2. The choice made from these scores has no gradient unless it is passed straight through."""
         pred_BWR, norm_BWR = scores.pred_BWR, scores.norm_BWR
         if self.score_norm == "zscore":
             pred_BWR, norm_BWR = _standardise(pred_BWR), _standardise(norm_BWR)
@@ -118,12 +118,12 @@ class Pooling(nn.Module):
         self.pool = {"hard": lambda x: x[:, :, 0], "avg": lambda x: x.mean(2), "max": lambda x: x.amax(2)}[kind]
 
     def forward(self, x_BTD: Tensor) -> tuple[Tensor, None]:
-        """(B, T, D) -> the stream (B, W, D); there are no scores to rank."""
+        """(B, T, D) -> the stream (B, W, D). There are no scores to rank."""
         return self.pool(x_BTD.unflatten(1, (-1, self.rate))), None
 
 
 def cosine(x_RD: Tensor) -> Tensor:
-    """Cosines (..., R, R) of the vectors (..., R, D); norms are divided out of the small Gram matrix."""
+    """Cosines (..., R, R) of the vectors (..., R, D). The small Gram matrix is divided by the norms."""
     norm_R = x_RD.norm(dim=-1).clamp_min(1e-12)
     return x_RD @ x_RD.transpose(-1, -2) / (norm_R.unsqueeze(-1) * norm_R.unsqueeze(-2))
 

@@ -1,7 +1,7 @@
 """Section 3.3, second half: the experts' tokens become one vector (Eq. 14, and the alternatives of Table 5c).
 
-Every combination returns the fused vector (B, D), expert usage (B, N) that sums to one over the experts, and
-the attention of each token (B, sum of T_i), None where nothing attends.
+Every combination returns the fused vector (B, D), the expert usage (B, N), which sums to one over the experts, and the
+attention of each token (B, sum of T_i), or None without attention.
 
 Shapes: B batch, N experts, T_i tokens of expert i, D width, H heads.
 """
@@ -21,11 +21,10 @@ Combined = tuple[Tensor, Tensor, Tensor | None]
 class AttentionReadout(nn.Module):
     """A learned query attends to the experts' tokens (Eq. 14).
 
-    `local=False` (GlobalAttn): over the tokens of all experts at once; usage is the attention mass of an
-    expert.
-    `local=True` (LocalAttn, "processes each expert's output in isolation"): the same query and attention in
-    each expert alone, then the mean over experts; it differs from GlobalAttn only in what the softmax runs
-    over, and usage is uniform.
+    `local=False` (GlobalAttn) attends over the tokens of all experts at once; usage is the attention mass of an expert.
+    `local=True` (LocalAttn, "processes each expert's output in isolation") applies the same query and attention within
+    each expert and averages over experts. It differs from GlobalAttn only in the range of the softmax, and its usage is
+    uniform.
     """
 
     def __init__(self, dim: int, heads: int, local: bool) -> None:
@@ -45,10 +44,9 @@ class AttentionReadout(nn.Module):
 
 
 class PooledReadout(nn.Module):
-    """Mean of each expert's tokens, concatenated, through a linear layer or an MLP that ends in width D.
+    """Mean of each expert's tokens, concatenated, through a linear layer or an MLP with output width D.
 
-    Nothing attends here, so usage is the norm of what an expert contributes to the first layer's output, as
-    a share.
+    There is no attention, so usage is the share of each expert in the norm of the first layer's output.
     """
 
     def __init__(self, dim: int, n_experts: int, act: str, hidden: bool) -> None:

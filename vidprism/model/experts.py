@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-MAX_TOKENS = 64  # rows of the learned position table; streams of 32 frames have at most 32 tokens
+MAX_TOKENS = 64  # rows of the learned position table; a stream of 32 frames has at most 32 tokens
 
 
 def quickgelu(x: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "quickgelu
 
 
 class Attention(nn.Module):
-    """Multi-head attention, written out so that it batches under vmap. Initialised as nn.MultiheadAttention.
+    """Multi-head attention, written out so that it works under vmap. Initialised as nn.MultiheadAttention.
 
     Raises:
         ValueError: `heads` does not divide `dim`.
@@ -51,11 +51,13 @@ class Attention(nn.Module):
     def query(self, q_1D: Tensor, x_BTD: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-attention of one learned query (1, D) over (B, T, D) -> (B, D) and the attention (B, H, T).
 
-        With a single query the key map can be folded into it, and the value map applied to what it reads:
-        the same function without a projection of every token.
+        With a single query, the key map can be folded into the query, and the value map applied after the weighted sum:
+        the same function without projecting every token.
         """
         wq_HKD, wk_HKD, wv_HKD = self.in_proj.weight.unflatten(0, (3, self.heads, -1)).unbind(0)
-        bq_HK, _, bv_HK = self.in_proj.bias.unflatten(0, (3, self.heads, -1)).unbind(0)  # softmax ignores the key's
+        bq_HK, _, bv_HK = self.in_proj.bias.unflatten(0, (3, self.heads, -1)).unbind(
+            0
+        )  # the softmax ignores the bias of the key
         q_HK = (wq_HKD @ q_1D.T).squeeze(-1) + bq_HK
         folded_HD = (q_HK.unsqueeze(1) @ wk_HKD).squeeze(1) * q_HK.shape[-1] ** -0.5
         attention_BHT = F.linear(x_BTD, folded_HD).softmax(1).transpose(1, 2)
@@ -65,16 +67,16 @@ class Attention(nn.Module):
 
 
 class Expert(nn.Module):
-    """A post-norm Transformer layer of its own for one rate (Eq. 12-13).
+    """A separate post-norm Transformer layer for one rate (Eq. 12-13).
 
     Args:
         dim: width D.
-        rate: frames behind one token; sets the clock of the sinusoidal positions.
+        rate: frames behind one token; sets the time scale of the sinusoidal positions.
         heads: attention heads.
         ffn_ratio: hidden width of the feed-forward network over D.
         act: `gelu` or `quickgelu`.
-        pos_emb: `none`; `learned` a vector for each token; `sin` sinusoids of the window's centre in frames,
-            so that all experts share one clock.
+        pos_emb: `none`; `learned`, a vector for each token; `sin`, sinusoids of the window's centre in frames,
+            so that all experts share one time axis.
     """
 
     def __init__(self, dim: int, rate: int, *, heads: int, ffn_ratio: int, act: str, pos_emb: str) -> None:

@@ -14,16 +14,15 @@ from torch.nn import functional as F
 
 from vidprism.model.readings import COVERING
 
-GATE_REDUCTION = 4  # hidden width D / 4 of the filter network: as released
-SHARED = "slow2fast"  # name of the 1x1 convolution that serves all slow-to-fast links
-SLOW_RATE = 8  # what the released code calls slow, whatever the other rate is
+GATE_REDUCTION = 4  # hidden width D / 4 of the filter network, as released
+SHARED = "slow2fast"  # name of the 1x1 convolution shared by all slow-to-fast links
+SLOW_RATE = 8  # the released code calls this rate slow, whatever the other rate
 
 
 class Gates(nn.Module):
-    """The filter networks of all pairs, stacked so that one product serves them all (Eq. 8-9).
+    """The filter networks of all pairs, stacked so that one product computes them all (Eq. 8-9).
 
-    `pairs` are the (i, j) whose summaries [g_i; g_j] a network reads: Linear 2D -> D/4, ReLU, Linear -> 1,
-    sigmoid.
+    `pairs` are the (i, j) whose summaries [g_i; g_j] a network reads: Linear 2D -> D/4, ReLU, Linear -> 1, sigmoid.
     """
 
     def __init__(self, dim: int, pairs: Sequence[tuple[int, int]]) -> None:
@@ -44,10 +43,10 @@ class Gates(nn.Module):
 
 
 class SlowToFast(nn.Linear):
-    """The message of Eq. 10: 1x1 convolution and linear interpolation (`half_pixel` centres, or first token on first
-    and last on last: `corners`).
+    """The message of Eq. 10: 1x1 convolution and linear interpolation (`half_pixel` centres, or `corners`, which aligns
+    the first tokens and the last tokens).
 
-    They act on different axes and the interpolation's weights sum to one, so the order does not matter; the
+    The two act on different axes, and the interpolation weights sum to one, so their order does not matter. The
     convolution comes first because the slow stream is shorter.
     """
 
@@ -82,7 +81,7 @@ class FastToSlow(nn.Module):
             first_BTD, last_BTD = fast_BTD[:, :1].expand(-1, before, -1), fast_BTD[:, -1:].expand(-1, after, -1)
             padded_BTD = torch.cat([first_BTD, fast_BTD, last_BTD], dim=1)
         taps_BTDK = padded_BTD.unfold(1, self.kernel, self.stride)
-        # one row per token, else vmap repeats the weight for each sample
+        # one row per token: otherwise vmap repeats the weight for each sample
         rows = taps_BTDK.transpose(2, 3).reshape(-1, self.kernel * fast_BTD.shape[-1])
         return F.linear(rows, self.weight_DKD.flatten(1)).unflatten(0, (-1, n_tokens))
 
@@ -95,13 +94,13 @@ class DBI(nn.Module):
         rates: rate of each stream; the larger rate has fewer tokens and is the slow one.
         interaction: `dbi` both ways, `slow2fast` or `fast2slow` one way, `none` no link.
         slow_rule: `relative` links every pair; `rate8` (released) only a rate >= 8 with one below.
-        gate_scope: what is held against the threshold, the score of a `sample` or the `batch_mean`
+        gate_scope: the score compared with the threshold: that of a `sample`, or the `batch_mean`
             (released).
         gate_pairs: one score for a `pair`, used both ways, or one for each `directed` link (released).
-        accumulate: `sum` of all messages, or the `last` open source alone (released: later ones overwrite).
-        shared_conv: one 1x1 convolution for all slow-to-fast links (released) instead of one each.
+        accumulate: `sum` of all messages, or only the `last` open source (released: later ones overwrite).
+        shared_conv: one 1x1 convolution for all slow-to-fast links (released) instead of one per link.
         conv_kernel: taps of the temporal convolution, or `covering` (see `taps`).
-        conv_padding: of its ends, `zeros` or `replicate`.
+        conv_padding: how its ends are padded, with `zeros` or `replicate`.
         interpolation: `half_pixel` or `corners`.
         threshold: a score below it closes the link.
     """
@@ -126,7 +125,7 @@ class DBI(nn.Module):
         self.gate_scope, self.accumulate, self.threshold = gate_scope, accumulate, threshold
         self.n_streams = len(rates)
         self.links = find_links(rates, interaction, slow_rule)
-        if not self.links:  # a single stream, or none that may talk: nothing to learn
+        if not self.links:  # a single stream, or no link between streams: nothing to learn
             return
         pairs = list((combinations if gate_pairs == "pair" else permutations)(range(len(rates)), 2))
         self.gates = Gates(dim, pairs)
@@ -177,8 +176,8 @@ class DBI(nn.Module):
 def taps(kernel: int | str, stride: int) -> tuple[int, tuple[int, int]]:
     """Taps of the temporal convolution, and the tokens that pad each end.
 
-    A number of taps is centred on the first fast token of each slow one (the released code). `covering` has as many
-    taps as the stride, at least 5, centred on all fast tokens of the slow one, so that every token is read.
+    A given number of taps is centred on the first fast token of each slow one, as in the released code. `covering` has
+    as many taps as the stride, at least 5, centred on all fast tokens of the slow one, so that every token is read.
     """
     if kernel != COVERING:
         return int(kernel), (int(kernel) // 2, int(kernel) // 2)
@@ -188,10 +187,10 @@ def taps(kernel: int | str, stride: int) -> tuple[int, tuple[int, int]]:
 
 
 def find_links(rates: Sequence[int], interaction: str, slow_rule: str) -> list[tuple[int, int]]:
-    """The directed links (source, target), by source and then target, which is also the order of overwriting.
+    """The directed links (source, target), sorted by source and then target, which is also the order of overwriting.
 
     Raises:
-        ValueError: two linked rates of which one is not a multiple of the other (Eq. 11 needs an integer
+        ValueError: one of two linked rates is not a multiple of the other (Eq. 11 needs an integer
             stride).
     """
     links = []
@@ -203,7 +202,7 @@ def find_links(rates: Sequence[int], interaction: str, slow_rule: str) -> list[t
             continue
         if slow % fast:
             raise ValueError(
-                f"rates {fast} and {slow} cannot interact: the stride {slow}/{fast} of Eq. 11 is no integer"
+                f"rates {fast} and {slow} cannot interact: the stride {slow}/{fast} of Eq. 11 is not an integer"
             )
         links.append((i, j))
     return links

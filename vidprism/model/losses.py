@@ -18,9 +18,8 @@ from vidprism.model.aggregation import Scores
 def rank_loss(scores: Scores, target: str, temperature: float) -> Tensor:
     """Eq. 17-18: KL divergence of the predicted from the target distribution, mean over windows.
 
-    The target is a constant: it guides ScoreHead and is not guided by it. `target` is `norm+sim` (Eq. 17) or
-    `sim`. A frame's similarity to itself adds the same to every target of a window, which the softmax
-    ignores.
+    The target is a constant: it guides ScoreHead and receives no gradient. `target` is `norm+sim` (Eq. 17) or `sim`. A
+    frame's similarity to itself adds the same to every target of a window, and the softmax ignores it.
     """
     target_BWR = scores.sim_BWRR.detach().mean(-1)
     if target == "norm+sim":
@@ -31,7 +30,7 @@ def rank_loss(scores: Scores, target: str, temperature: float) -> Tensor:
 
 
 def gate_loss(usage_BN: Tensor) -> Tensor:
-    """Eq. 20-21 of the usage (B, N): 1 when experts share alike, N when one of them does it all."""
+    """Eq. 20-21 of the usage (B, N): 1 for equal usage of the experts, N if a single expert does all the work."""
     return usage_BN.shape[1] * usage_BN.mean(0).square().sum()
 
 
@@ -41,12 +40,12 @@ def expert_cos2(means_BND: Tensor) -> Tensor:
 
 
 def expert_cos(means_BND: Tensor) -> Tensor:
-    """Eq. 19 with D = cosine: as `expert_cos2`, but rewards opposite outputs."""
+    """Eq. 19 with D = cosine: as `expert_cos2`, but opposite outputs are rewarded."""
     return _expert_cosines(means_BND).mean()
 
 
 def sample_1mcos(means_BND: Tensor) -> Tensor:
-    """What the released code has for Eq. 19: 1 - cos over pairs of *videos*, mean over pairs and experts.
+    """The released code's form of Eq. 19: 1 - cos over pairs of *videos*, mean over pairs and experts.
 
     Minimising it pulls the videos of a batch together. A batch of one has no pair: 0, without gradient.
     """
@@ -76,6 +75,6 @@ DIVERSITY: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def text_loss(projected_BD: Tensor, text_features_CD: Tensor, labels_B: Tensor) -> Tensor:
-    """A fifth loss, in the released code only: cross-entropy over the cosines to the class texts."""
+    """A fifth loss, found only in the released code: cross-entropy over the cosines to the class texts."""
     cos_BC = F.normalize(projected_BD, dim=-1) @ F.normalize(text_features_CD, dim=-1).T
     return F.cross_entropy(cos_BC, labels_B)

@@ -1,10 +1,10 @@
-"""The two readings of VidPrism: every switch of the head, its two values, and where each comes from.
+"""The two readings of VidPrism: every switch of the head, its two values, and the source of each.
 
-`paper` follows Equations 1-22. `released` follows the authors' code (Lrrrr549/VidPrism, commit 4373386) where
-it differs. A preset is only a list of switch values; each can be turned on its own. Imports no torch.
+`paper` follows Equations 1-22. `released` follows the authors' code (Lrrrr549/VidPrism, commit 4373386) where it
+differs. A preset is a list of switch values, and each switch can be changed on its own. Nothing here imports torch.
 
-Tags: `stated` the paper says so; `inferred` the equations allow only this, or it is the simplest thing they
-allow; `release` the paper is silent, the value is that of the released code.
+Tags: `stated`, the paper says so; `inferred`, the equations allow only this, or it is the simplest reading; `release`,
+the paper is silent and the value is that of the released code.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True)
 class Setting:
-    """The value of one switch in one reading, how well it is founded (`tag`), and on what (`source`)."""
+    """The value of one switch in one reading, how well it is founded (`tag`), and the `source`."""
 
     value: Value
     tag: str
     source: str
 
 
-COVERING = "covering"  # of `conv_kernel`: as many taps as the stride, so that every token is read
-PER_WINDOW = "1/(r-1)"  # the one value of `delta` that is not a number: the rest is averaged, not summed
+COVERING = "covering"  # a value of `conv_kernel`: as many taps as the stride, so that every token is read
+PER_WINDOW = "1/(r-1)"  # the only value of `delta` that is not a number: the rest is averaged, not summed
 
 CHOICES: dict[str, tuple[Value, ...]] = {
     "aggregation": ("rgsta", "hard", "avg", "max"),

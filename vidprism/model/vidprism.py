@@ -1,4 +1,4 @@
-"""VidPrism's head, frame features in, logits out: the parts of Section 3 put together (Eq. 1-22).
+"""VidPrism's head, from frame features to logits: the parts of Section 3 combined (Eq. 1-22).
 
 Shapes: B batch, T frames, N experts, D width, C classes, T_i = T / rate_i tokens of stream i.
 """
@@ -24,7 +24,7 @@ from vidprism.model.readings import resolve
 
 @dataclass(frozen=True)
 class HeadOutput:
-    """What one forward pass gives.
+    """The result of one forward pass.
 
     Attributes:
         logits: (B, C), Eq. 15.
@@ -32,7 +32,7 @@ class HeadOutput:
         losses: unweighted scalars `rank` (Eq. 18; 0 outside training), `div` (Eq. 19) and `gate` (Eq. 21).
         fused: (B, D), Eq. 14.
         projected: (B, D), what the text loss compares with class texts; None where lambda_text is 0.
-        streams: None unless asked for, else `rgsta`, `dbi`, `experts`: {rate: (B, T_i, D)}; `attention`:
+        streams: None unless requested, else `rgsta`, `dbi`, `experts`: {rate: (B, T_i, D)}; `attention`:
             {rate: (B, T_i, T_i)} between frames, mean over heads; `readout`: (B, sum of T_i) or None;
             `gates`: (B, N, N) scores of link i -> j before the threshold, or None.
     """
@@ -53,8 +53,8 @@ class VidPrismHead(nn.Module):
         n_classes: C.
         rates: frames per window of each expert, strictly increasing: (2, 4, 8) for 8 frames,
             (2, 4, 8, 16) for 32.
-        reading: `paper` or `released`, the preset every switch is taken from.
-        **switches: switches to turn, see `vidprism.model.readings`.
+        reading: `paper` or `released`, the preset that every switch takes its value from.
+        **switches: switches to change, see `vidprism.model.readings`.
 
     Raises:
         ValueError: unknown reading, switch or alternative; value out of range; bad rates; heads not dividing
@@ -139,7 +139,7 @@ class VidPrismHead(nn.Module):
         return terms | {"total": terms["cls"] + sum(weighted)}
 
     def _rank(self, scores: list, features_BTD: Tensor) -> Tensor:
-        """Eq. 18, mean over streams. A training signal only, and only where a ScoreHead exists."""
+        """Eq. 18, mean over streams. It is a training signal, and exists only where there is a ScoreHead."""
         if not self.training or scores[0] is None:
             return features_BTD.new_zeros(())
         s = self.switches

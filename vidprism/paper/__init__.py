@@ -1,10 +1,10 @@
-"""The paper's Tables 1 to 5 as data: every published number, and which training of the suite is the same row.
+"""The paper's Tables 1 to 5 as data: every published number, and which training of the suite corresponds to each row.
 
-One CSV per table. The last column, `run`, names a method of the suite; it is empty where the suite has none for the
-row. `options` of Tables 3 to 5 is what the row changes in that method's paper preset, spelled as in params.yaml (empty
-for the full model), and `frames` the number that the text gives (32 in Sec. 4.3). `bold` lists the columns the paper
-prints in bold. `reference` is the paper's citation number. Inputs of Table 1 are three integers, in the order the
-paper's caption gives: frames, crops, clips.
+There is one CSV per table. The last column, `run`, names a method of the suite; it is empty if the suite has none for
+the row. In Tables 3 to 5, `options` lists what the row changes in that method's paper preset, spelled as in params.yaml
+(empty for the full model), and `frames` is the number given in the text (32 in Sec. 4.3). `bold` lists the columns that
+the paper prints in bold. `reference` is the paper's citation number. Inputs of Table 1 are three integers, in the order
+of the paper's caption: frames, crops, clips.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LABELS = (
     "bold",
     "run",
 )
-TUNING = "Tuning"  # the section of Tables 1 and 2 whose methods tune the whole model
+TUNING = "Tuning"  # the section of Tables 1 and 2 with methods that tune the whole model
 TITLES = {
     1: "Performance comparison on Kinetics-400",
     2: "Few-shot comparison on HMDB-51, UCF-101 and SSv2",
@@ -44,8 +44,8 @@ PARTS = {"": "", "a": "(a) Aggregation", "b": "(b) Interaction", "c": "(c) Combi
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """One printed row: its labels as text (by column), its numbers (None where the paper prints a dash),
-    what is bold; the suite's method for it, and the options it changes in that method's paper preset.
+    """One printed row: its labels as text (by column), its numbers (None for a dash), which are bold, the corresponding
+    method of the suite, and the options that the row changes in that method's paper preset.
     """
 
     labels: dict[str, str]
@@ -56,14 +56,12 @@ class PublishedRow:
 
     @property
     def name(self) -> str:
-        """What the paper prints in the first column that tells rows apart: the method, the rates or the
-        type.
-        """
+        """The label of the first column that distinguishes rows: the method, the rates or the type."""
         return self.labels.get("method") or self.labels["type"]
 
 
 def number(table: str | int) -> int:
-    """The number of a table from its number or its name (`table3`).
+    """The number of a table, given as a number or as a name (`table3`).
 
     Raises:
         ValueError: the paper has no such table.
@@ -94,13 +92,13 @@ def load_published(table: str | int) -> list[PublishedRow]:
 
 @cache
 def tuned() -> dict[str, str]:
-    """The suite's methods that the paper lists under "Tuning", whose whole model trains, with printed names."""
+    """The suite's methods that the paper lists under "Tuning" (the whole model trains), with their printed names."""
     rows = [row for table in (1, 2) for row in load_published(table) if row.run and row.labels["section"] == TUNING]
     return {row.run: row.name.removesuffix(f"-{row.labels.get('size')}") for row in rows}
 
 
 def remarks(table: str | int) -> tuple[str, ...]:
-    """What a reader should know about a table's printed numbers before comparing anything with them.
+    """What a reader should know about a table's printed numbers before comparing them with others.
 
     Raises:
         ValueError: the paper has no such table.
@@ -110,7 +108,7 @@ def remarks(table: str | int) -> tuple[str, ...]:
 
 
 def release_only() -> list[tuple[str, ...]]:
-    """Choices of training and evaluation that only the released code shows.
+    """Choices of training and evaluation that appear only in the released code.
 
     Returns:
         (choice, what this suite does, what the release does, why the suite does not measure it).
@@ -119,11 +117,12 @@ def release_only() -> list[tuple[str, ...]]:
 
 
 def choices() -> list[dict[str, str]]:
-    """What the paper does not settle and no switch of the readings page turns alone, in the order of the equations.
+    """Choices that the paper leaves open and that are not lines of the readings page, in the order of the equations.
 
     Returns:
         Per choice: `choice`, what this `suite` does, its `tag` (stated: the paper says so; open: it allows several
-        values, or says two things; choice: it is silent), the `ground`, and the `switch` that can turn it ("" if none).
+        values, or says two things; choice: it is silent), the `ground`, and the `switch` that can change it ("" if
+        there is none).
     """
     return _lines("choices.csv")
 

@@ -1,7 +1,7 @@
-"""A small network on several cores: parts of a batch side by side, each on one core.
+"""Train a small network on several cores: parts of a batch side by side, each on one core.
 
-Where every operation of a network is small, a second core for each of them gains nothing; a second part of the batch
-does.
+If every operation of a network is small, a second core gains nothing within an operation; it does with a second part of
+the batch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Run = Callable[[Callable[..., Any], Iterable[Any]], list[Any]]
 
 @contextmanager
 def one_core_each(threads: int) -> Iterator[Run]:
-    """A `map` over parts, `threads` of them at once, each on one core."""
+    """A `map` over parts that runs `threads` of them at once, each on one core."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -32,11 +32,11 @@ def one_core_each(threads: int) -> Iterator[Run]:
 def mean_gradients(
     module: nn.Module, batch: tuple[Tensor, ...], run: Run, n_parts: int
 ) -> tuple[float, tuple[Tensor, ...]]:
-    """The loss of a batch and its gradients, as means over parts of it that are worked on side by side, each weighted
-    with its clips.
+    """The loss of a batch and its gradients, as means over parts that are processed side by side, weighted by their
+    number of clips.
 
-    Every gradient lies in memory as its (contiguous) parameter does, as after ``backward``: torch's fused AdamW on a
-    CPU takes both in the order of their memory, and would give the elements of a permuted gradient to others.
+    Every gradient has the memory layout of its (contiguous) parameter, as after ``backward``. torch's fused AdamW on a
+    CPU reads both in memory order, and would assign the elements of a permuted gradient to the wrong parameters.
     """
     parameters = list(module.parameters())
 

@@ -30,7 +30,7 @@ def pretrain(world: WorldConfig, cfg: PretrainConfig, out_dir: Path, model: str 
     """Train a CLIP model from scratch and save it.
 
     Args:
-        world: only its seed is used: the stills are of the same world, from streams of their own.
+        world: only its seed is used: the stills show the same world, from separate random streams.
         cfg: budget in steps, batch size, learning rate, seed. The same configuration gives the same weights
             on one machine.
         out_dir: gets ``weights.safetensors`` and ``pretraining.json``.
@@ -91,7 +91,7 @@ def _train(net: nn.Module, world: WorldConfig, cfg: PretrainConfig, model: str) 
 def _batches(
     world: WorldConfig, cfg: PretrainConfig, tokenizer: Callable[[list[str]], Tensor]
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """`cfg.steps` batches of stills (B, 48, 48, 3) uint8 and caption tokens, drawn one ahead in a thread."""
+    """`cfg.steps` batches of stills (B, 48, 48, 3) uint8 and caption tokens; a thread draws one batch ahead."""
     pool, rng = make_pool(cfg.pool, world.seed), stream(world.seed, "stills", cfg.seed)
 
     def batch() -> tuple[Tensor, Tensor]:
@@ -108,8 +108,8 @@ def _batches(
 
 
 def _contrastive(net: Any, images_BD: Tensor, tokens: Tensor) -> Tensor:
-    """Mean of the two cross-entropies, picture to caption and caption to picture; pictures with equal
-    captions share the target.
+    """Mean of the two cross-entropies, image to caption and caption to image. Images with equal captions share the
+    target.
     """
     texts_BD = net.encode_text(tokens, normalize=True)
     scale = net.logit_scale.exp().clamp(max=_MAX_LOGIT_SCALE)

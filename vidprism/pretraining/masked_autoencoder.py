@@ -1,10 +1,10 @@
-"""Masked autoencoding of clips: what is hidden, what is painted, and the decoder that paints it.
+"""Masked autoencoding of clips: which tokens are hidden, which are reconstructed, and the decoder that does it.
 
-Tong et al., "VideoMAE", NeurIPS 2022, with the decoder's masking of VideoMAE V2 (Wang et al., CVPR 2023), where the
-decoder paints a part of what is hidden. Departures, found on dev pools (docs/world.md): single tokens are hidden, not
-tubes; what moves weighs more in the target; attention starts on tokens that are alike.
-Letters: B clips, T frames, S side in pixels, N tokens of a clip, V visible ones, H painted ones, D width of the
-encoder, E of the decoder, C pixel values of a token.
+Tong et al., "VideoMAE", NeurIPS 2022, with the decoder masking of VideoMAE V2 (Wang et al., CVPR 2023), where the
+decoder reconstructs ("paints") only a part of the hidden tokens. There are three departures, chosen on dev pools
+(docs/world.md): single tokens are hidden instead of tubes; motion has more weight in the target; attention starts on
+similar tokens. Letters: B clips, T frames, S side in pixels, N tokens of a clip, V visible ones, H painted ones, D
+width of the encoder, E of the decoder, C pixel values of a token.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vidprism.config import VideoPretrainConfig
 
 
 class MaskedAutoencoder(nn.Module):
-    """An encoder of clips with a decoder of one width and few layers, which is thrown away after training."""
+    """An encoder of clips with a decoder of constant width and few layers; the decoder is discarded after training."""
 
     def __init__(self, encoder: ClipEncoder, cfg: VideoPretrainConfig) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class MaskedAutoencoder(nn.Module):
         initialise(self, "layers")
 
     def forward(self, clips_BTSS3: Tensor, visible_BV: Tensor, painted_BH: Tensor) -> Tensor:
-        """Mean squared error of the painted tokens' pixels, of uint8 clips and the tokens that `masks` chose."""
+        """Mean squared error of the painted tokens' pixels, for uint8 clips and the tokens chosen by `masks`."""
         values_BNC, model = patches(clips_BTSS3, self.shape), self.encoder.model
         seen_BVD = (
             self._embed(_normalised(_take(values_BNC, visible_BV)))
@@ -65,13 +65,13 @@ class MaskedAutoencoder(nn.Module):
         return F.mse_loss(painted_BHC, wanted_BHC)
 
     def _embed(self, values_BVC: Tensor) -> Tensor:
-        """The encoder's convolution as a product, for visible tokens alone."""
+        """The encoder's convolution as a matrix product, for visible tokens only."""
         convolution = self.encoder.model.embeddings.patch_embeddings.projection
         return F.linear(values_BVC, convolution.weight.permute(0, 2, 3, 4, 1).flatten(1), convolution.bias)
 
 
 def masks(n_clips: int, n_tokens: int, cfg: VideoPretrainConfig, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Visible tokens (B, V) in order, and those of the hidden ones that are painted (B, H)."""
+    """The visible tokens (B, V) in order, and the painted ones among the hidden tokens (B, H)."""
     order_BN = torch.rand(n_clips, n_tokens, generator=rng).argsort(dim=1)
     n_hidden = round(cfg.mask_ratio * n_tokens)
     visible_BV, hidden = order_BN[:, n_hidden:].sort(dim=1).values, order_BN[:, :n_hidden]
@@ -79,12 +79,12 @@ def masks(n_clips: int, n_tokens: int, cfg: VideoPretrainConfig, rng: torch.Gene
 
 
 def target(values_BNC: Tensor, painted_BH: Tensor, shape: dict, motion_weight: float) -> Tensor:
-    """What the painted tokens shall show, (B, H, C): their pixels, with every frame's deviation from the clip's mean
-    frame multiplied. Still pixels, of which motion is more.
+    """The target of the painted tokens, (B, H, C): their pixels, with every frame's deviation from the clip's mean
+    frame multiplied. The result is still made of pixels, with more weight on motion.
     """
     tubelet, n_steps = shape["tubelet_size"], shape["frames"] // shape["tubelet_size"]
     frames = values_BNC.unflatten(1, (n_steps, -1)).unflatten(-1, (tubelet, -1))  # (B, F, P, tubelet, pixels)
-    # in turn, because a mean over both dimensions makes floats of the whole clip first, which takes 20 times as long
+    # one by one: a mean over both dimensions converts the whole clip to floats first and takes 20 times as long
     mean_BPX = sum(step.int() for step in frames.unbind(dim=1)).float().mean(dim=2) / n_steps
     still = _take(mean_BPX, painted_BH % mean_BPX.shape[1])[:, :, None]
     own = _take(values_BNC, painted_BH).unflatten(-1, (tubelet, -1))
@@ -102,15 +102,15 @@ def patches(clips_BTSS3: Tensor, shape: dict) -> Tensor:
 
 
 def _normalised(values: Tensor) -> Tensor:
-    """Pixel values (..., C), colours last, as the encoder's pixels."""
+    """Pixel values (..., C), colours last, normalised as the encoder's input."""
     mean, std = (torch.tensor(v).repeat(values.shape[-1] // 3) for v in NORMALISATIONS["imagenet"])
     return (values.float() / 255 - mean) / std
 
 
 def initialise(module: Any, only: str = "") -> None:
-    """Xavier's weights and no biases; keys begin equal to queries, so that attention begins on tokens of like content
-    and place. In a decoder (`only` names its layers) values and their output begin as about the identity: it begins by
-    copying.
+    """Xavier initialisation without biases. Keys start equal to queries, so that attention starts on tokens of similar
+    content and place. In a decoder (`only` names its layers), values and their output start close to the identity, so
+    that the decoder starts by copying.
     """
     for name, part in module.named_modules():
         if isinstance(part, nn.Linear | nn.Conv3d) and not name.startswith("encoder."):

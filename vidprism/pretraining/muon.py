@@ -1,9 +1,9 @@
-"""Muon: matrices of a network moved along the orthogonalised momentum of their gradients.
+"""Muon: moves matrices of a network along the orthogonalised momentum of their gradients.
 
 Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024; the rule is that of `torch.optim.Muon`,
-which a test compares. That one takes a matrix at a time and iterates in bfloat16, which is slow on a CPU without
-instructions for it (docs/world.md); here matrices of one shape are one product in float32, spread over the cores.
-Letters: M matrices of one shape, R rows, C columns.
+and a test compares the two. torch's version takes one matrix at a time and iterates in bfloat16, which is slow on a CPU
+without instructions for it (docs/world.md). Here, matrices of one shape are one product in float32, spread over the
+cores. Letters: M matrices of one shape, R rows, C columns.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from torch import Tensor, nn
 
 from vidprism.pretraining.batch_parts import Run
 
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic, steepest at zero; Jordan et al.
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # coefficients of the quintic, steepest at zero; Jordan et al.
 ITERATIONS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalised, and decoupled weight decay, for matrices alone.
+    """Nesterov momentum, orthogonalised, with decoupled weight decay; for matrices only.
 
-    A step takes ``lr * max(1, R / C) ** 0.5`` times the orthogonal matrix. `run` maps over the stacks that `parts`
-    cores work on at once; the cut changes no matrix.
+    A step moves a matrix by ``lr * max(1, R / C) ** 0.5`` times the orthogonal matrix. `run` maps over the stacks that
+    `parts` cores process at once; the division changes no matrix.
 
     Raises:
         ValueError: a parameter that is not a matrix.
@@ -62,7 +62,7 @@ class Muon(torch.optim.Optimizer):
                 torch._foreach_add_(some, list(move_MRC.unbind(0)), alpha=-scale)
 
     def _towards(self, p: Tensor) -> Tensor:
-        """Gradient and momentum (R, C), mixed as Nesterov does."""
+        """Gradient and momentum (R, C), mixed as in Nesterov's method."""
         state: dict[str, Any] = self.state[p]
         assert p.grad is not None, "`step` moves only matrices with a gradient"
         momentum = state.setdefault("momentum", torch.zeros_like(p)).lerp_(p.grad, 1 - self._momentum)
@@ -70,8 +70,8 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(x_MRC: Tensor) -> Tensor:
-    """About the nearest matrices with orthogonal rows (or columns, of which there are fewer), (M, R, C): singular
-    values of 0.7 to 1.2 for all but tiny ones, by Newton-Schulz iterations.
+    """Approximately the nearest matrices with orthogonal rows (or columns, if there are fewer), (M, R, C).
+    Newton-Schulz iterations bring all but tiny singular values to between 0.7 and 1.2.
     """
     a, b, c = COEFFICIENTS
     flipped = x_MRC.shape[1] > x_MRC.shape[2]

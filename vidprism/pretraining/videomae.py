@@ -1,7 +1,7 @@
 """Pre-training of the small VideoMAE on training videos of the generated world, without their labels.
 
-The method is in `vidprism.pretraining.masked_autoencoder`. Afterwards a linear probe on the mean of the features is
-fitted on the trained network and on the same network untrained, and both answer the dev pools. Letters: N videos, U
+`vidprism.pretraining.masked_autoencoder` implements the method. Afterwards a linear probe on the mean of the features
+is fitted on the trained network and on the same network untrained, and both answer the dev pools. Letters: N videos, U
 frames of a video, B clips, T frames, S side in pixels, D width.
 """
 
@@ -28,8 +28,8 @@ from vidprism.pretraining.muon import Muon
 from vidprism.videos import decoding, manifest
 from vidprism.videos.clips import spatial_views
 
-PROBE_C = 0.1  # inverse strength of the probe's penalty
-CLIPS_AT_ONCE = 8  # encoded by one core
+PROBE_C = 0.1  # inverse strength of the probe's regularisation
+CLIPS_AT_ONCE = 8  # clips encoded at once by one core
 
 
 class Videos(NamedTuple):
@@ -45,7 +45,7 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
 
     Returns:
         What ``pretraining.json`` holds: model, steps, batch_size, clips_seen, videos, parameters, `curve` (a list of
-        {"step", "loss"}) and `probe` (see `answers`).
+        {"step", "loss"}) and `probe` (see `probe_answers`).
 
     Raises:
         DatasetError: a dataset of the profile has not been prepared.
@@ -59,7 +59,7 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
     videos = {name: read_videos(config, name, encoder.shape["image_size"]) for name in config.profile.datasets}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)
-        initialise(encoder)  # as training begins
+        initialise(encoder)  # the network before training
     untrained = probe_scores(encoder, videos, cfg.threads)
     dev_groups = {name: splits["dev"].groups for name, splits in videos.items()}
     unlabelled = [frames for splits in videos.values() for frames in splits["train"].frames]
@@ -82,7 +82,7 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
 
 
 def read_videos(config: Config, dataset: str, size_px: int) -> dict[str, Videos]:
-    """All frames of the readable videos of the training list and of the dev pool, decoded once."""
+    """All frames of the readable videos of the training list and of the dev pool, each decoded once."""
     listed, root = manifest.load_manifest(config, dataset), paths.dataset_root(config, dataset) / "videos"
     resize = config.profile.protocol.resize
 
@@ -129,7 +129,7 @@ def train(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainConf
                 raise FloatingPointError(f"{reason}; lower video_pretraining.lr or muon_lr in params.yaml")
             for parameter, gradient in zip(autoencoder.parameters(), gradients, strict=True):
                 parameter.grad = gradient
-            nn.utils.clip_grad_norm_(others, 1.0)  # Muon's step does not depend on the length of a gradient
+            nn.utils.clip_grad_norm_(others, 1.0)  # Muon's step does not depend on the norm of a gradient
             muon.step()
             adamw.step()
             for schedule in schedules:
@@ -140,7 +140,9 @@ def train(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainConf
 
 
 def _optimizers(module: MaskedAutoencoder, cfg: VideoPretrainConfig, run: Run) -> tuple[Muon, torch.optim.AdamW]:
-    """Muon for the matrices of the transformer layers, AdamW for all else; there weight decay on matrices only."""
+    """Muon for the matrices of the transformer layers, AdamW for all other parameters, with weight decay only on
+    matrices.
+    """
     layers = nn.ModuleList([module.encoder.model.encoder.layer, module.layers])
     hidden = [p for p in layers.parameters() if p.ndim == 2]
     taken = {id(p) for p in hidden}
@@ -154,8 +156,8 @@ def _optimizers(module: MaskedAutoencoder, cfg: VideoPretrainConfig, run: Run) -
 
 
 def _batches(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainConfig) -> Iterator[tuple[Tensor, ...]]:
-    """`cfg.steps` batches: clips uint8 (B, T, S, S, 3) and the tokens that are visible and painted. A clip is T
-    evenly spaced frames with a random offset; the videos come in shuffled passes.
+    """`cfg.steps` batches: clips uint8 (B, T, S, S, 3), and the visible and painted tokens. A clip is T evenly spaced
+    frames with a random offset; the videos come in shuffled passes.
     """
     n_tokens, t = encoder.model.embeddings.num_patches, encoder.shape["frames"]
     numpy_rng, torch_rng = np.random.default_rng(cfg.seed), torch.Generator().manual_seed(cfg.seed)
@@ -173,8 +175,8 @@ def _even(n_frames: int, t: int, offset: float) -> np.ndarray:
 
 
 def probe_scores(encoder: ClipEncoder, videos: dict[str, dict[str, Videos]], threads: int = 1) -> dict[str, np.ndarray]:
-    """Dataset -> right (1) or wrong (0) for each dev video, (N,): multinomial logistic regression on the standardised
-    mean over time of the features, fitted on the training list.
+    """Dataset -> right (1) or wrong (0) for each dev video, (N,), from multinomial logistic regression on the
+    standardised mean of the features over time, fitted on the training list.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -202,9 +204,9 @@ def _encode(backbone: VideoMAEBackbone, clips: Tensor) -> Tensor:
 def probe_answers(
     trained: dict[str, np.ndarray], untrained: dict[str, np.ndarray], groups: dict[str, np.ndarray]
 ) -> list[dict[str, Any]]:
-    """What the linear probe answered, per dataset: the dev accuracies in percent on the trained and on the untrained
-    network, and what they are made of, so that `vidprism.evaluation.video_check` can compare them: right (1) or wrong
-    (0) for each dev video, as text, and the number of its group.
+    """The answers of the linear probe per dataset: dev accuracies in percent on the trained and on the untrained
+    network, and the data to compare them in `vidprism.evaluation.video_check`: right (1) or wrong (0) for each dev
+    video, as text, and the number of its group.
     """
     return [
         {

@@ -1,1 +1,1 @@
-"""What a run leaves on disk: its record, its scores, its log."""
+"""The files that a run leaves on disk: record, scores and log."""

@@ -1,12 +1,13 @@
-"""The log of a row while it trains and afterwards, as files that `dvc plots`, `dvc exp show` and editors read.
+"""The log of a row, as files that `dvc plots`, `dvc exp show` and editors read, written while the row trains.
 
-The layout is DVCLive's (https://dvc.org/doc/dvclive/how-it-works), with one column more, because a row has many cells:
+The layout is that of DVCLive (https://dvc.org/doc/dvclive/how-it-works) with one more column, because a row has many
+cells:
 
     data/live/<profile>/<group>/<row>/metrics.json                 series -> the latest values and their step
     data/live/<profile>/<group>/<row>/plots/metrics/<metric>.tsv   step, series, value
 
-A series is a cell whose repeats train side by side (values are means over them), or one repeat of a cell. Files grow
-while the row trains; at its end they are written anew, whole and in the order of the cells. No torch.
+A series is a cell whose repeats train side by side (values are means over repeats), or one repeat of a cell. The files
+grow while the row trains. At its end they are rewritten in the order of the cells. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from vidprism.runtime.files import whole_folder
 Point = tuple[int, dict[str, float]]  # updates done, and metric -> value
 LATEST, CURVES = "metrics.json", "plots/metrics"
 
-_writing = Lock()  # cells of a row train in several threads
+_writing = Lock()  # the cells of a row train in several threads
 
 
 @dataclass
@@ -48,17 +49,17 @@ class Log:
         self._since, self._step = time.perf_counter(), 0
 
     def due(self, step: int, last: int) -> bool:
-        """Whether a point belongs after `step` of `last` updates."""
+        """Whether a point is logged after `step` of `last` updates."""
         return self.every > 0 and (step % self.every == 0 or step == last)
 
     def take_up(self, points: Iterable[Point]) -> None:
-        """Points of a training that goes on: they come first, and its time starts now."""
+        """Continue the points of a resumed training: earlier points come first, and the clock starts now."""
         self.points = [(step, dict(values)) for step, values in points]
         self._since, self._step = time.perf_counter(), self.points[-1][0] if self.points else 0
         append_points(self.folder, self.series, self.points)
 
     def add(self, step: int, values: Mapping[str, float], clips_per_update: int) -> None:
-        """A point after `step` updates; adds how many clips a second were trained on since the last one."""
+        """Add a point after `step` updates, with the number of clips per second since the last point."""
         now = time.perf_counter()
         rate = (step - self._step) * clips_per_update / (now - self._since)
         self._since, self._step = now, step
@@ -85,7 +86,7 @@ def _note_latest(folder: Path, series: str, step: int, values: Mapping[str, floa
     path = folder / LATEST
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     known[series] = {"step": step, **_nested(values)}
-    partial = path.with_suffix(".partial")  # a reader finds the old file or the new one
+    partial = path.with_suffix(".partial")  # a reader sees either the old file or the new one
     partial.parent.mkdir(parents=True, exist_ok=True)
     partial.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     os.replace(partial, path)
@@ -104,7 +105,7 @@ def _nested(values: Mapping[str, float]) -> dict[str, Any]:
 
 
 def write_log(folder: Path, logs: Mapping[str, Iterable[Point]]) -> None:
-    """All files of a row anew: series -> points. They appear whole, in place of what was there."""
+    """Write all files of a row from its points (series -> points), in place of any earlier files."""
     with whole_folder(folder) as fresh:
         (fresh / CURVES).mkdir(parents=True)
         latest: dict[str, dict[str, Any]] = {}

@@ -1,5 +1,4 @@
-"""The result record: a documented type. What one row of a table measured, with everything needed to judge
-and to repeat it.
+"""The result record: what one row of a table measured, with everything needed to judge and to repeat it.
 
 A record is plain JSON: dictionaries and lists as typed below, read and written by `vidprism.evaluation.results`.
 """
@@ -9,16 +8,16 @@ from typing import Any, NotRequired, TypedDict
 
 SCHEMA = 1
 MEASURED, NOT_RUN = "measured", "not run"
-REHEARSED = "rehearsed"  # ran on random weights: nothing it could say is an accuracy
+REHEARSED = "rehearsed"  # ran on random weights, so that it has no accuracy
 
 
 class ResultsError(ValueError):
-    """A results file is not what it should be; the message names the file and what to do."""
+    """A results file is invalid; the message names the file and says what to do."""
 
 
 class Estimate(TypedDict):
-    """An accuracy in percent: mean over repeats with its 95 % interval over draws and groups of test videos, and the
-    intervals over repeats alone (None for one repeat) and over groups alone. Without groups each video is one.
+    """An accuracy in percent: the mean over repeats, its 95 % interval over draws and groups of test videos, and the
+    intervals over repeats only (None for one repeat) and over groups only. A video without a group counts as a group.
     """
 
     mean: float
@@ -60,8 +59,8 @@ class Cell(TypedDict):
     n_crops: int
     fusion: str  # of the views of a video; set by the evaluation, not by the training
     n_listed: int  # videos of the official test list
-    n_scored: int  # of them, readable
-    unreadable: list[dict[str, str]]  # path and reason of the others
+    n_scored: int  # readable ones
+    unreadable: list[dict[str, str]]  # path and reason of the unreadable ones
     groups: NotRequired[str | None]  # group number of each listed test video; None: the dataset has no groups
     n_classes: int
     data_fingerprint: str
@@ -71,7 +70,7 @@ class Cell(TypedDict):
     top1: Estimate
     top5: Estimate
     parameters: NotRequired[int]  # trained ones
-    checks: NotRequired[dict[str, Any]]  # what is odd in the lists and this copy (vidprism.training.inputs.oddities)
+    checks: NotRequired[dict[str, Any]]  # oddities of the lists and of this copy (vidprism.training.inputs.oddities)
     shot_list: NotRequired[dict[str, str] | None]  # file, name and sha256 of an external list of K shots
     views: NotRequired[list[dict[str, Any]]]  # top-1 with fewer views: n_clips, n_crops, top1
     subset: NotRequired[
@@ -81,8 +80,8 @@ class Cell(TypedDict):
 
 
 class Record(TypedDict):
-    """One row: what was asked for (`config`), how its learning rate was found (`search`), on what code and
-    machine, and its cells.
+    """One row: its configuration (`config`), the search of its learning rate (`search`), the code and machine that
+    measured it, and its cells.
     """
 
     schema: int
@@ -105,7 +104,7 @@ class Record(TypedDict):
 
 
 def check_record(record: Any, where: str) -> None:
-    """Hold a record to the schema.
+    """Check a record against the schema.
 
     Raises:
         ResultsError: another schema, a missing key, or answers or groups that do not match `n_listed`.

@@ -1,10 +1,10 @@
 """Scores on disk: one ``scores.npz`` per row, read without torch.
 
-Arrays of the cell `<dataset>_k<shots>` (`_all` for the whole training list), N listed videos in manifest
-order: `<cell>` float32 (R repeats, N, V views, C classes), logits, NaN for unreadable videos; `<cell>_labels`
-int (N,); with experts also `<cell>_experts` (R, N, E), weights in the test videos, and `<cell>_usage_train`
-(R, C, E), mean weights over each class's training clips. Logits are kept per view so that another fusion can
-be computed from them.
+Arrays of the cell `<dataset>_k<shots>` (`_all` for the whole training list) with N listed videos in manifest order:
+`<cell>` float32 (R repeats, N, V views, C classes), logits, NaN for unreadable videos; `<cell>_labels` int (N,). A
+method with experts adds `<cell>_experts` (R, N, E), the weights in the test videos, and `<cell>_usage_train` (R, C, E),
+the mean weights over the training clips of each class. Logits are kept per view so that another fusion can be computed
+from them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vidprism.records.record import ResultsError
 
 @dataclass(frozen=True)
 class CellScores:
-    """The scores of one cell; shapes in the module's text."""
+    """The scores of one cell; the module's docstring gives the shapes."""
 
     logits: np.ndarray
     labels: np.ndarray
@@ -30,9 +30,7 @@ class CellScores:
 
 
 def spread(values_RN: np.ndarray, readable: np.ndarray, n_listed: int) -> np.ndarray:
-    """Values (R, readable videos, ...) at their places among the listed videos (R, n_listed, ...), NaN
-    elsewhere; float32.
-    """
+    """Place values (R, readable videos, ...) among the listed videos (R, n_listed, ...); NaN elsewhere; float32."""
     full = np.full((values_RN.shape[0], n_listed, *values_RN.shape[2:]), np.nan, dtype=np.float32)
     full[:, readable] = values_RN
     return full

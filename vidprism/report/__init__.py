@@ -1,8 +1,8 @@
 """From tables to pages: self-contained HTML that opens from disk and requests nothing.
 
-The same inputs give the same bytes: no page holds a date, and wall times stay in files outside git that the
-pages link to. Each page bears a report version, the hash of what it was made from: results, published
-numbers, profile and the report's own code.
+The same inputs give the same bytes: no page holds a date, and wall times stay in files outside git that the pages link
+to. Each page shows a report version, a hash of its inputs: results, published numbers, profile and the code of the
+report.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def write_table(config: Config, table: str | int) -> Path:
 
 
 def write_readings(config: Config) -> Path:
-    """Write ``tables/<profile>/readings.html``: the paper's text against its released code, switch by switch.
+    """Write ``tables/<profile>/readings.html``: the paper's text compared with its released code, switch by switch.
 
     Returns:
         The HTML file.
@@ -69,7 +69,7 @@ def write_readings(config: Config) -> Path:
     Raises:
         ResultsError: a results file that cannot be read.
     """
-    from vidprism.report import readings_page  # reads the model's list of switches, which no other page needs
+    from vidprism.report import readings_page  # imported here: only this page reads the model's list of switches
 
     page = readings_page.build_readings(config)
     shown = Block("", (), ablations.columns(config), (), page.lines)
@@ -95,7 +95,8 @@ def write_readings(config: Config) -> Path:
 
 
 def write_runs(config: Config, group: str) -> list[Path]:
-    """Write ``runs/<profile>/<group>/<row>.html`` of every measured row: its log as curves, and what was left out.
+    """Write ``runs/<profile>/<group>/<row>.html`` of every measured row: its log as curves, and the data that training
+    left out.
 
     Returns:
         The HTML files.
@@ -103,7 +104,7 @@ def write_runs(config: Config, group: str) -> list[Path]:
     Raises:
         ResultsError: a results file that cannot be read.
     """
-    from vidprism.report import run_pages  # no other page needs the logs
+    from vidprism.report import run_pages  # imported here: only these pages read the logs
 
     folder, targets = paths.run_pages(config, group), []
     folder.mkdir(parents=True, exist_ok=True)
@@ -119,7 +120,7 @@ def write_runs(config: Config, group: str) -> list[Path]:
 
 
 def write_index(config: Config) -> Path:
-    """Write ``reports/index.html``: what was measured on what, where everything is, and what is missing.
+    """Write ``reports/index.html``: what was measured on which data, links to everything, and what is missing.
 
     Returns:
         The HTML file.
@@ -148,8 +149,8 @@ def write_index(config: Config) -> Path:
 
 
 def report_version(config: Config, inputs: list[Path]) -> str:
-    """First 12 hex digits of the sha256 over the inputs that exist, the profile (not its note, which no number
-    depends on), and the report's code and templates.
+    """First 12 hex digits of the sha256 over the existing inputs, the profile (without its note, which affects no
+    number), and the report's code and templates.
     """
     code = sorted(file for name in CODE for file in _sources(PACKAGE / name))
     digest = hashlib.sha256(repr((replace(config.profile, note=""), sorted(config.methods.items()))).encode())

@@ -1,9 +1,9 @@
-"""Which cells of the committed tables changed since a git revision: ``python -m vidprism.report.compare REV
-[--profile mini]``.
+"""Cells of the committed tables that changed since a git revision: ``python -m vidprism.report.compare REV [--profile
+mini]``.
 
-Compares the CSV twins of the tables in the working tree with those of the revision. A change is "beyond the interval"
-when the paired test over draws and groups (`vidprism.evaluation.stats.paired`) separates the answers that the results
-of both hold for the cell. Cells whose test videos or repeats differ cannot be paired, and the line says so.
+It compares the CSV files of the tables in the working tree with those of the revision. A change is "beyond the
+interval" if the paired test over draws and groups (`vidprism.evaluation.stats.paired`) separates the answers in the two
+results. Cells with different test videos or repeats cannot be paired, and the line says so.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class RevisionError(ValueError):
 
 @dataclass(frozen=True)
 class Change:
-    """One cell that differs: its name, its old and new text, and how the change stands to the interval over draws and
-    groups ("" where one side is no number).
+    """One cell that differs: its name, its old and new text, and how the change compares with the interval over draws
+    and groups ("" if one side is not a number).
     """
 
     cell: str
@@ -45,7 +45,7 @@ class Change:
 
 
 def changes(config: Config, revision: str) -> list[Change]:
-    """Cells of the profile's tables that differ from `revision`, new and vanished ones among them.
+    """Cells of the profile's tables that differ from `revision`, including new and removed ones.
 
     Raises:
         RevisionError: not a git repository, or no such revision.
@@ -73,8 +73,8 @@ def changes(config: Config, revision: str) -> list[Change]:
 
 
 def _entries(config: Config, commit: str | None) -> Callable[[dict[str, str] | None], Entry | None]:
-    """What gives the measured entry of a line of a table's CSV, from the results in git (or, without a commit, in the
-    working tree). Records of a revision are not held to today's schema.
+    """A function from a line of a table's CSV to its measured entry, using the results in git (without a commit: in the
+    working tree). Records of a revision are not checked against the current schema.
 
     Raises:
         ResultsError: a results file is not valid JSON.
@@ -107,7 +107,7 @@ def _entries(config: Config, commit: str | None) -> Callable[[dict[str, str] | N
 
 
 def _compared(old: Entry, new: Entry) -> str:
-    """Where a change stands to the interval of the paired difference."""
+    """How a change compares with the interval of the paired difference."""
     try:
         difference = compare(new, old)
     except ResultsError:
@@ -130,7 +130,7 @@ def _text(line: dict[str, str] | None) -> str:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git prints, None if it fails.
+    """The output of git, or None if it fails.
 
     Raises:
         RevisionError: git is not installed.
@@ -144,7 +144,7 @@ def _git(root: Path, *arguments: str) -> str | None:
             check=False,
         )
     except FileNotFoundError as error:
-        raise RevisionError("git is not installed, and the old tables are read from it") from error
+        raise RevisionError("git is not installed, but the old tables are read with it") from error
     return done.stdout if done.returncode == 0 else None
 
 

@@ -1,4 +1,4 @@
-"""The overview as data: what was measured on what, the searches, the facts of the generated world, what is
+"""The overview as data: what was measured on which data, the searches, the facts of the generated world, and what is
 missing and why.
 """
 
@@ -23,8 +23,8 @@ TITLES = {"closed_set": "Training lists without the dev pool", "few_shot": "Few 
 
 @dataclass(frozen=True)
 class Group:
-    """One group of rows: its setting, how many of its rows and cells are measured, the rows that are and those that are
-    not, and the folder of the pages of its runs.
+    """One group of rows: its setting, how many of its rows and cells are measured, the measured and the missing rows,
+    and the folder of its run pages.
     """
 
     title: str
@@ -37,26 +37,26 @@ class Group:
     pages: str
 
 
-LEAST_DRAWS = 3  # of a search, see docs/protocol.md
+LEAST_DRAWS = 3  # draws that a search should use, see docs/protocol.md
 
-# What is to be known of the lists and the copy of a dataset (`checks` of a cell), in words.
+# Oddities of the lists and of the copy of a dataset (`checks` of a cell), in words.
 ODDITIES = {
     "copy": "a known copy by its counts: {}",
     "unlisted_files": "video files that no list names: {}",
     "repeated_lines": "videos listed more than once: {}",
     "conflicting_labels": "videos with two labels: {}",
-    "train_test_overlap": "videos listed for training and test, by name or as one file, used for the test alone: {}",
+    "train_test_overlap": "videos listed for training and test (by name or as the same file), used only for the test: {}",
     "same_file": "files that are listed as several videos, through links: {}",
     "path_class_differs": "videos in the folder of another class than their label says: {}",
-    "dev_shares_groups": "classes of which the dev pool shares groups with the training list: {}",
+    "dev_shares_groups": "classes with groups in both the dev pool and the training list: {}",
     "readers": "videos by the way they are read: {}",
 }
 
 
 @dataclass(frozen=True)
 class Account:
-    """One dataset's test list: listed, scored, broken videos with reasons, classes, fingerprints of the
-    data measured on, and what is odd in its lists and in this copy, in words.
+    """The test list of one dataset: listed, scored and unreadable videos with reasons, classes, fingerprints of the
+    data measured on, and oddities of its lists and of this copy, in words.
     """
 
     name: str
@@ -70,8 +70,8 @@ class Account:
 
 @dataclass(frozen=True)
 class Trial:
-    """One value of a search: dev top-1 in percent (None where training diverged), its standard error in points (None
-    where it cannot be known), whether it was chosen, and whether it cannot be told from the chosen one.
+    """One value of a search: dev top-1 in percent (None if training diverged), its standard error in points (None if
+    unknown), whether it was chosen, and whether it cannot be distinguished from the chosen one.
     """
 
     value: str
@@ -85,8 +85,8 @@ class Trial:
 class Search:
     """One method's search: what was searched on which track, over how many draws and dev groups, and its trials.
 
-    `widened`: the values that were added to the list. `at_edge`: the chosen learning rate is still the lowest or the
-    highest tried, so that a better one may lie outside. `reason`: why no trial has a score, "" where they have.
+    `widened`: the values that were added to the list. `at_edge`: the chosen learning rate is still the lowest or
+    highest tried, so that a better one may lie outside. `reason`: why no trial has a score, "" if they have.
     """
 
     method: str
@@ -113,12 +113,12 @@ class Index:
 
     @property
     def n_trials(self) -> int:
-        """The most trials that a method has."""
+        """The largest number of trials of any method."""
         return max((len(search.trials) for search in self.searches), default=1)
 
     @property
     def few_draws(self) -> str:
-        """A sentence where a search of learning rates trained fewer draws than three."""
+        """A warning if a search of learning rates trained fewer draws than three."""
         fewest = min((search.n_draws for search in self.searches if search.space == "lr"), default=LEAST_DRAWS)
         if fewest >= LEAST_DRAWS:
             return ""
@@ -126,7 +126,7 @@ class Index:
 
 
 def inputs(config: Config) -> list[Path]:
-    """The files the overview is made from, whether they exist or not."""
+    """The files that the overview is made from, whether they exist or not."""
     return (
         [paths.results(config, group) for group in GROUPS]
         + [paths.search(config, *which) for which in _searched(config)]
@@ -189,7 +189,7 @@ def _accounts(config: Config, records: list[Record]) -> Iterable[Account]:
 
 
 def _counts(found: object) -> object:
-    """Counts by name in words, everything else as it is."""
+    """Counts by name in words; anything else unchanged."""
     return ", ".join(f"{name} {n}" for name, n in found.items()) if isinstance(found, dict) else found
 
 

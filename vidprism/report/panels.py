@@ -1,4 +1,4 @@
-"""Where each number of a page comes from, as data: one panel per row, one table line per cell."""
+"""The provenance of each number on a page, as data: one panel per row, one table line per cell."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vidprism.report.tables.cost import NO_FORMULA, counted
 from vidprism.report.tables.layout import Line
 from vidprism.report.tables.setting import learning_rate, training_videos, views
 
-UNREADABLE_SHOWN = 20  # a page lists this many broken videos of a cell; all of them are in the results JSON
+UNREADABLE_SHOWN = 20  # a page lists this many unreadable videos of a cell; the results JSON lists all of them
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def anchor(*parts: object) -> str:
 
 
 def panels(profile: Profile, lines: Iterable[Line]) -> list[Panel]:
-    """One panel per measured row, in the order of the lines; a row that stands in several lines gets one."""
+    """One panel per measured row, in the order of the lines; a row with several lines gets one panel."""
     found = {line.run: line for line in lines if line.status == "measured"}
     return [_panel(profile, line) for line in found.values()]
 
@@ -103,7 +103,7 @@ def _search(profile: Profile, record: Record, search: dict[str, Any]) -> str:
     if error is not None:
         found += f", standard error of the best {error:.1f}"
     if close:
-        found += f"; not to be told from {', '.join(map(str, close))}"
+        found += f"; not distinguishable from {', '.join(map(str, close))}"
     if search["space"] != "lr":
         return found
     found += f"; {search.get('draws', 1)} draw{'s' if search.get('draws', 1) != 1 else ''}"
@@ -143,19 +143,19 @@ def _cell(record: Record, run: str, cell: Cell) -> CellPanel:
 
 
 def _intervals(cell: Cell) -> str:
-    """Top-1 in percent over draws and groups, and over each alone."""
+    """Top-1 in percent over draws and groups, and over each of them only."""
     found = results.estimate([repeat["correct"] for repeat in cell["repeats"]], cell.get("groups"))
 
     def written(interval: list[float] | None) -> str:
         return "none" if interval is None else f"[{interval[0]:.1f}, {interval[1]:.1f}]"
 
     over = f"{found['n_draws']} repeats that differ and {found['n_groups']} groups"
-    alone = f"over repeats alone {written(found['ci95_repeats'])}, over groups alone {written(found['ci95_groups'])}"
+    alone = f"over repeats only {written(found['ci95_repeats'])}, over groups only {written(found['ci95_groups'])}"
     return f"{found['mean']:.1f} {written(found['ci95'])} over {over}; {alone}"
 
 
 def _left_out(cell: Cell) -> list[tuple[str, str]]:
-    """What training had to do without, if anything; the page of the run lists it."""
+    """The data that training left out, if any; the page of the run lists it."""
     counts = {
         "Training videos that could not be read": sum(len(r.get("failed_videos", [])) for r in cell["repeats"]),
         "Updates left out, not finite": sum(len(r.get("skipped_updates", [])) for r in cell["repeats"]),
@@ -164,7 +164,7 @@ def _left_out(cell: Cell) -> list[tuple[str, str]]:
 
 
 def _lists(cell: Cell) -> list[tuple[str, str]]:
-    """What external lists say: the K shots that were trained on, and the score on a common subset."""
+    """Facts from external lists: the K shots used for training, and the score on a common subset."""
     facts, shots, common = [], cell.get("shot_list"), cell.get("subset")
     if shots:
         facts.append(
@@ -196,7 +196,7 @@ def _repeat(repeat: Repeat) -> tuple[str, ...]:
 
 
 def pairs(values: dict[str, Any]) -> str:
-    """`name=value, ...` of a mapping, in its own order."""
+    """`name=value, ...` of a mapping, in its order."""
     return ", ".join(f"{name}={_value(value)}" for name, value in values.items()) or "none"
 
 

@@ -1,5 +1,5 @@
-"""The readings page as data: every switch between the paper's text and its released code, and what turning
-it alone changes.
+"""The readings page as data: every switch between the paper's text and its released code, and the effect of changing
+only that switch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vidprism.report.tables.setting import training_videos
 
 @dataclass(frozen=True)
 class Change:
-    """Accuracy with a switch turned minus accuracy of the default, in one column; or why there is none."""
+    """Accuracy with a changed switch minus accuracy of the default, in one column, or the reason why there is none."""
 
     comparison: stats.Comparison | None
     reason: str = ""
@@ -32,8 +32,8 @@ class Change:
 
 @dataclass(frozen=True)
 class Switch:
-    """One switch: its value in both readings with tag and source, and the change per dataset when it alone
-    is turned.
+    """One switch: its value in both readings with tag and source, and the change per dataset when only this switch is
+    changed.
     """
 
     name: str
@@ -45,8 +45,8 @@ class Switch:
 
 @dataclass(frozen=True)
 class Readings:
-    """The whole page: switches that differ, the released preset as a whole, switches that agree, and what
-    is not measured.
+    """The whole page: switches that differ, the released preset as a whole, switches that agree, and what is not
+    measured.
     """
 
     columns: tuple[str, ...]
@@ -56,7 +56,7 @@ class Readings:
     others: tuple[tuple[str, tuple[Change, ...]], ...]
     agreeing: tuple[tuple[str, Setting], ...]
     lines: tuple[Line, ...]
-    tests: str = ""  # on the family of the changes against the default, and on that of the two methods
+    tests: str = ""  # about the family of the changes against the default, and about that of the two methods
     tests_of_methods: str = ""
 
 
@@ -97,8 +97,8 @@ def build_readings(config: Config) -> Readings:
 
 
 def _in_families(page: Readings) -> Readings:
-    """The page with each change held against its family (c): all cells against one opponent, which is the default row,
-    and for the two methods the paper's reading.
+    """The page with each change judged within its family (c): all cells against one opponent, which is the default row
+    or, for the two methods, the paper's reading.
     """
     every = [*(c for s in page.switches for c in s.changes), *page.preset, *(c for _, cs in page.others for c in cs)]
     settle, tests = _family(every, "the default row")
@@ -127,7 +127,7 @@ def _family(changes: list[Change], opponent: str) -> tuple[Callable[[Change], Ch
 
 
 def _turned(trained: dict[str, Trained], default: str, changed: dict[str, Any]) -> str:
-    """The key of the row that trained the default with exactly this changed, "" if params.yaml has none."""
+    """The key of the row that trained the default with exactly this change, "" if params.yaml has none."""
     if not default:
         return ""
     wanted = identity.changes(trained[default]) | changed
@@ -137,13 +137,13 @@ def _turned(trained: dict[str, Trained], default: str, changed: dict[str, Any]) 
 
 
 def _of_reading(trained: Trained, reading: str) -> bool:
-    """Whether a row trained a preset as it stands."""
+    """Whether a row trained an unchanged preset."""
     return trained.options.get("reading") == reading and not identity.changes(trained)
 
 
 def _changes(records: dict[str, Record], default: str, key: str, columns: tuple[Column, ...]) -> tuple[Change, ...]:
     if not key:
-        return tuple(Change(None, "no variant in params.yaml turns this switch alone") for _ in columns)
+        return tuple(Change(None, "no variant in params.yaml changes only this switch") for _ in columns)
     plain = records.get(default)
     return tuple(_change(records[key], plain, column, f"#{anchor(key, column.cell)}") for column in columns)
 
@@ -159,8 +159,8 @@ def _change(record: Record, default: Record | None, column: Column, href: str) -
 
 
 def _between_methods(config: Config) -> tuple[tuple[str, Change], ...]:
-    """The whole released reading as a method of its own, with its own search, against the paper's, in every
-    cell that has both.
+    """The released reading as a method with its own search, against the paper's reading, in every cell that has
+    both.
     """
     found = []
     for group, page in (("closed_set", "table1.html"), ("few_shot", "table2.html")):
@@ -178,7 +178,9 @@ def _between_methods(config: Config) -> tuple[tuple[str, Change], ...]:
 
 
 def _twin(row: Row, expected: dict[str, Row], trained: dict[str, Trained]) -> str:
-    """The key of the paper's reading of the same head in the same place, for a row of the released reading; else ""."""
+    """The key of the paper's reading of the same head in the same place, for a row of the released reading; otherwise
+    "".
+    """
     if trained[row.key].options.get("reading") != "released":
         return ""
     place = (trained[row.key].head, row.backbone, row.frames, row.track)

@@ -1,4 +1,4 @@
-"""Templates to text: every value is escaped, an unknown name is an error."""
+"""Turn templates into text: every value is escaped, and an unknown name is an error."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ def signed(value: float, digits: int = 1) -> str:
 
 
 def losses(label: str) -> Markup:
-    """`L_cls + L_rank` with its subscripts; other text is only escaped."""
+    """`L_cls + L_rank` with subscripts; other text is only escaped."""
     return Markup(re.sub(r"\bL_([a-z]+)", r"<i>L</i><sub>\1</sub>", str(escape(label))))
 
 
 def option(value: object) -> str:
-    """A switch's value as params.yaml spells it."""
+    """A switch's value as spelled in params.yaml."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def spans(names: Iterable[str]) -> list[tuple[str, int]]:
-    """Runs of equal names with their lengths: the headings that span several columns."""
+    """Runs of equal names with their lengths, for headings that span several columns."""
     return [(name, len(list(run))) for name, run in itertools.groupby(names)]
 
 

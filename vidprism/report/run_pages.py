@@ -1,4 +1,4 @@
-"""A page for each run as data: its cells, what was left out of its training, and its log as curves."""
+"""The page of a run as data: its cells, what its training left out, and its log as curves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vidprism.records import log as live
 from vidprism.records.record import MEASURED, Cell, Record, cell_key
 from vidprism.report.tables import identity
 
-WIDTH, HEIGHT = 300.0, 120.0  # of a chart's area, in its own units
+WIDTH, HEIGHT = 300.0, 120.0  # size of a chart's area, in its own units
 
 Curves = dict[str, list[tuple[int, float]]]  # series -> points (updates done, value)
 
@@ -19,7 +19,7 @@ Curves = dict[str, list[tuple[int, float]]]  # series -> points (updates done, v
 @dataclass(frozen=True)
 class Chart:
     """One metric over the updates: the values at its lower and upper edge, the updates at its right edge, and for each
-    series its colour's number and the points of its line.
+    series the number of its colour and the points of its line.
     """
 
     title: str
@@ -32,7 +32,7 @@ class Chart:
 @dataclass(frozen=True)
 class Trained:
     """One cell: accuracy, updates, and what its repeats left out: training videos as (path, reason), and the videos of
-    updates that were not finite.
+    updates with a non-finite loss.
     """
 
     title: str
@@ -53,7 +53,7 @@ class Run:
     group: str
     cells: tuple[Trained, ...]
     charts: tuple[Chart, ...]
-    each_alone: bool  # a line is a repeat; else the mean of the repeats of a cell
+    each_alone: bool  # a line is a repeat; otherwise it is the mean over the repeats of a cell
     series: tuple[str, ...]
 
 
@@ -79,14 +79,14 @@ def _run(config: Config, group: str, record: Record) -> Run:
 
 
 def titles(log: Iterable[str]) -> dict[str, str]:
-    """Metric -> title of its chart, in the order of the page: the objective, its terms, accuracy, experts, the rest."""
+    """Metric -> title of its chart, in page order: the objective, its terms, accuracy, experts, the rest."""
     terms = sorted(name for name in log if name.startswith("loss/") and name not in ("loss/total", "loss/cls"))
     experts = sorted((name for name in log if name.startswith("experts/")), key=lambda name: int(name.split("_")[-1]))
     known = {
         "loss/total": "Objective",
         "loss/cls": "Its term cls",
         **{name: f"Its term {name.removeprefix('loss/')}, unweighted" for name in terms},
-        "accuracy": "Right among the clips of the batch, %",
+        "accuracy": "Correct clips of the batch, %",
         **{name: f"Share of {name.removeprefix('experts/').replace('_', ' ')}" for name in experts},
         "lr": "Learning rate",
         "clips_per_sec": "Clips a second (of this machine)",

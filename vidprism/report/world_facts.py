@@ -1,4 +1,4 @@
-"""What was checked about the generated world: what the small backbone knows, and what stills cannot tell."""
+"""The checked facts about the generated world: what the small backbone knows, and what stills cannot show."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from vidprism.report.tables.layout import heading
 
 @dataclass(frozen=True)
 class Score:
-    """An accuracy in percent, its 95 % interval over videos; `guesses` (pairs only): 50 % lies inside."""
+    """An accuracy in percent with its 95 % interval over videos; `guesses` (pairs only): whether the interval contains
+    50 %.
+    """
 
     top1: float
     low: float
@@ -25,7 +27,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One dataset: zero-shot accuracy against chance, its time-reversed pairs together, what stills tell."""
+    """One dataset: zero-shot accuracy against chance, its time-reversed pairs together, and the classes that stills
+    show.
+    """
 
     name: str
     zero_shot: Score
@@ -38,7 +42,9 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two classes that a reversal of time swaps: told apart by zero-shot, by a probe on the mean frame."""
+    """Two classes that a reversal of time swaps, and how well zero-shot and a probe on the mean frame distinguish
+    them.
+    """
 
     dataset: str
     classes: tuple[str, ...]

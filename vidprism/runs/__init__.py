@@ -1,1 +1,1 @@
-"""A row of a table: its cells, the processes that train it, what is finished already."""
+"""A row of a table: its cells, the processes that train it, and its finished cells."""

@@ -1,8 +1,8 @@
-"""Finished cells of a row on disk: a row that fails keeps what it has done, and no trained model stays in memory.
+"""Finished cells of a row on disk: a row that fails keeps its work, and no trained model stays in memory.
 
 A cell lies in ``data/work/<profile>/<group>/<row>/<cell>-<hash>/`` with its weights, scores and part of the record,
-whole or not at all; the hash is of everything that decides it. When the row is complete its output is put together from
-the cells and the row's folder is deleted.
+completely or not at all. The hash covers everything that determines the cell. When the row is complete, its output is
+assembled from the cells, and the row's folder is deleted.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from vidprism.training.inputs import Inputs
 from vidprism.training.job import Job
 
 WEIGHTS_OF_CELL, SCORES, FACTS = "weights.safetensors", "scores.npz", "cell.json"
-WEIGHTS = "weights"  # folder of a finished row
+WEIGHTS = "weights"  # folder in the output of a row
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A finished cell: its key, its folder, and the facts that were put there."""
+    """A finished cell: its key, its folder, and its facts."""
 
     key: str
     folder: Path
@@ -47,19 +47,21 @@ class Stored:
 
 
 def place(config: Config, row: Row, choice: dict[str, Any], key: str, job: Job, inputs: Inputs) -> Path:
-    """The folder of one cell, named by what decides its result: the row, the choice of the search, and `_digest`."""
+    """The folder of one cell, named by everything that determines its result: the row, the result of the search, and
+    `_digest`.
+    """
     digest = _digest(config, job, inputs, row=dataclasses.asdict(row), choice=choice)
     return paths.work(config, row.group, row.key) / f"{key}-{digest}"
 
 
 def place_of_trial(folder: Path, config: Config, key: str, job: Job, inputs: Inputs) -> Path:
-    """The folder of one trial of a search below `folder`, named by what decides its score."""
+    """The folder of one trial of a search below `folder`, named by everything that determines its score."""
     return folder / f"{key}-{_digest(config, job, inputs, search=[job.method, job.seeds, job.split])}"
 
 
 def _digest(config: Config, job: Job, inputs: Inputs, **more: Any) -> str:
-    """A hash of `more` and of what else decides a result: settings, data, backbone, code of the package, libraries,
-    processor and number of processes.
+    """A hash of `more` and of everything else that determines a result: settings, data, backbone, code of the package,
+    libraries, processor and number of processes.
     """
     profile = config.profile
     train = dataclasses.asdict(profile.train)
@@ -82,12 +84,12 @@ def _digest(config: Config, job: Job, inputs: Inputs, **more: Any) -> str:
 
 
 def states(folder: Path) -> Path:
-    """The folder in which the repeats of an unfinished cell keep their state (`vidprism.finetuning.checkpoint`)."""
+    """The folder with the saved states of an unfinished cell's repeats (`vidprism.finetuning.checkpoint`)."""
     return folder.with_name(f"{folder.name}.states")
 
 
 def write_cell(folder: Path, key: str, weights: dict[str, Tensor], scores: CellScores, facts: dict[str, Any]) -> None:
-    """Put a finished cell into its folder, and delete the states of its training.
+    """Write a finished cell into its folder, and delete the states of its training.
 
     Raises:
         NotWritable: a full disk, a folder without write permission.
@@ -98,7 +100,7 @@ def write_cell(folder: Path, key: str, weights: dict[str, Tensor], scores: CellS
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    """The same with nothing but facts: a finished trial of a search."""
+    """Write only facts: a finished trial of a search."""
     with _finished(folder, facts):
         pass
 
@@ -118,7 +120,7 @@ def read_cell(folder: Path, key: str) -> Stored | None:
 
 
 def assemble(cells: list[Stored], folder: Path) -> None:
-    """The row's weights, a file a cell, and its scores, out of its finished cells."""
+    """Assemble the row's weights (one file per cell) and scores from its finished cells."""
     (folder / WEIGHTS).mkdir()
     for cell in cells:
         shutil.copyfile(cell.folder / WEIGHTS_OF_CELL, weights_file(folder, cell.key))

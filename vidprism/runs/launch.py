@@ -1,12 +1,12 @@
-"""Train a row in as many processes as `train.devices` and `train.nodes` of params.yaml ask for.
+"""Train a row in the number of processes set by `train.devices` and `train.nodes` of params.yaml.
 
-One process works where it is called, in the notebook's kernel. More on this machine are started by torch elastic, which
-streams their output into the cell and ends all when one fails; on several machines by torchrun, one on each node of
-a SLURM allocation, which ``srun`` starts:
+A single process runs in the notebook's kernel. Several processes on this machine are started by torch elastic, which
+streams their output into the cell and stops all of them when one fails. On several machines, ``srun`` starts torchrun
+on each node of a SLURM allocation:
 
-    python -m vidprism.runs.launch PROFILE GROUP ROW     (what torchrun runs; RANK and WORLD_SIZE are set by it)
+    python -m vidprism.runs.launch PROFILE GROUP ROW     (run by torchrun, which sets RANK and WORLD_SIZE)
 
-Never fewer processes than asked: a machine that lacks them is an error.
+A row never trains in fewer processes than requested: a machine that lacks them is an error.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from vidprism.runtime.interruption import Interrupted
 
 
 def train_row(config: Config, row: Row) -> dict[str, Any]:
-    """Train and score one row (`vidprism.runs.train.train_here`) in the processes that params.yaml asks for.
+    """Train and score one row (`vidprism.runs.train.train_here`) in the processes that params.yaml requests.
 
     Raises:
         ConfigError: more devices than this machine has, or several nodes outside a SLURM allocation.
         TrainingError: a process failed; the message holds its traceback.
-        Interrupted: the process was asked to stop (SIGTERM), and the states are saved.
+        Interrupted: the process was told to stop (SIGTERM), and the states are saved.
     """
     interruption.watch()
     train = config.profile.train
@@ -47,8 +47,8 @@ def train_row(config: Config, row: Row) -> dict[str, Any]:
 
 
 def devices(config: Config, row: Row) -> int:
-    """Processes on each machine: `train.devices`, where `auto` means every GPU, or one process without any (and for a
-    row of the frozen track, whose heads train in less time than a process needs to start).
+    """Processes on each machine (`train.devices`). `auto` means every GPU, or one process without a GPU or for a row of
+    the frozen track, whose heads train faster than a process starts.
 
     Raises:
         ConfigError: more than there are GPUs.
@@ -77,7 +77,7 @@ def _here(config: Config, row: Row, n_processes: int) -> dict[str, Any]:
             run_id=f"{row.group}-{row.key}",
             rdzv_backend="c10d",
             rdzv_endpoint="localhost:0",
-            max_restarts=0,  # a restart would hide why; what was done is kept, and `dvc repro` goes on from there
+            max_restarts=0,  # a restart would hide the reason; the work is kept, and `dvc repro` continues from there
             start_method="spawn",
             logs_specs=DefaultLogsSpecs(log_dir=logs, tee=Std.ALL),
             log_line_prefix_template="[process ${rank}] ",
@@ -87,18 +87,16 @@ def _here(config: Config, row: Row, n_processes: int) -> dict[str, Any]:
         except ChildFailedError as error:
             raise TrainingError(_why(error, n_processes)) from None
         except SignalException as signal:
-            raise Interrupted(
-                f"{row.key}: asked to stop ({signal}); {n_processes} processes saved what they had"
-            ) from None
+            raise Interrupted(f"{row.key}: told to stop ({signal}); {n_processes} processes saved their work") from None
         finally:
-            interruption.watch()  # the launcher has put its own handler there
+            interruption.watch()  # the launcher has installed its own handler
     if "interrupted" in found[0]:
         raise Interrupted(found[0]["interrupted"])
     return found[0]["record"]
 
 
 def _why(error: Any, n_processes: int) -> str:
-    """The first failure's own message and traceback, or the signal or status that ended it."""
+    """The message and traceback of the first failure, or the signal or status that ended it."""
     rank, failure = error.get_first_failure()
     found = failure.error_file_data.get("message", {})
     if not isinstance(found, dict):
@@ -108,7 +106,7 @@ def _why(error: Any, n_processes: int) -> str:
 
 
 def _work(config: Config, row: Row, n_local: int) -> dict[str, Any]:
-    """What each process does; cores are shared among those of a machine."""
+    """The work of each process; the processes of a machine share its cores."""
     interruption.watch()
     threads = max(1, config.profile.train.threads // n_local)
     train = dataclasses.replace(config.profile.train, threads=threads)
@@ -123,7 +121,7 @@ def _across(config: Config, row: Row, n_devices: int) -> dict[str, Any]:
     nodes, job = config.profile.train.nodes, os.environ.get("SLURM_JOB_ID")
     if not job:
         raise ConfigError(
-            f"params.yaml: {config.profile.name}.train.nodes is {nodes}, and this is no SLURM job; submit "
+            f"params.yaml: {config.profile.name}.train.nodes is {nodes}, but this is not a SLURM job; submit "
             "tools/slurm.sh, or start torchrun on each node yourself (docs/scaling.md)"
         )
     with socket.socket() as free:
@@ -146,11 +144,11 @@ def _across(config: Config, row: Row, n_devices: int) -> dict[str, Any]:
         failing = False
         for line in steps.stdout or ():
             print(line, end="", flush=True)
-            failing = failing or "Traceback" in line  # the first failure says why; the others follow from it
+            failing = failing or "Traceback" in line  # the first failure holds the reason; the others follow from it
             lines = lines if failing else lines[-20:]
             lines += [line] if len(lines) < 100 else []
     if interruption.asked():
-        raise Interrupted(f"{row.key}: asked to stop; {nodes} nodes saved what they had")
+        raise Interrupted(f"{row.key}: told to stop; {nodes} nodes saved their work")
     if steps.returncode:
         raise TrainingError(f"{row.key}: the steps on {nodes} nodes ended with {steps.returncode}:\n{''.join(lines)}")
     return json.loads((paths.run(config, row.group, row.key) / "record.json").read_text(encoding="utf-8"))

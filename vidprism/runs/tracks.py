@@ -1,4 +1,4 @@
-"""The two tracks by name: `frozen` trains heads on cached features, `tuned` backbone and head on frames."""
+"""The two tracks by name: `frozen` trains heads on cached features, `tuned` trains backbone and head on frames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vidprism.config import Config, ConfigError
 from vidprism.training.inputs import FrozenInputs, Inputs
 from vidprism.training.job import Job, Outcome
 
-Run = Callable[[Job, Any], Outcome]  # the second is the track's own kind of `Inputs`
+Run = Callable[[Job, Any], Outcome]  # the second argument is the track's own kind of `Inputs`
 
 
 def open_track(config: Config, track: str, dataset: str, n_frames: int, backbone: str) -> tuple[Run, Inputs]:

@@ -1,8 +1,8 @@
 """Train one row of a table: every cell (dataset, shots) with its repeats, scored on the test videos.
 
-A row writes ``weights/<cell>.safetensors`` (repeats stacked), ``scores.npz`` and ``record.json`` (everything but the
-accuracies, which `vidprism.evaluation.evaluate` adds). Nothing is selected here: the last update is scored, once. A
-finished cell lies on disk (`vidprism.runs.finished_cells`): a row that failed goes on from there.
+A row writes ``weights/<cell>.safetensors`` (repeats stacked), ``scores.npz`` and ``record.json`` (everything except the
+accuracies, which `vidprism.evaluation.evaluate` adds). Nothing is selected here: the last update is scored, once.
+Finished cells are kept on disk (`vidprism.runs.finished_cells`), and a row that failed continues from them.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ Cell = tuple[str, int | None]  # dataset and shots
 
 
 def train_here(config: Config, row: Row) -> dict[str, Any]:
-    """Train and score one row, and write its folder; if anything fails, an earlier result stays as it was.
+    """Train and score one row, and write its folder. If anything fails, an earlier result stays unchanged.
 
-    Of processes that a launcher started all train a cell of the tuned track together, one cell after the other; cells
-    of the frozen track are dealt out among them. The first process writes.
+    Processes started by a launcher train a cell of the tuned track together, one cell after the other; cells of the
+    frozen track are dealt round-robin to the processes. The first process writes.
 
     Returns:
         The record as written, in every process.
@@ -50,7 +50,7 @@ def train_here(config: Config, row: Row) -> dict[str, Any]:
         ConfigError: unknown option, rates that do not divide the frames, missing search, draws or features.
         TrainingError: a loss is not finite, a training video cannot be decoded, the processes cannot evenly share a
             batch, the row is being trained by another process, or its folders cannot be written (NotWritable).
-        Interrupted: the process was asked to stop; finished cells and the states of the others are kept.
+        Interrupted: the process was told to stop; finished cells and the states of the others are kept.
     """
     processes.join(row.key, config.profile.train.timeout_sec)
     choice = read_choice(config, row.method, row.backbone, row.track)
@@ -62,7 +62,7 @@ def train_here(config: Config, row: Row) -> dict[str, Any]:
 
 
 def _dealt(config: Config, row: Row, choice: dict[str, Any]) -> list[finished_cells.Stored]:
-    """Every so many-th cell is a process's own."""
+    """Deal cells round-robin to processes."""
     with processes.apart() as (rank, world_size):
         mine = _cells(config, row, choice, row.cells[rank::world_size])
     by_process = processes.gather(mine)
@@ -82,14 +82,16 @@ def _cells(config: Config, row: Row, choice: dict[str, Any], cells: Sequence[Cel
 def train_cell(
     config: Config, row: Row, choice: dict[str, Any], dataset: str, shots: int | None
 ) -> finished_cells.Stored:
-    """Train all repeats of one cell of a row and score the test videos, unless an earlier run of the row has done it.
+    """Train all repeats of one cell of a row and score the test videos, unless an earlier run of the row has done so.
 
     Raises:
         ConfigError: missing draws or features.
-        TrainingError: see `train_row`.
+        TrainingError: see `train_here`.
     """
     run, inputs = open_track(config, row.track, dataset, row.frames, row.backbone)
-    options = methods.resolve(row.method, row.options, inputs.n_steps)  # a wrong one is found before anything is read
+    options = methods.resolve(
+        row.method, row.options, inputs.n_steps
+    )  # a wrong option is found before anything is read
     recipe, prompt_set = plan(config, row.method, choice["chosen"], row.updates, row.batch_size)
     training = training_sets(config, dataset, inputs, shots, row.repeats)
     where = f"row {row.key}, {dataset}, {'all' if shots is None else shots} shots"
@@ -108,14 +110,16 @@ def train_cell(
 
 
 def _log(config: Config, row: Row, series: str, inputs: Inputs) -> live.Log:
-    """An empty log; the first process alone writes it while the cell trains. Of random weights no accuracy is shown."""
+    """An empty log, which only the first process writes while the cell trains. Accuracy is hidden for random
+    weights.
+    """
     folder = paths.live(config, row.group, row.key) if processes.is_first() else None
     hidden = ("accuracy",) if inputs.backbone.get("weights") == RANDOM_WEIGHTS else ()
     return live.Log(series, config.profile.train.log_every, folder, hidden)
 
 
 def _write(config: Config, row: Row, choice: dict[str, Any], cells: list[finished_cells.Stored]) -> dict[str, Any]:
-    """The row's folder, its log, and its speed on the tuned track; what the cells left on disk goes."""
+    """Write the row's folder, its log, and its speed on the tuned track, and delete the finished cells."""
     record = _record(config, row, choice, cells)
     target = paths.run(config, row.group, row.key)
     with files.writing(target), whole_folder(target) as folder:
@@ -164,7 +168,7 @@ def _cell(
 
 
 def _training(job: Job, outcome: Outcome) -> dict[str, Any]:
-    # the mean of the repeats, without updates that were skipped
+    # the mean over repeats, without skipped updates
     steps, curve = loss_curve(np.ma.masked_invalid(outcome.losses).mean(axis=0).filled(np.nan))
     lost = outcome.skipped or [[] for _ in job.seeds], outcome.failed or [{} for _ in job.seeds]
     repeats = zip(job.seeds, job.training, outcome.losses, *lost, strict=True)
@@ -180,7 +184,7 @@ def _training(job: Job, outcome: Outcome) -> dict[str, Any]:
 def _repeat(
     job: Job, seed: int, chosen: TrainingSet, losses_S: np.ndarray, skipped: list[list[str]], failed: dict[str, str]
 ) -> dict[str, Any]:
-    """A repeat before evaluation; a method that is not trained saw no clip and has no loss. Updates that were skipped
+    """A repeat before evaluation. A method that is not trained saw no clip and has no loss. Skipped updates
     (`train.non_finite`) are listed with the videos of their batch, and so are videos that could not be read.
     """
     losses_S = losses_S[~np.isnan(losses_S)]
@@ -199,7 +203,7 @@ def _repeat(
 
 
 def _shared(row: Row, job: Job, inputs: Inputs, outcome: Outcome) -> dict[str, Any]:
-    """What the record says once for all cells, and the cell's speed."""
+    """The part of the record that is common to all cells, and the cell's speed."""
     train = {
         name: getattr(job.recipe, name)
         for name in ("updates", "batch_size", "lr", "weight_decay", "warmup", "decay_power")
@@ -240,7 +244,7 @@ def _record(config: Config, row: Row, choice: dict[str, Any], cells: list[finish
         "code": provenance.code_version(),
         "environment": {
             **provenance.environment(first["device"], *world_size),
-            "threads": first["threads"],  # of the run that trained it, which an earlier one may have been
+            "threads": first["threads"],  # of the run that trained the cell, which may be an earlier one
         },
         "status": MEASURED,
         "cells": [cell.facts["cell"] for cell in cells],

@@ -1,1 +1,1 @@
-"""Processes, watchdog, lock, signals, threads, provenance, files and errors; knows nothing of videos."""
+"""Processes, watchdog, lock, signals, threads, provenance, files and errors. Nothing here knows about videos."""

@@ -13,8 +13,8 @@ CUBLAS, WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"  # a fixed workspace fo
 
 @contextmanager
 def workspace(asked: bool) -> Iterator[None]:
-    """In here, if `asked`, PyTorch finds the variable without which cuBLAS is not deterministic. It reads the variable
-    once, at the first product on the GPU: that may be one of the class texts, before the training begins.
+    """Set the variable that cuBLAS needs to be deterministic, if `asked`. PyTorch reads it once, at the first product
+    on the GPU, which may be a product of class texts before the training begins.
     """
     variable = os.environ.get(CUBLAS)
     if asked:
@@ -30,10 +30,10 @@ def workspace(asked: bool) -> Iterator[None]:
 
 @contextmanager
 def deterministic(asked: bool) -> Iterator[None]:
-    """In here, where it is asked for, only deterministic operations; then the settings are as they were.
+    """Allow only deterministic operations inside the block, if requested; the earlier settings return afterwards.
 
     Raises:
-        RuntimeError: from the operation that has no deterministic form, with its name.
+        RuntimeError: an operation has no deterministic form; the message names it.
     """
     if not asked:
         yield

@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 class TrainingError(RuntimeError):
-    """A run cannot go on; the message names the row, dataset, shots, repeat and step, and what to try."""
+    """A run cannot continue. The message names the row, dataset, shots, repeat and step, and says what to try."""
 
 
 class NotWritable(TrainingError):
-    """A folder of the results or of the work cannot be written; the fault of the machine and not of a recipe."""
+    """A folder of results or of unfinished work cannot be written. The machine is at fault, not the recipe."""
 
     def __init__(self, path: Path, why: object) -> None:
         super().__init__(
-            f"{path} cannot be written: {why}; what was there before is unharmed. Make room or correct the "
-            "permissions, and run `dvc repro` again: finished cells and states are taken up"
+            f"{path} cannot be written: {why}; earlier files are intact. Make room or correct the "
+            "permissions, and run `dvc repro` again: it continues from the finished cells and saved states"
         )

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and failures of the disk in plain words."""
+"""Files that are written completely or not at all, and plain messages for failures of the disk."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from vidprism.runtime.errors import NotWritable
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """A folder that appears complete or not at all: yields a temporary one beside `target`, which takes its
-    place at the end.
+    """Write a folder completely or not at all: yields a temporary folder beside `target` that replaces it at the end.
 
-    If the block raises, the temporary folder is removed and what `target` held stays.
+    If the block raises, the temporary folder is removed and `target` keeps its content.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         yield fresh
-        fresh.chmod(0o755)  # mkdtemp makes it private
+        fresh.chmod(0o755)  # mkdtemp makes it private to the user
         if target.exists():
             old = Path(mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
             target.rename(old / "was")
@@ -38,12 +37,12 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """What goes wrong in here is an error that names `folder` and says what to do.
+    """Turn an error of the disk inside the block into one that names `folder` and says what to do.
 
     Raises:
         NotWritable: a full disk, a folder without write permission.
     """
     try:
         yield
-    except (OSError, SafetensorError) as error:  # the latter is what safetensors makes of a full disk
+    except (OSError, SafetensorError) as error:  # safetensors raises the latter on a full disk
         raise NotWritable(folder, error) from error

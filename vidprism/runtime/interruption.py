@@ -1,6 +1,6 @@
-"""Being asked to stop (SIGTERM: a queue that needs the machine back) without losing work.
+"""Handle a request to stop (SIGTERM, from a queue that needs the machine) without losing work.
 
-A stage that trains saves its state at the next update and ends with `STATUS`, so that a queue can tell "start me again"
+A training stage saves its state at the next update and exits with `STATUS`, so that a queue can tell "start me again"
 from "this is wrong". A second SIGTERM ends the process at once.
 """
 
@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-STATUS = 75  # EX_TEMPFAIL of sysexits.h: not a failure of the task, try again
+STATUS = 75  # EX_TEMPFAIL of sysexits.h: a temporary failure, try again
 
 _asked = threading.Event()
 _also: list[Callable[[], None]] = []
 
 
 class Interrupted(RuntimeError):
-    """The process was asked to stop and has saved what it had; the message says where and how to go on."""
+    """The process was told to stop and has saved its work; the message says where, and how to continue."""
 
 
 def watch() -> None:
-    """From now on SIGTERM sets `asked`; outside the main thread, which alone may do this, nothing happens."""
+    """From now on SIGTERM sets `asked`. Only the main thread may install the handler; elsewhere this does nothing."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _note)
 
@@ -37,7 +37,7 @@ def _note(signum: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def forwarded(tell: Callable[[], None]) -> Iterator[None]:
-    """While this lasts, a request to stop also calls `tell`."""
+    """Inside the block, a request to stop also calls `tell`."""
     _also.append(tell)
     try:
         yield
@@ -46,10 +46,10 @@ def forwarded(tell: Callable[[], None]) -> Iterator[None]:
 
 
 def asked() -> bool:
-    """Whether this process was asked to stop."""
+    """Whether this process was told to stop."""
     return _asked.is_set()
 
 
 def forget() -> None:
-    """Take the request back (tests run several stages in one process)."""
+    """Withdraw the request (tests run several stages in one process)."""
     _asked.clear()

@@ -1,7 +1,7 @@
 """Only one process works in a folder at a time: two trainings of one row would overwrite each other's states.
 
-The lock is filelock's, the system's lock on an open file. It ends with its process, however that ends. The file stays
-and says who held the lock last. It lies beside the folder, which is deleted at the end of the work.
+The lock is that of filelock, a system lock on an open file, which ends with its process in every case. The file remains
+and names the last holder. It lies beside the folder, because the folder is deleted when the work is done.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from vidprism.runtime.errors import NotWritable, TrainingError
 
 @contextmanager
 def alone(folder: Path, where: str) -> Iterator[None]:
-    """While this lasts, no other process works in `folder`. Of processes that train together the first one holds the
-    lock for all.
+    """Hold the lock of `folder` inside the block. Where several processes train together, the first holds it for all.
 
     Raises:
         TrainingError: another process holds it; the message begins with `where` and names that process.
@@ -33,7 +32,7 @@ def alone(folder: Path, where: str) -> Iterator[None]:
         if holder:
             raise TrainingError(
                 f"{where}: already running in {holder} (a stage continues when only its `dvc repro` was killed); wait "
-                "until that process ends, or end it, and run `dvc repro` again: what it has done is kept"
+                "until that process ends, or stop it, and run `dvc repro` again: its work is kept"
             )
         if failed:
             raise NotWritable(path, failed)
@@ -41,7 +40,7 @@ def alone(folder: Path, where: str) -> Iterator[None]:
 
 
 def _take(path: Path, held: ExitStack) -> tuple[str, str]:
-    """Who holds the lock, and why it cannot be had; both empty if it is held now."""
+    """The holder of the lock, and the reason why it is unavailable; both are empty if this process holds it now."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         held.enter_context(FileLock(path, timeout=0))

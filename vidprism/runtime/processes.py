@@ -1,8 +1,8 @@
-"""Several processes as one: what a launcher such as torchrun asked for, and how processes that train one row exchange
-what they found.
+"""Several processes that train one row together: what the launcher (such as torchrun) set up, and how they exchange
+data.
 
-Every process calls `gather`, `from_first`, `whole_batch` and `total` at the same places, in the same order. One alone
-needs no launcher. A process that has not come to the next place in time ends, and says where it stands
+Every process calls `gather`, `from_first`, `whole_batch` and `total` at the same places and in the same order. A single
+process needs no launcher. A process that does not reach the next such place in time reports where it is and exits
 (`runtime/watchdog.py`).
 """
 
@@ -24,10 +24,10 @@ Found = TypeVar("Found")
 
 
 def asked(where: str) -> int:
-    """World size that a launcher asked for; 1 without one.
+    """World size set by a launcher; 1 without a launcher.
 
     Raises:
-        TrainingError: WORLD_SIZE is no number of processes.
+        TrainingError: WORLD_SIZE is not a number of processes.
     """
     text = os.environ.get("WORLD_SIZE", "1")
     if not (text.isascii() and text.isdecimal()) or int(text) < 1:
@@ -39,31 +39,31 @@ def asked(where: str) -> int:
 
 
 def one_alone(where: str, what: str) -> None:
-    """Refuse to go on beside other processes.
+    """Refuse to continue beside other processes.
 
     Raises:
-        TrainingError: a launcher started more than one; `what` trains in one.
+        TrainingError: a launcher started several processes, and `what` trains in one.
     """
     n = asked(where)
     if n != 1:
-        raise TrainingError(f"{where}: {n} processes were started, and {what} trains in one; start one")
+        raise TrainingError(f"{where}: {n} processes were started, but {what} trains in a single process; start one")
 
 
 def join(where: str, timeout_sec: float = 600.0) -> None:
-    """Meet the other processes of the launcher, if there are any; from then on a process that stands still for
-    `timeout_sec` ends.
+    """Meet the other processes of the launcher, if any. From then on, a process that makes no progress for
+    `timeout_sec` exits.
 
     Raises:
-        TrainingError: fewer processes met than the launcher asked for.
+        TrainingError: fewer processes met than the launcher started.
     """
     n = asked(where)
     if n > 1:
-        from accelerate import PartialState  # only here: a row in one process need not wait for its import
+        from accelerate import PartialState  # imported here: a row in one process need not wait for it
 
-        # the watch speaks first: it says more than a library's own time-out
+        # the watchdog reports first: it says more than the time-out of a library
         PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(seconds=2 * timeout_sec))
     if count() != n:
-        raise TrainingError(f"{where}: {n} processes were asked for and {count()} met; start them with torchrun")
+        raise TrainingError(f"{where}: {n} processes were requested but {count()} met; start them with torchrun")
     if n > 1:
         watchdog.start(rank(), n, timeout_sec)
         watchdog.alive(where)
@@ -74,8 +74,8 @@ _apart = False
 
 @contextmanager
 def apart() -> Iterator[tuple[int, int]]:
-    """In here every process works by itself, as if it were alone: nothing is exchanged. Gives its rank and how many
-    there are.
+    """Inside the block every process works independently and exchanges nothing. Yields its rank and the number of
+    processes.
     """
     global _apart
     here = rank(), count()
@@ -97,7 +97,7 @@ def rank() -> int:
 
 
 def is_first() -> bool:
-    """Whether this is the first of the launcher's processes, also while they work apart."""
+    """Whether this is the first process of the launcher, also while the processes work independently."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
@@ -111,10 +111,10 @@ def gather(value: Found) -> list[Found]:
 
 
 def whole_batch(features_BTD: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]:
-    """The features, with their gradient, and the labels of the whole batch, of which each process has an equal part.
+    """Features (with gradient) and labels of the whole batch, of which each process has an equal part.
 
-    What every process makes of them is the same, so that the gradient of a part comes back once from each process: the
-    sum of equal numbers, of which the mean over processes that follows leaves one.
+    Every process computes the same result from them, so the gradient of a part comes back once from each process: a sum
+    of equal numbers. The mean over processes that follows turns it into a single one.
     """
     if count() == 1:
         return features_BTD, labels_B
@@ -137,7 +137,7 @@ def _gathered(part: Tensor) -> Tensor:
 
 
 class _Gathered(torch.autograd.Function):
-    """The parts of all processes; the gradient of a part is the sum of what the processes have for it."""
+    """Concatenates the parts of all processes; the gradient of a part is the sum of its gradients in all processes."""
 
     @staticmethod
     def forward(ctx: Any, part: Tensor) -> Tensor:
@@ -149,7 +149,7 @@ class _Gathered(torch.autograd.Function):
 
 
 def from_first(make: Callable[[], Found]) -> Found:
-    """What the first process makes, for all: the others wait for it, so that it alone touches files."""
+    """The result of `make` in the first process, sent to all. The others wait, so that only the first touches files."""
     if count() == 1:
         return make()
     box: list[Any] = [make() if rank() == 0 else None]

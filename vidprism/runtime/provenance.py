@@ -1,4 +1,4 @@
-"""Where a number comes from: the code that was loaded, the commit it started from, the machine it ran on."""
+"""Where a number comes from: the loaded code, the commit that was checked out, and the machine."""
 
 from __future__ import annotations
 
@@ -55,13 +55,15 @@ def code_version() -> dict[str, object]:
 
 
 def environment(device: str = "cpu", world_size_asked: int = 1, world_size_obtained: int = 1) -> dict[str, object]:
-    """Versions and hardware of this process; no wall times and no host names, so that equal runs give equal records."""
+    """Versions and hardware of this process. Wall times and host names are left out, so that equal runs give equal
+    records.
+    """
     versions = {}
     for name in PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            continue  # the one of decord and eva-decord that this platform does not use
+            continue  # decord or eva-decord, whichever this platform does not use
     threads = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None
     return {
         "python": platform.python_version(),
@@ -88,7 +90,7 @@ def _git(*args: str) -> str | None:
     try:
         done = subprocess.run(["git", *args], capture_output=True, text=True, check=True, timeout=20)
     except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        return None  # an unpacked archive has no history; the record then says None
+        return None  # an unpacked archive has no history: the record says None
     return done.stdout.strip()
 
 

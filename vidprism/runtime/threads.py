@@ -1,8 +1,8 @@
 """Independent cells side by side, one core each.
 
-The heads' tensors are small: two cells on a core each are faster than one cell on two cores, do not slow each
-other down when the machine is busy, and give the same bits however many run at once, because no kernel splits
-its sums over threads.
+The tensors of the heads are small. Two cells on one core each are faster than one cell on two cores, do not slow each
+other down on a busy machine, and give the same bits for any number of cells at once, because no kernel splits its sums
+over threads.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def run_in_threads(
             models, or a GPU).
 
     Raises:
-        Whatever `work` raises, for the first item in order that failed; items not yet begun are dropped.
+        Whatever `work` raises, for the first failed item in order; items that have not started are dropped.
     """
     torch.set_num_threads(1 if split else threads)
     if not split or threads == 1 or torch.cuda.is_available():
-        # in this thread: none begins after one has failed, and CUDA's current device belongs to a thread
+        # in this thread: no item starts after a failure, and the current CUDA device belongs to a thread
         return [work(item) for item in tqdm(items, desc=desc, leave=False)]
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(work, item) for item in items]

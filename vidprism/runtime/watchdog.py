@@ -1,7 +1,7 @@
-"""A watch over a process that trains with others: one that stands still takes all of them with it, silently.
+"""A watchdog for a process that trains with others: a process that hangs would silently block all of them.
 
-Whatever a process does in turn (an update, a group of videos scored, a video read) calls `alive`. If nothing does for
-too long the process says where it stands, as the launcher's error and on its standard error, and ends.
+Each unit of work (an update, a group of scored videos, a video read) calls `alive`. If no call comes for too long, the
+process reports where it is, as the launcher's error and on its standard error, and exits.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import traceback
 
 from vidprism.runtime.errors import TrainingError
 
-STATUS = 70  # of a process that stood still (EX_SOFTWARE of sysexits.h)
-LINES = 6  # of the stack in the message: the innermost
+STATUS = 70  # exit status of a process that hung (EX_SOFTWARE of sysexits.h)
+LINES = 6  # stack frames in the message, the innermost ones
 
 
 class _Watch:
@@ -27,7 +27,7 @@ _watch = _Watch()
 
 
 def start(rank: int, world_size: int, timeout_sec: float) -> None:
-    """Watch this process, in a thread that ends with it."""
+    """Start the watchdog of this process, in a thread that ends with it."""
     if _watch.started:
         return
     _watch.started, _watch.since = True, time.monotonic()
@@ -36,7 +36,7 @@ def start(rank: int, world_size: int, timeout_sec: float) -> None:
 
 
 def alive(where: str) -> None:
-    """This process is at work, at the place that `where` names."""
+    """Report that this process is at work at the place named by `where`."""
     _watch.since, _watch.where = time.monotonic(), where
 
 
@@ -45,8 +45,8 @@ def _look(rank: int, world_size: int, timeout_sec: float, main: int) -> None:
         time.sleep(min(1.0, timeout_sec / 10))
     stack = traceback.format_stack(sys._current_frames()[main])[-LINES:]
     error = TrainingError(
-        f"process {rank} of {world_size} (from 0) has stood still for {timeout_sec:g} s (train.timeout_sec) at: "
-        f"{_watch.where}. It hangs, or waits for one that does:\n{''.join(stack)}"
+        f"process {rank} of {world_size} (from 0) has made no progress for {timeout_sec:g} s (train.timeout_sec) at: "
+        f"{_watch.where}. It hangs, or waits for a process that does:\n{''.join(stack)}"
     )
     print(error, file=sys.stderr, flush=True)
     from torch.distributed.elastic.multiprocessing.errors import get_error_handler

@@ -1,8 +1,8 @@
-"""How sure a dev score is: its standard error over draws and dev groups, and whether two trials differ.
+"""The uncertainty of a dev score: its standard error over draws and dev groups, and whether two trials differ.
 
 A trial answers the dev videos of one or several datasets, once for each draw. Draws and groups are crossed: another
-draw would change the answers of every group, another group the answers of every draw. Where a dataset has no groups,
-each video is one. Shapes: R draws, N videos, G groups.
+draw would change the answers of every group, and another group the answers of every draw. Without groups, each video
+counts as one. Shapes: R draws, N videos, G groups.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr
 
-LEVEL = 0.05  # chance that any rate which is as good as the best is called worse
+LEVEL = 0.05  # probability that any rate that is as good as the best is called worse
 
 
 @dataclass(frozen=True)
 class DevScore:
-    """A mean in percent (or a difference in points), its standard error, and that error's degrees of freedom; without
-    two groups or two draws nothing is known of the error, which is None then.
+    """A mean in percent (or a difference in points), its standard error, and the degrees of freedom of that error. With
+    fewer than two groups or two draws the error is unknown and None.
     """
 
     mean: float
@@ -28,11 +28,12 @@ class DevScore:
 
 
 def of_groups(answers_RN: np.ndarray, groups_N: np.ndarray) -> np.ndarray:
-    """Answers, or differences of answers, of single videos -> one value a draw and group (R, G), whose mean over the
-    groups is the mean over the videos.
+    """Answers, or differences of answers, of single videos -> one value per draw and group (R, G), whose mean over
+    groups is the mean over videos.
 
-    Groups differ in size, so each stands for what it adds to the mean: a group with n of N videos and a mean of m in a
-    draw gives `mean + n G / N (m - mean)`, the linearised ratio of sums (Cochran, Sampling Techniques, 1977, ch. 6).
+    Groups differ in size, so each group is represented by its contribution to the mean: a group with n of N videos and
+    a mean of m in a draw gives `mean + n G / N (m - mean)`, the linearised ratio of sums (Cochran, Sampling Techniques,
+    1977, ch. 6).
     """
     _, group_N = np.unique(groups_N, return_inverse=True)
     member_NG = group_N[:, None] == np.arange(group_N.max() + 1)
@@ -42,11 +43,11 @@ def of_groups(answers_RN: np.ndarray, groups_N: np.ndarray) -> np.ndarray:
 
 
 def dev_score(answers: Sequence[np.ndarray], groups: Sequence[np.ndarray]) -> DevScore:
-    """The mean over datasets of the mean over draws and videos, in percent; one (R, N) of answers (0, 1; or their
-    differences) and one (N,) of group names a dataset.
+    """The mean over datasets of the mean over draws and videos, in percent. Each dataset has one (R, N) array of
+    answers (0, 1; or their differences) and one (N,) array of group names.
 
     The variance of a dataset's mean is `draws / R + groups / G + draws x groups / (R G)`, from the mean squares of a
-    two-way analysis with crossed random effects; a component that is estimated below zero counts as zero. Degrees of
+    two-way analysis with crossed random effects; a component with a negative estimate counts as zero. Degrees of
     freedom: Satterthwaite, Biometrics Bulletin 2 (1946).
     """
     parts, means, known = [], [], True
@@ -62,7 +63,9 @@ def dev_score(answers: Sequence[np.ndarray], groups: Sequence[np.ndarray]) -> De
 
 
 def _variances(values_RG: np.ndarray) -> list[tuple[float, int]]:
-    """Parts of the variance of the mean of all values, each with its degrees of freedom; empty if it cannot be told."""
+    """Components of the variance of the mean of all values, each with its degrees of freedom; empty if they are
+    unknown.
+    """
     n_draws, n_groups = values_RG.shape
     n = n_draws * n_groups
     mean = values_RG.mean()
@@ -79,8 +82,8 @@ def _variances(values_RG: np.ndarray) -> list[tuple[float, int]]:
 
 
 def separable(difference: DevScore, comparisons: int) -> bool:
-    """Whether a paired difference is told from zero by a two-sided t test at `LEVEL`, shared out among all comparisons
-    with the best (Bonferroni). A difference of unknown error is not.
+    """Whether a paired difference is distinguishable from zero by a two-sided t test at `LEVEL`, divided by the number
+    of comparisons with the best (Bonferroni). A difference of unknown error is not.
     """
     if difference.error is None or difference.mean == 0:
         return False

@@ -1,11 +1,11 @@
-"""The search that every trained method gets by one rule: the same list of learning rates, widened at an edge, each rate
-scored on the dev pools, never on test videos.
+"""The search, the same for every trained method: one list of learning rates, widened at an edge, each rate scored on
+the dev pools and never on test videos.
 
-The mean dev top-1 over draws and over the datasets of `search.datasets` (or all of the profile) decides; of equals the
-first one tried wins, so that a flat score does not widen the range. Rows of another track than the profile's have a
-search of their own (`vidprism.search.trials.setting_of`). On the tuned track a trial keeps its state and its answers in
-`data/work/<profile>/search/`, so that a search that was killed continues there; both are deleted when the search's file
-is written.
+The mean dev top-1 over draws and over the datasets of `search.datasets` (or all of the profile) decides. Among equals
+the first one tried wins, so that a flat score does not widen the range. Rows of another track than the profile's have a
+separate search (`vidprism.search.trials.setting_of`). On the tuned track, a trial keeps its state and its answers in
+`data/work/<profile>/search/`, so that an interrupted search continues there; both are deleted when the search's file is
+written.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from vidprism.search import trials
 from vidprism.search.dev_error import DevScore, dev_score, separable
 from vidprism.search.trials import Answers, Setting, Trial, Value
 
-UNSCORED = "random weights: every trial ran, none was scored, and the first is taken"
+UNSCORED = "random weights: every trial ran, none was scored, and the first one is chosen"
 
 
 def search(config: Config, method: str, backbone: str, track: str = "") -> dict[str, Any]:
-    """Search one method on a backbone and write its file (`paths.search`): on the profile's first backbone for all that
-    encode frames, apart for each encoder of clips, whose features differ in kind, and apart for a track that is not the
-    profile's own (""), on which other rates are best.
+    """Search one method on a backbone and write its file (`paths.search`). All image encoders share the search on the
+    profile's first backbone. A video encoder has a separate search, because its features differ in kind, and so has a
+    track that is not the profile's own (""), because other rates are best there.
 
     Returns:
         `chosen`; by value `trials` (mean dev top-1 in percent, None if training diverged), `error` (its standard error
         in points, over draws and dev groups) and `dev` (dataset -> top-1); `not_separable`, the values that cannot be
-        told from the best; `widened`, those that were added; `at_edge`, whether the chosen rate is still the lowest or
-        highest tried; `failed` (value -> why) and what the trials had in common. On random weights no trial is scored:
-        `trials` and `error` hold None, `reason` says why, and the first that ran is chosen.
+        distinguished from the best; `widened`, those that were added; `at_edge`, whether the chosen rate is still the
+        lowest or highest tried; `failed` (value -> reason) and the settings common to all trials. On random weights no
+        trial is scored: `trials` and `error` hold None, `reason` says why, and the first that ran is chosen.
 
     Raises:
         ConfigError: missing draws, features or manifest, or fewer prompt sets than trials.
         TrainingError: every trial diverged, a launcher started more than one process, another process runs this
             search, or its folder cannot be written (NotWritable).
-        Interrupted: the process was asked to stop; finished trials and the state of the last one are kept.
+        Interrupted: the process was told to stop; finished trials and the state of the last one are kept.
     """
     interruption.watch()
     processes.one_alone(f"search of {method}", "a search")
@@ -59,7 +59,7 @@ def search(config: Config, method: str, backbone: str, track: str = "") -> dict[
 
 
 def _found(config: Config, method: str, backbone: str, setting: Setting, kept: Path) -> dict[str, Any]:
-    """Run the trials; what the search's file will hold."""
+    """Run the trials and return the content of the search's file."""
     space, listed = trials.values_to_try(config, method)
     unscored = config.profile.backbones[backbone].weights == RANDOM_WEIGHTS
     tried: dict[Value, Trial] = {}
@@ -138,7 +138,7 @@ def _scores(tried: dict[Value, Trial], best: Value) -> dict[str, Any]:
 
 
 def _difference(best: dict[str, Answers], other: dict[str, Answers]) -> DevScore:
-    """Two trials paired over draws and dev videos."""
+    """The paired difference of two trials over draws and dev videos."""
     rights = [best[d].right.astype(float) - other[d].right for d in best]
     return dev_score(rights, [answers.groups for answers in best.values()])
 

@@ -1,8 +1,8 @@
-"""The trials of a search: what is tried on what, which value comes next at an edge, and the answers of one trial.
+"""The trials of a search: what is tried on which data, which value comes next at an edge, and the answers of one trial.
 
-A trial of a trained method is a learning rate, one of a method that is not trained a prompt set. It trains the first
-`search.draws` draws, draw i with seed i, stacked in one job on cached features, and answers the videos of the dev pool.
-Shapes: R draws, N dev videos that can be read.
+For a trained method, a trial is a learning rate; for a method that is not trained, it is a prompt set. It trains the
+first `search.draws` draws, draw i with seed i, stacked in one job on cached features, and answers the videos of the dev
+pool. Shapes: R draws, N readable dev videos.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from vidprism.training.job import Job, plan
 
 Track = tuple[Run, Inputs]
 Value = Any  # a learning rate (float) or the name of a prompt set (str)
-WIDENINGS = 2  # values that an edge may be moved by, on each side
+WIDENINGS = 2  # how many values may be added at each edge
 
 
 class Answers(NamedTuple):
-    """Which dev videos of a dataset were answered rightly (R, N), and the group of each (N,): the name of the video
-    itself where there are no groups.
+    """Which dev videos of a dataset were answered correctly (R, N), and the group of each (N,): the name of the video
+    itself if there are no groups.
     """
 
     right: np.ndarray
     groups: np.ndarray
 
 
-# Dataset -> answers, None on random weights, or why training diverged.
+# Dataset -> answers, None on random weights, or the reason why training diverged.
 Trial = dict[str, Answers | str | None]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What the trials of a search have in common; `shots` a class, `draws` by number."""
+    """The settings common to all trials of a search; `shots` per class, `draws` by number."""
 
     track: str
     datasets: tuple[str, ...]
@@ -59,8 +59,8 @@ class Setting:
 
 
 def setting_of(config: Config, method: str, backbone: str, track: str = "") -> Setting:
-    """The setting of a method's search on the profile's own track (""), or on another one: there it is that of the cell
-    of `tuned`, with `search.tuned_updates` updates. A method that is not trained has nothing that could be drawn.
+    """The setting of a method's search on the profile's own track (""), or on another one, where it is that of the cell
+    of `tuned` with `search.tuned_updates` updates. A method that is not trained uses a single draw.
     """
     p = config.profile
     track = track or p.protocol.track
@@ -74,13 +74,13 @@ def setting_of(config: Config, method: str, backbone: str, track: str = "") -> S
 
 
 def frames_of(config: Config, backbone: str) -> int:
-    """Frames of a clip in the search: an encoder of clips is searched at the length that its rows have."""
+    """Frames of a clip in the search. A video encoder is searched at the clip length of its rows."""
     video = config.profile.few_shot.video
     return video.frames if backbone in video.backbones else config.profile.search.frames
 
 
 def values_to_try(config: Config, method: str) -> tuple[str, list[Value]]:
-    """What is tried first: ("lr", rates from low to high) or ("prompt_set", names), as many of one as of the other.
+    """The first values to try: ("lr", rates from low to high) or ("prompt_set", names), with the same number of each.
 
     Raises:
         ConfigError: fewer prompt sets than learning rates.
@@ -97,9 +97,9 @@ def values_to_try(config: Config, method: str) -> tuple[str, list[Value]]:
 
 
 def beyond(best: float, tried: Sequence[float], listed: Sequence[float]) -> float | None:
-    """The rate to try next where the best one is the lowest or the highest tried: the next of 1, 3, 10, 30, ...
-    outside, at most `WIDENINGS` of them on each side of the list. None where the best has neighbours on both sides,
-    where the edge has been moved that often, and where the list holds a single rate, which is a choice and no range.
+    """The rate to try next if the best one is the lowest or the highest tried: the next of 1, 3, 10, 30, ... outside
+    the range, at most `WIDENINGS` on each side of the list. None if the best has neighbours on both sides, if the edge
+    has been moved that often, or if the list holds a single rate, which is a choice and not a range.
     """
     if len(listed) < 2:
         return None
@@ -116,8 +116,8 @@ def beyond(best: float, tried: Sequence[float], listed: Sequence[float]) -> floa
 def run_trial(
     config: Config, method: str, backbone: str, setting: Setting, to_try: list[Value], kept: Path
 ) -> dict[Value, Trial]:
-    """Run the trials of some values. One dataset after the other, so that each is opened once and its class texts are
-    encoded once; trials of the tuned track keep what they have done in `kept`.
+    """Run the trials of some values, one dataset after the other, so that each dataset is opened once and its class
+    texts are encoded once. Trials of the tuned track keep their work in `kept`.
     """
     found: dict[Value, Trial] = {value: {} for value in to_try}
     for dataset in setting.datasets:
@@ -137,8 +137,8 @@ def run_trial(
 def _attempt(
     config: Config, method: str, setting: Setting, track: Track, dataset: str, kept: Path, value: Value
 ) -> Answers | str | None:
-    """The trial's answers, or why training diverged: an unusable learning rate is a finding, not the end of the
-    search. A full disk is.
+    """The trial's answers, or the reason why training diverged: an unusable learning rate is a finding and does not end
+    the search. A full disk does.
     """
     try:
         return answer(config, method, setting, track, value, dataset, kept)
@@ -151,8 +151,8 @@ def _attempt(
 def answer(
     config: Config, method: str, setting: Setting, track: Track, value: Value, dataset: str, kept: Path
 ) -> Answers | None:
-    """Train all draws of one trial on one dataset, whose training function and inputs are `track`, and answer its dev
-    pool; None on random weights, whose answers say nothing.
+    """Train all draws of one trial on one dataset, with the training function and inputs `track`, and answer its dev
+    pool. None on random weights, whose answers are meaningless.
 
     Raises:
         ConfigError: a draw is missing, or the dataset has not been prepared.
@@ -160,12 +160,12 @@ def answer(
     """
     run_job, inputs = track
     recipe, prompt_set = plan(config, method, value, setting.updates, setting.batch_size)
-    recipe = replace(recipe, tuned=replace(recipe.tuned, strategy="ddp"))  # one process holds no shards
+    recipe = replace(recipe, tuned=replace(recipe.tuned, strategy="ddp"))  # a single process holds no shards
     options = methods.resolve(method, config.methods.get(method, {}), inputs.n_steps)
     training = training_sets(config, dataset, inputs, setting.shots, setting.draws)
     where = f"search of {method} at {value}, {dataset}"
     job = Job(method, options, prompt_set, recipe, training, list(setting.draws), "dev", where)
-    if setting.track == "frozen":  # done in seconds: there is nothing to keep
+    if setting.track == "frozen":  # takes seconds, so there is nothing to keep
         right = _right(run_job, job, inputs)
     else:
         folder = finished_cells.place_of_trial(kept, config, f"{value}-{dataset}", job, inputs)
@@ -180,7 +180,7 @@ def answer(
 
 
 def _right(run_job: Run, job: Job, inputs: Inputs) -> np.ndarray | None:
-    """Whether each draw answers each dev video rightly (R, N); the dev pool has one view a video."""
+    """Whether each draw answers each dev video correctly (R, N); the dev pool has one view per video."""
     logits_RNC = run_job(job, inputs).logits[:, :, 0]
     if inputs.backbone.get("weights") == RANDOM_WEIGHTS:
         return None
@@ -189,10 +189,10 @@ def _right(run_job: Run, job: Job, inputs: Inputs) -> np.ndarray | None:
 
 
 def _groups(config: Config, dataset: str, inputs: Inputs) -> np.ndarray:
-    """The groups of the dev videos that can be read (N,), from the manifest.
+    """The groups of the readable dev videos (N,), from the manifest.
 
     Raises:
-        ConfigError: the dataset has not been prepared, or its manifest is of other videos.
+        ConfigError: the dataset has not been prepared, or its manifest lists other videos.
     """
     path = paths.manifest(config, dataset) / "manifest.csv"
     videos = inputs.index("dev")["video_id"][inputs.usable("dev")].astype(str)

@@ -1,1 +1,1 @@
-"""What both tracks share, and the frozen track."""
+"""The code that both tracks share, and the frozen track."""

@@ -1,8 +1,8 @@
 """AdamW for the frozen track: torch's own fused kernel without the optimiser class.
 
-The numbers are those of ``torch.optim.AdamW(..., fused=True)``, bit for bit (a test holds them to each
-other). Making an object of that class imports the machinery of ``torch.compile``, 1.8 s of every training
-stage; the functional form does not.
+The numbers are bit for bit those of ``torch.optim.AdamW(..., fused=True)``, and a test compares the two. Creating an
+object of that class imports the machinery of ``torch.compile``, 1.8 s of every training stage; the functional form does
+not.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The frozen track: the repeats of a cell train side by side on cached frame features.
 
-Parameters of all repeats are stacked and the head runs once under ``torch.func.vmap``; the sum of the
-repeats' losses has each repeat's own gradient in its slice, and AdamW works element by element, so no repeat
-sees another.
-Shapes: R repeats, N videos, V views, B batch, T frames, D width, C classes, E experts, S updates.
+The parameters of all repeats are stacked, and the head runs once under ``torch.func.vmap``. The gradient of the summed
+losses contains each repeat's own gradient in its slice, and AdamW works element by element, so the repeats are
+independent. Shapes: R repeats, N videos, V views, B batch, T frames, D width, C classes, E experts, S updates.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from vidprism.training.inputs import Inputs
 from vidprism.training.job import Job, Outcome, class_means
 from vidprism.training.recipe import LOG_EVERY, Recipe, batch_order, check_finite, parameter_groups
 
-VIDEOS_PER_CHUNK = 128  # scored at once: bounds the memory (batch-wide gates, `gate_scope: batch_mean`, see one chunk)
+VIDEOS_PER_CHUNK = 128  # videos scored at once, to limit memory (`gate_scope: batch_mean` averages over one chunk)
 
 
 def run_frozen(job: Job, inputs: Inputs) -> Outcome:
@@ -54,7 +53,7 @@ def run_frozen(job: Job, inputs: Inputs) -> Outcome:
 
 
 def _orders(job: Job, union: np.ndarray) -> np.ndarray:
-    """The clips of every repeat and update (R, S, B), counted within `union`."""
+    """The clips of every repeat and update (R, S, B), as positions in `union`."""
     orders = []
     for chosen, seed in zip(job.training, job.seeds, strict=True):
         order = batch_order(len(chosen.positions), job.batch_size, job.recipe.updates, seed)
@@ -75,7 +74,7 @@ class Stack:
         self.buffers = {name: b.detach() for name, b in buffers.items()}
 
     def objective(self, features_RBTD: Tensor, labels_RB: Tensor) -> log_values.Seen:
-        """The objective of each repeat on its own batch: "loss/total" (R,), and what else there is to see."""
+        """The objective of each repeat on its own batch: "loss/total" (R,) and the other logged values."""
         return vmap(self._objective)(self.parameters, self.buffers, features_RBTD, labels_RB)
 
     def _objective(
@@ -111,7 +110,7 @@ class Stack:
 
 
 class _Objective(nn.Module):
-    """Forward and objective as one call, which is what `functional_call` can wrap."""
+    """Forward and objective as one module, because `functional_call` wraps one module."""
 
     def __init__(self, head: Any) -> None:
         super().__init__()
@@ -143,7 +142,7 @@ def fit_stack(
 
     Raises:
         TrainingError: a loss is not finite.
-        Interrupted: the process was asked to stop.
+        Interrupted: the process was told to stop.
     """
     stack.module.train()
     optimizer = AdamW(parameter_groups(stack.parameters.values(), recipe, stacked=True))
@@ -164,10 +163,10 @@ def fit_stack(
             found = log_values.as_numbers(seen, labels_RB) | {"lr": recipe.lr * recipe.lr_factor(step)}
             log.add(step + 1, found, at_RB.numel())
         if (
-            step + 1
-        ) % LOG_EVERY == 0 or step + 1 == recipe.updates:  # one look at the values per group, not per update
+            (step + 1) % LOG_EVERY == 0 or step + 1 == recipe.updates
+        ):  # the values are checked once per group and not after every update
             for back, values in enumerate(torch.stack(history[step // LOG_EVERY * LOG_EVERY :]).tolist()):
                 check_finite(values, seeds, step // LOG_EVERY * LOG_EVERY + back, where, recipe.lr)
             if interruption.asked():
-                raise interruption.Interrupted(f"{where}: asked to stop; the row's finished cells are kept")
+                raise interruption.Interrupted(f"{where}: told to stop; the finished cells of the row are kept")
     return torch.stack(history, dim=1).cpu().numpy()

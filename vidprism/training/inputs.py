@@ -1,5 +1,5 @@
-"""What a cell trains on and is scored on: listed videos, their labels and draws, and the arrays a track reads
-for them.
+"""The data that a cell trains on and is scored on: listed videos, their labels and draws, and the arrays that a track
+reads.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from vidprism.features import store
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The clips of one repeat: positions in the training list, how many were drawn, the number of the draw and its
-    hash (None: whole list). An external list of K shots has no number, but its file, name and sha256 in `shot_list`.
+    """The clips of one repeat: positions in the training list, how many were drawn, and the number of the draw and its
+    hash (None for the whole list). An external list of K shots has no number; `shot_list` holds its file, name and
+    sha256.
     """
 
     positions: np.ndarray
@@ -33,7 +34,7 @@ class TrainingSet:
 
 class Inputs(Protocol):
     """One dataset at one clip length, on one track; `n_steps` is the number T of features in a clip. `FrozenInputs`
-    reads cached features, `clips.VideoInputs` pictures.
+    reads cached features, `vidprism.finetuning.inputs.VideoInputs` frames.
     """
 
     dim: int
@@ -53,10 +54,10 @@ class Inputs(Protocol):
         """Which of the videos at `positions` (all listed ones by default) can be read, bool (n,)."""
 
     def read(self, split: str, positions: np.ndarray) -> np.ndarray:
-        """Views of some videos: features (n, V, T, D) float32, or pictures (n, V, T, S, S, 3) uint8."""
+        """Views of some videos: features (n, V, T, D) float32, or frames (n, V, T, S, S, 3) uint8."""
 
     def text(self, prompt_set: str) -> Tensor | None:
-        """L2-normalised class texts (C, D); None where the backbone knows no text."""
+        """L2-normalised class texts (C, D); None if the backbone has no text tower."""
 
 
 class FrozenInputs:
@@ -105,8 +106,8 @@ class FrozenInputs:
 def training_sets(
     config: Config, dataset: str, inputs: Inputs, shots: int | None, repeats: tuple[int, ...]
 ) -> list[TrainingSet]:
-    """What each repeat trains on: draw i for repeat i, the external list of K shots if one was given (the same for
-    all repeats), or everything readable where `shots` is None.
+    """The training set of each repeat: draw i for repeat i, the external list of K shots if there is one (the same for
+    all repeats), or every readable video if `shots` is None.
 
     Raises:
         ConfigError: the draws do not hold this many shots or this repeat, or name a video that the list
@@ -139,13 +140,13 @@ def training_sets(
 
 
 def oddities(config: Config, dataset: str) -> dict[str, Any]:
-    """What checks.json found odd in the lists and in this copy of the videos: the name of the known copy, and how many
-    unlisted files, repeated lines, videos with two labels, videos listed for training and test, files that are several
-    videos, paths of another class, and classes that share groups with the dev pool there are, and readable videos by
-    the way they are read. Zeros are left out.
+    """Oddities of the lists and of this copy of the videos, from checks.json: the name of the known copy; the numbers
+    of unlisted files, repeated lines, videos with two labels, videos listed for training and test, files with several
+    names, paths of another class, and classes that share groups with the dev pool; and the readable videos by the way
+    they are read. Zeros are left out.
 
     Raises:
-        ConfigError: the dataset has not been prepared, or by an earlier version.
+        ConfigError: the dataset has not been prepared, or an earlier version prepared it.
     """
     path = paths.manifest(config, dataset) / "checks.json"
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""One cell as a piece of work: what a track is asked to do (`Job`) and what it returns (`Outcome`)."""
+"""One cell as a unit of work: the input of a track (`Job`) and its result (`Outcome`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vidprism.training.speed import Speed
 @dataclass(frozen=True)
 class Job:
     """One cell to train and score: a method with its options, a training set and a seed for each repeat, the split to
-    score, the folder in which the tuned track keeps the state of a training (None: nowhere), and a log to be filled.
+    score, the folder where the tuned track keeps the state of a training (None: nowhere), and a log to fill.
     """
 
     method: str
@@ -38,7 +38,7 @@ class Job:
 
     @property
     def batch_size(self) -> int:
-        """Clips per update: the recipe's, or every listed clip where there are fewer. The same for all
+        """Clips per update: that of the recipe, or the number of listed clips if it is smaller. It is the same for all
         repeats.
         """
         return min(self.recipe.batch_size, *(chosen.n_listed for chosen in self.training))
@@ -53,15 +53,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a track returns: R repeats, S updates, N readable videos of the split, V views, C classes, E
-    experts.
+    """The result of a track: R repeats, S updates, N readable videos of the split, V views, C classes, E experts.
 
-    `losses` (R, S); `logits` (R, N, V, C); `experts` (R, N, E), mean weights over views, and `usage_train`
-    (R, C, E), their mean over each class's training clips (both None without experts); `weights` the stacked
-    parameters (R, ...) by name that are kept, `n_parameters` the number of trained ones of one repeat; `speed` is
-    measured on the tuned track only, and `skipped` holds for each repeat the videos of every update that was left out
-    because its loss or gradient was not finite (its loss is NaN), `failed` the training videos that could not be read,
-    with the reason; `logs` the points of each series of the log (`vidprism.records.log`).
+    `losses` (R, S); `logits` (R, N, V, C); `experts` (R, N, E), mean weights over views, and `usage_train` (R, C, E),
+    their mean over each class's training clips (both None without experts); `weights`, the stored parameters by name,
+    stacked (R, ...); `n_parameters`, the number of trained parameters of one repeat; `speed`, measured only on the
+    tuned track; `skipped`, for each repeat the videos of every update that was skipped because its loss or gradient was
+    not finite (its loss is NaN); `failed`, the training videos that could not be read, with the reason; `logs`, the
+    points of each series of the log (`vidprism.records.log`).
     """
 
     losses: np.ndarray
@@ -78,7 +77,7 @@ class Outcome:
 
 
 def join(outcomes: list[Outcome], device: str) -> Outcome:
-    """One outcome out of several that hold some repeats each."""
+    """Combine several outcomes, each with some of the repeats, into one."""
 
     def stacked(name: str) -> Any:
         parts = [getattr(outcome, name) for outcome in outcomes]
@@ -103,8 +102,8 @@ def class_means(values_NE: np.ndarray, labels_N: np.ndarray, n_classes: int) -> 
 
 
 def plan(config: Config, method: str, chosen: float | str, updates: int, batch_size: int) -> tuple[Recipe, str]:
-    """The recipe and the prompt set of a method, given what a search chose: a learning rate, or a prompt set
-    if it is not trained.
+    """The recipe and the prompt set of a method, given the result of its search: a learning rate, or a prompt set if
+    the method is not trained.
 
     Trained methods that use class texts get the last of `protocol.prompt_sets`.
     """

@@ -1,6 +1,6 @@
-"""What is looked at in an update, for the log (`vidprism.records.log`): the terms of the objective, how many clips of
-the batch were right, and the shares of the experts. Taking it costs nothing; only making numbers of it does. Shapes: R
-repeats, B batch, C classes, E experts; (R) is absent where one repeat trains alone.
+"""The values of an update that go to the log (`vidprism.records.log`): the terms of the objective, the number of
+correct clips in the batch, and the shares of the experts. Collecting them costs nothing; only converting them to
+numbers does. Shapes: R repeats, B batch, C classes, E experts; (R) is absent if one repeat trains at a time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 from vidprism.training import speed
 
 Seen = dict[str, Tensor]
-LOGITS, EXPERTS = "logits", "experts"  # beside the terms, named "loss/<term>"
+LOGITS, EXPERTS = "logits", "experts"  # keys beside the terms, which are named "loss/<term>"
 
 
 def see(output: Any, terms: dict[str, Tensor]) -> Seen:
@@ -42,11 +42,11 @@ def as_numbers(seen: Seen, labels: Tensor) -> dict[str, float]:
         if EXPERTS in seen:
             shares_E = seen[EXPERTS].detach().float().flatten(0, -2).mean(dim=0)
             found |= {f"experts/expert_{i}": share for i, share in enumerate(shares_E, 1)}
-        numbers = torch.stack(list(found.values())).tolist()  # one look for all
+        numbers = torch.stack(list(found.values())).tolist()  # one transfer for all values
     return {**dict(zip(found, numbers, strict=True)), "memory_mib": memory_mib()}
 
 
 def memory_mib() -> int:
-    """The most that tensors held on the GPU, or without one what this process holds in memory."""
+    """Peak memory of tensors on the GPU or, without a GPU, the memory of this process, in MiB."""
     peak = speed.peak_mib()
     return psutil.Process().memory_info().rss // 2**20 if peak is None else peak

@@ -1,4 +1,4 @@
-"""What training means in this suite, shared by both tracks: batches, learning-rate schedule, a flat loss, the
+"""The parts of training that both tracks share: batches, learning-rate schedule, the check for a flat loss, and the
 searched choice.
 """
 
@@ -35,10 +35,10 @@ class Recipe:
     tuned: Tuning = field(default_factory=Tuning)
 
     def lr_factor(self, step: int) -> float:
-        """Share of the peak learning rate at update `step` (from 0): a linear rise over `warmup` of the
-        updates, then half a cosine to the power `decay_power` (above 1: a longer tail at low rates).
+        """Share of the peak learning rate at update `step` (from 0): a linear rise over `warmup` of the updates, then
+        half a cosine to the power `decay_power` (above 1: a longer tail at low rates).
 
-        The first update is already above 0 and the last one still is, so that every update counts.
+        The rate is above 0 in the first and in the last update, so that every update counts.
         """
         rise = max(1, round(self.warmup * self.updates))
         if step < rise:
@@ -48,10 +48,10 @@ class Recipe:
 
 
 def batch_order(n: int, batch_size: int, updates: int, seed: int) -> np.ndarray:
-    """Which clips each update sees: shuffled passes over `n` clips, one after the other, cut into batches.
+    """The clips of each update: shuffled passes over `n` clips, one after the other, cut into batches.
 
-    Every clip is seen equally often, up to one; a batch may hold the end of one pass and the start of the
-    next.
+    All clips are seen equally often, up to a difference of one. A batch may hold the end of one pass and the start of
+    the next.
 
     Returns:
         int64 array (updates, batch_size) of numbers below `n`, from the repeat's own generator.
@@ -67,8 +67,8 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Groups for AdamW: matrices and tables decay, vectors and scalars (biases, norms) do not.
 
-    `stacked` says that the parameters have the repeats as an extra first dimension; `lr_scale` multiplies the
-    learning rate.
+    `stacked` means that the parameters have the repeats as an extra first dimension; `lr_scale` multiplies the learning
+    rate.
     """
     parameters = list(parameters)
     decaying = [p for p in parameters if p.ndim - stacked >= 2]
@@ -81,7 +81,7 @@ def parameter_groups(
 
 
 def check_finite(losses_R: list[float], seeds: list[int], step: int, where: str, lr: float) -> None:
-    """Stop at the first loss that is not a number.
+    """Stop at the first loss that is not finite.
 
     Raises:
         TrainingError: names the repeat and the step.
@@ -90,13 +90,13 @@ def check_finite(losses_R: list[float], seeds: list[int], step: int, where: str,
         if not math.isfinite(loss):
             raise TrainingError(
                 f"{where}, repeat {seed}: the loss is {loss} at update {step + 1}; lower the learning rate "
-                f"(now {lr}) or check the features for values that are not finite"
+                f"(now {lr}) or check the features for non-finite values"
             )
 
 
 def loss_curve(losses_S: np.ndarray) -> tuple[list[int], list[float]]:
-    """A loss per update (S,) -> the last update of each full group of `LOG_EVERY`, and the mean loss of the
-    group; NaN is an update that was skipped.
+    """A loss per update (S,) -> the last update of each full group of `LOG_EVERY`, and the mean loss of the group. NaN
+    marks a skipped update.
     """
     n = len(losses_S) // LOG_EVERY
     groups = losses_S[: n * LOG_EVERY].reshape(n, LOG_EVERY) if n else losses_S[:0, None]
@@ -105,10 +105,10 @@ def loss_curve(losses_S: np.ndarray) -> tuple[list[int], list[float]]:
 
 
 def is_flat(curve: list[float]) -> bool | None:
-    """Whether a loss curve has levelled off: its last fifth lies below the fifth before by at most 5 % of the
-    whole fall.
+    """Whether a loss curve has levelled off: its last fifth is below the preceding fifth by at most 5 % of the total
+    decrease.
 
-    None for curves of fewer than ten points, which are too short to tell.
+    None for curves of fewer than ten points, which are too short to judge.
     """
     if len(curve) < 10:
         return None

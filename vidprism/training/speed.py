@@ -1,5 +1,5 @@
-"""How fast a row went on the tuned track. Times differ from run to run, so they go beside the wall times of the stages
-(reports/timings) and never into a record.
+"""The speed of a row on the tuned track. Times change from run to run, so they are stored beside the wall times of the
+stages (reports/timings) and never in a record.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import torch
 
 @dataclass(frozen=True)
 class Speed:
-    """Clips trained on and videos scored, each with the wall time in seconds it took, reading included; the most
-    device memory in MiB, None on a CPU. Repeats that ran side by side count their own time each.
+    """Clips trained on and videos scored, each with its wall time in seconds, reading included, and the peak device
+    memory in MiB (None on a CPU). Repeats that ran side by side each count their own time.
     """
 
     train_videos: int = 0
@@ -32,7 +32,7 @@ class Speed:
         )
 
     def facts(self) -> dict[str, float | int | None]:
-        """Videos per second (None where there were none) and the peak."""
+        """Videos per second (None if there were none) and the peak memory."""
         return {
             "train_videos_per_sec": _rate(self.train_videos, self.train_seconds),
             "eval_videos_per_sec": _rate(self.eval_videos, self.eval_seconds),
@@ -41,7 +41,7 @@ class Speed:
 
 
 def peak_mib() -> int | None:
-    """The most memory that tensors held on the GPU since `reset`; None without a GPU."""
+    """Peak memory of tensors on the GPU since `reset`; None without a GPU."""
     return torch.cuda.max_memory_allocated() // 2**20 if torch.cuda.is_available() else None
 
 

@@ -1,9 +1,9 @@
-"""Every listed video decoded once, in worker processes: a decoder that crashes or hangs costs one row, not the run.
+"""Decode every listed video once, in worker processes: a decoder that crashes or hangs costs one row and not the run.
 
-Results go to a table beside the stage's outputs (csv, one line a video, in the order in which videos were done), as
-they arrive: an interrupted run continues where it stopped, and a later one decodes only files whose size or time of
-change differ. A crash, a time-out and an unexpected error are not kept, because the machine may be to blame: they are
-tried again.
+Results go to a table beside the stage's outputs as they arrive (CSV, one line per video, in order of completion). An
+interrupted run continues where it stopped, and a later one decodes only files whose size or modification time changed.
+A crash, a time-out and an unexpected error are not kept, because the machine may be to blame: such videos are tried
+again.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from tqdm.auto import tqdm
 from vidprism.config import CheckConfig
 from vidprism.videos import clips
 
-VERSION = "2"  # of the check; rows of another version, or of another `check.decoding`, are not reused
+VERSION = "2"  # version of the check; rows of another version or another `check.decoding` are not reused
 COLUMNS = ("version", "path", "size", "mtime_ns", "n_frames", "fps", "width", "height", "reader", "why", "reason")
-IN_FLIGHT = 8  # videos a worker has in its queue: enough to keep it busy, and memory stays flat
+IN_FLIGHT = 8  # videos in the queue of a worker: enough to keep it busy while memory stays flat
 
 
 class Facts(NamedTuple):
-    """What a file holds (frames, Hz, pixels), and how it is read and why; all 0 and "" where `reason` says why it
+    """The content of a file (frames, Hz, pixels), how it is read, and why. All are 0 or "" if `reason` says why it
     cannot be read.
     """
 
@@ -44,20 +44,20 @@ class Facts(NamedTuple):
 
 
 def unreadable(reason: str) -> Facts:
-    """What is known of a file that cannot be read."""
+    """The facts of a file that cannot be read."""
     return Facts(0, 0.0, 0, 0, "", "", reason)
 
 
-Key = tuple[str, int, int]  # path below the folder, size in bytes, time of change in ns
+Key = tuple[str, int, int]  # path below the folder, size in bytes, modification time in ns
 
 
 def check_videos(folder: Path, names: Sequence[str], table: Path, settings: CheckConfig, title: str) -> list[Facts]:
-    """Facts of the videos `names` below `folder`, in their order; known ones from `table`, the others decoded.
+    """Facts of the videos `names` below `folder`, in their order: known ones come from `table`, the others are decoded.
 
     Args:
-        table: csv of earlier results; it is made, grows while this runs, and ends with one row for each known file.
+        table: CSV of earlier results. It is created if missing, grows during the run, and ends with one row per file.
         settings: number of processes and seconds per video.
-        title: of the progress bar.
+        title: title of the progress bar.
     """
     known = read_table(table, settings.decoding)
     keys = [_key(folder, name) for name in names]
@@ -71,7 +71,7 @@ def check_videos(folder: Path, names: Sequence[str], table: Path, settings: Chec
 
 
 def video_facts(path: Path, decoding: str = "quick") -> Facts:
-    """What one file holds, found in this process; `decoding` is `check.decoding`."""
+    """Facts of one file, decoded in this process; `decoding` is `check.decoding`."""
     try:
         found = clips.inspect_video(path, full=decoding == "full")
     except clips.Unreadable as error:
@@ -80,13 +80,13 @@ def video_facts(path: Path, decoding: str = "quick") -> Facts:
 
 
 def read_table(table: Path, decoding: str = "quick") -> dict[Key, Facts]:
-    """The rows of a table; lines that are cut off, damaged or of another version or check are left out."""
+    """The rows of a table, without lines that are cut off, damaged, or of another version or check."""
     known: dict[Key, Facts] = {}
     if not table.is_file():
         return known
     with table.open(newline="", encoding="utf-8", errors="replace") as file:
         for line in file:
-            try:  # each line by itself: an open quote would swallow those that follow
+            try:  # each line separately: an open quote would swallow the following lines
                 row = next(csv.reader([line.replace("\0", "")]), [])
                 if len(row) == len(COLUMNS) and row[0] == _version(decoding):
                     found = Facts(int(row[4]), float(row[5]), int(row[6]), int(row[7]), *row[8:])
@@ -123,7 +123,7 @@ def _decoded(
     title: str,
     done: Callable[[int, Facts], None],
 ) -> Iterator[tuple[int, Facts]]:
-    """(position, facts) of the videos at `todo`, in order, at most `IN_FLIGHT` a worker at once."""
+    """(position, facts) of the videos at `todo`, in order, with at most `IN_FLIGHT` at once per worker."""
     if not todo:
         return
     n_workers = min(settings.processes or os.cpu_count() or 1, len(todo))
@@ -158,12 +158,14 @@ def _result(future: Future, settings: CheckConfig, folder: Path) -> Facts:
         return unreadable(f"{HUNG} {settings.seconds_per_video:g} s")
     except ProcessExpired as error:
         return unreadable(f"{CRASHED} ({_exit(error.exitcode)})")
-    except Exception as error:  # whatever else a worker met is the reason of that video, not the end of the check
+    except (
+        Exception
+    ) as error:  # any other error in a worker becomes the reason of that video and does not end the check
         return unreadable(f"{FAILED} ({_what(error, folder)})")
 
 
 def _what(error: Exception, folder: Path) -> str:
-    """Type and message in one line, without the path of this machine."""
+    """Type and message in one line, without paths of this machine."""
     message = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     words = " ".join(message.replace(f"{folder}/", "").split())
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
@@ -174,7 +176,7 @@ def _exit(status: int | None) -> str:
 
 
 class _appending:
-    """Adds rows to a table, each with one write that goes out at once; two runs may add to the same table."""
+    """Adds rows to a table, each with a single unbuffered write, so that two runs may add to the same table."""
 
     def __init__(self, table: Path, decoding: str) -> None:
         self.version = _version(decoding)
@@ -197,7 +199,7 @@ class _appending:
 
 
 def _rewrite(table: Path, decoding: str, rows: dict[Key, Facts]) -> None:
-    """One row a path (the last known state of the file), written whole or not at all."""
+    """One row per path (the last known state of the file), written completely or not at all."""
     latest = {key[0]: (key, found) for key, found in rows.items()}
     partial = table.with_name(f".{table.name}.{os.getpid()}")
     with partial.open("w", newline="", encoding="utf-8") as file:

@@ -1,6 +1,6 @@
-"""Videos to pixels: probing, temporal sampling, spatial views. `vidprism.videos.decoding` knows the decoders.
+"""Videos to pixels: inspection, temporal sampling, spatial views. `vidprism.videos.decoding` handles the decoders.
 
-What cannot be read raises `Unreadable` with a short reason; no other video ever takes its place.
+A video that cannot be read raises `Unreadable` with a short reason; no other video ever takes its place.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from vidprism.videos.ways import START_TO_END
 
 SAMPLINGS = ("segment_center", "segment_start", "segment_random", "dense")
 RESIZES = ("bilinear", "bicubic")
-# Frames between two frames of a dense window: VideoMAE's rate on Kinetics (16 x 4).
+# Stride of a dense window in frames: VideoMAE's on Kinetics (16 x 4).
 DENSE_STRIDE = 4
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video file holds, and how it is read and why (see `vidprism.videos.ways`)."""
+    """The content of a video file, how it is read, and why (see `vidprism.videos.ways`)."""
 
     n_frames: int
     fps: float
@@ -37,13 +37,13 @@ class VideoInfo:
 
 
 def inspect_video(path: Path, full: bool = False) -> VideoInfo:
-    """Size and length of a video that is complete and decodes from start to end; its frames are those that are shown.
+    """Size and length of a video that is complete and decodes from start to end; its frames are the frames shown.
 
-    One that is read by packets must give as many frames so, and the same first, middle and last one; otherwise it is
-    read from start to end.
+    A video that is read by packets must give the same number of frames, and the same first, middle and last frame;
+    otherwise it is read from start to end.
 
     Args:
-        full: compare every frame, also with decord where that is right (see `vidprism.videos.decoding.difference`).
+        full: compare every frame, also with decord where decord is exact (see `vidprism.videos.decoding.difference`).
 
     Raises:
         Unreadable: the file is missing, empty, not a video, cut off, or damaged.
@@ -121,10 +121,10 @@ def read_clip(path: Path, indices: Sequence[int] | np.ndarray) -> np.ndarray:
 
 
 def spatial_views(frames: np.ndarray, size_px: int, n_crops: int = 1, resize: str = "bilinear") -> np.ndarray:
-    """Short side to `size_px` with anti-aliasing, then square crops along the long side.
+    """Resize the short side to `size_px` with anti-aliasing, then cut square crops along the long side.
 
-    One crop is the centre; three are left, centre, right, or top, centre, bottom of a portrait video (so they
-    differ there too).
+    One crop is the centre. Three crops are left, centre and right, or top, centre and bottom of a portrait video, so
+    that they differ there too.
 
     Args:
         frames: uint8 (T, H, W, 3).
@@ -145,7 +145,7 @@ def spatial_views(frames: np.ndarray, size_px: int, n_crops: int = 1, resize: st
 
 
 def short_side(frames: np.ndarray, size_px: int, resize: str = "bilinear") -> np.ndarray:
-    """Frames (T, H, W, 3) uint8 with their short side brought to `size_px`, with anti-aliasing.
+    """Resize frames (T, H, W, 3) uint8 so that their short side is `size_px`, with anti-aliasing.
 
     Raises:
         ValueError: the resize filter is unknown.
@@ -156,7 +156,7 @@ def short_side(frames: np.ndarray, size_px: int, resize: str = "bilinear") -> np
     short = min(height, width)
     if short == size_px:
         return frames
-    import torch  # only here: listing and probing videos must not cost an import of torch
+    import torch  # imported here: listing and inspecting videos must not import torch
 
     size = (height * size_px // short, width * size_px // short)
     pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
@@ -173,8 +173,8 @@ def read_views(
     resize: str = "bilinear",
     rng: np.random.Generator | None = None,
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-    """All that several frame counts and views need of one video (its file, or its cached frames), from one read: each
-    frame once.
+    """Everything that several frame counts and views need of one video (its file, or its cached frames), from one read
+    that decodes each frame once.
 
     Returns:
         The distinct frames, uint8 (n_crops, U, S, S, 3), and for each T the positions in U that its clips

@@ -1,4 +1,4 @@
-"""A video file as FFmpeg opens it: why it cannot be read, whether all of it is there, and its pictures as RGB."""
+"""A video file as FFmpeg opens it: why it cannot be read, whether it is complete, and its pictures as RGB."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-# The share of the packets, or of the duration, that its header declares which a file must hold. Old avi files miss
-# their header by a frame or two without harm.
+# A file must hold this share of the packets, or of the duration, that its header declares. In old avi files a harmless
+# frame or two is missing.
 COMPLETE = 0.9
-# How files begin that are downloaded in place of a video.
+# First bytes of files that are downloaded instead of a video.
 IMPOSTORS = {
     b"<!doctype html": "an HTML page",
     b"<html": "an HTML page",
     b"<?xml": "an XML document",
     b"version https://git-lfs": "a Git LFS pointer; `git lfs pull` fetches the file",
 }
-# FFmpeg's demuxers of single pictures, besides those whose names end in "_pipe".
+# FFmpeg's demuxers of single pictures, besides those with names ending in "_pipe".
 PICTURES = ("image2", "ico")
 MP4, MATROSKA = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"
 
@@ -42,10 +42,10 @@ class Unreadable(Exception):
 
 @contextlib.contextmanager
 def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """An opened file and the stream that is read: the first of moving pictures, which a cover is not.
+    """The opened file and the stream to read: the first stream of moving pictures (a cover picture is not one).
 
     Raises:
-        Unreadable: the file is missing, empty, no video, or in a codec that this FFmpeg does not decode.
+        Unreadable: the file is missing, empty, not a video, or in a codec that this FFmpeg does not decode.
     """
     check_file(path)
     try:
@@ -57,7 +57,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def check_file(path: Path) -> None:
-    """Look at a file without a decoder.
+    """Check a file without a decoder.
 
     Raises:
         Unreadable: it is missing, empty, or one of the `IMPOSTORS`.
@@ -87,16 +87,16 @@ def _moving_pictures(file: InputContainer) -> VideoStream:
 
 
 def rate_hz(stream: VideoStream) -> float:
-    """Frames a second on average, 0 where the container does not tell."""
+    """Average frames per second, 0 if the container does not say."""
     return float(stream.average_rate or stream.guessed_rate or 0)
 
 
 def check_whole(file: InputContainer, stream: VideoStream) -> None:
-    """Hold what is in a file against its header: the packets of `stream` where it declares their number, else, in
-    Matroska and webm, when the last packet of any stream ends. No picture is decoded.
+    """Compare a file with its header: the packets of `stream` if their number is declared; otherwise, in Matroska and
+    webm, the end of the last packet of any stream. No picture is decoded.
 
     Raises:
-        Unreadable: less than `COMPLETE` of it is there, or nothing at all.
+        Unreadable: less than `COMPLETE` of it is present.
     """
     rate, n_packets, last_dts, end_sec = rate_hz(stream) or 25.0, 0, 0, 0.0
     for packet in _packets(file):
@@ -109,47 +109,45 @@ def check_whole(file: InputContainer, stream: VideoStream) -> None:
         raise Unreadable("no frames")
     declared = declared_packets(file, stream)
     if declared:
-        # avi counts frames that were dropped when it was recorded, which have a time and no packet
+        # avi counts frames dropped during recording, which have a time but no packet
         n_times = round(last_dts * (stream.time_base or 0) * rate) + 1 if file.format.name == "avi" else 0
         if max(n_packets, n_times) < COMPLETE * declared:
             raise Unreadable(f"damaged or cut off: {max(n_packets, n_times)} of {declared} frames")
-    elif file.duration and file.format.name == MATROSKA:  # whose duration counts from 0 and not from the first packet
+    elif file.duration and file.format.name == MATROSKA:  # its duration counts from 0 and not from the first packet
         start_sec, declared_sec = (file.start_time or 0) / av.time_base, file.duration / av.time_base
         if end_sec - start_sec < COMPLETE * (declared_sec - start_sec):
             raise Unreadable(f"damaged or cut off: it ends at {end_sec:.1f} of {declared_sec:.1f} s")
 
 
 def declared_packets(file: InputContainer, stream: VideoStream) -> int:
-    """Packets of a stream by its header, 0 where it does not tell. Those that no edit list needs are not counted."""
+    """Packets of a stream according to its header, 0 if it does not say. Packets that no edit list needs are not
+    counted.
+    """
     return len(stream.index_entries) if file.format.name == MP4 and stream.frames else stream.frames
 
 
 def _packets(file: InputContainer) -> Iterator[av.Packet]:
-    """All packets that can be had: what FFmpeg cannot go past is the end of the file."""
+    """All readable packets: an error that FFmpeg cannot get past is the end of the file."""
     with contextlib.suppress(av.FFmpegError):
         yield from (packet for packet in file.demux() if packet.size)
 
 
 class Rgb:
-    """Pictures of one video as RGB, all of one size (pixels, as they are stored), upright where the header says how to
-    turn them.
-    """
+    """Pictures of one video as RGB, all of one size (pixels as stored), upright if the header gives a rotation."""
 
     def __init__(self, width: int, height: int) -> None:
         self._convert, self._size = VideoReformatter(), (width, height)
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         """Pixels (H, W, 3) uint8."""
-        # one thread: starting more for each frame costs more than the conversion
+        # one thread: starting more threads for each frame costs more than the conversion
         pixels = self._convert.reformat(frame, *self._size, "rgb24", threads=1).to_ndarray()
         matrix = display_matrix(frame)
         return pixels if matrix is None else _upright(pixels, matrix)
 
 
 def display_matrix(frame: av.VideoFrame) -> np.ndarray | None:
-    """How the container says that pictures are to be turned or mirrored, (3, 3); None where it does not, or where that
-    changes nothing.
-    """
+    """The container's rotation or mirroring of pictures, (3, 3); None if there is none, or if it changes nothing."""
     found: Any = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]  # keys may be types
     if found is None:
         return None

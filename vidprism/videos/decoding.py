@@ -1,8 +1,8 @@
-"""How the frames of a video file are read: from start to end, or by packets where `vidprism.videos.ways` finds that to
-give the same frames from less work. What a decoder's failures mean. All decoders run in one thread.
+"""Read the frames of a video file: from start to end, or by packets where `vidprism.videos.ways` shows that this gives
+the same frames with less work. The errors of decoders are translated here. All decoders run in one thread.
 
-decord is asked for a second opinion alone (`difference`), in the process that compares: a reader of decord opened in a
-parent process kills a forked worker.
+decord only gives a second opinion (`difference`), in the process that compares: a reader of decord opened in a parent
+process kills a forked worker.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from vidprism.videos.partial_decoding import PacketReader
 from vidprism.videos.sequential import StartToEnd, decoded
 from vidprism.videos.ways import Way
 
-FRAMES_AT_ONCE = 32  # of a video that is read as a whole
-STRIDE = 16  # between frames that are compared in one reading, so that a reader has to seek
+FRAMES_AT_ONCE = 32  # frames read at once from a whole video
+STRIDE = 16  # distance of frames compared in one reading, so that a reader has to seek
 
 Digest = tuple[tuple[int, ...], bytes]  # shape and hash of a picture
 
 
 class Frames(Protocol):
-    """A video's frames: those of an opened file, or of a cache."""
+    """The frames of a video, from an opened file or from a cache."""
 
     def __len__(self) -> int: ...
 
@@ -40,7 +40,7 @@ class Frames(Protocol):
 
 
 class DecordReader:
-    """`Frames` of a file by decord, which is imported here alone: reading for results does not need it."""
+    """`Frames` of a file by decord. decord is imported only here: reading frames for results does not need it."""
 
     def __init__(self, path: Path) -> None:
         import decord
@@ -56,17 +56,17 @@ class DecordReader:
 
 
 def decode_errors() -> tuple[type[Exception], ...]:
-    """Everything the decoders raise on a bad file; DECORDError and FFmpegError are no RuntimeError."""
+    """All errors that the decoders raise on a bad file; DECORDError and FFmpegError are not RuntimeErrors."""
     found = (RuntimeError, av.FFmpegError, IndexError, AssertionError)
     decord = sys.modules.get("decord")
     return (*found, decord.DECORDError) if decord else found
 
 
 def open_decord(path: Path) -> DecordReader:
-    """decord's reader of a file.
+    """Open a file with decord.
 
     Raises:
-        Unreadable: the file is missing, empty, or nothing that decord opens.
+        Unreadable: the file is missing, empty, or cannot be opened by decord.
     """
     check_file(path)
     try:
@@ -79,7 +79,7 @@ def open_decord(path: Path) -> DecordReader:
 
 
 def way_of(path: Path) -> Way:
-    """How a file is read, and why. It follows from the file, never from an error while reading.
+    """How a file is read, and why. It depends on the file, never on an error while reading.
 
     Raises:
         Unreadable: see `vidprism.videos.container.open_video`.
@@ -90,10 +90,10 @@ def way_of(path: Path) -> Way:
 
 @contextlib.contextmanager
 def opened(source: Path | Frames) -> Iterator[Frames]:
-    """Frames to read clips from: a file's, read its way, or those that are already open.
+    """Frames to read clips from: those of a file, or frames that are already open.
 
     Raises:
-        Unreadable: the file is missing, empty, or nothing that its decoder opens.
+        Unreadable: the file is missing, empty, or cannot be opened by its decoder.
     """
     if not isinstance(source, Path):
         yield source
@@ -135,13 +135,13 @@ def all_frames(path: Path) -> Iterator[np.ndarray]:
 
 
 def difference(path: Path, exact: StartToEnd, full: bool) -> str:
-    """What reading a file by packets gives that decoding from start to end does not, in words; "" where all is equal:
-    the number of frames, and the first, the middle and the last one.
+    """How reading a file by packets differs from decoding it from start to end, in words, or "". The number of frames
+    and the first, middle and last frame are compared.
 
     Args:
         exact: the same file, read from start to end.
-        full: every frame, read in order and read far from the one before it; and the same by decord, where that reads
-            such files right.
+        full: compare every frame, once in order and once with seeks in between, and with decord as well, where decord
+            reads such files correctly.
 
     Raises:
         Unreadable: it does not decode from start to end.
@@ -175,7 +175,7 @@ def ends_and_middle(n_frames: int) -> np.ndarray:
 
 
 def _unequal(frames: Frames, n_frames: int, right: dict[int, Digest], requests: list[np.ndarray]) -> str:
-    """The first difference of frames from the digests of the right ones, "" if there is none."""
+    """The first difference between frames and the digests of the correct ones, "" if there is none."""
     if len(frames) != n_frames:
         return f"{len(frames)} frames instead of {n_frames}"
     for indices in requests:

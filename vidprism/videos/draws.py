@@ -1,8 +1,8 @@
 """The dev pool, held out of the training list, and few-shot draws: which K training videos of each class a repeat sees.
-Draws are nested, so that 2 shots lie inside 4, 4 inside 8.
+Draws are nested: 2 shots are part of 4, and 4 of 8.
 
-The order of a class is that of sha256("<seed>/<video_id>"): it needs no random generator, and a copy of the
-dataset that lacks some videos draws the same others.
+The order of a class is that of sha256("<seed>/<video_id>"). It needs no random generator, and a copy of the dataset
+that lacks some videos draws the same others.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from vidprism.datasets import DatasetError, Video
 
 
 def hash_order(items: Iterable[str], seed: int) -> list[str]:
-    """`items` in an order that depends on `seed` and on each item alone."""
+    """`items` in an order that depends only on `seed` and on each item."""
     return sorted(items, key=lambda item: hashlib.sha256(f"{seed}/{item}".encode()).hexdigest())
 
 
 def hold_out(videos: list[Video], per_class: int, seed: int, grouped: bool, reserved: Collection[str] = ()) -> set[str]:
     """Video ids of the dev pool, taken from the training list in hash order.
 
-    Where videos are grouped, whole groups are taken while they fit into `per_class`; if not even one fits,
-    the smallest is taken. A group with a `reserved` video stays in training; only a class in which every group has one
-    shares groups with the dev pool: of those with the fewest reserved videos, the others are held out.
+    If videos are grouped, whole groups are taken as long as they fit into `per_class`; if none fits, the smallest group
+    is taken. A group with a `reserved` video stays in training. A class in which every group has a reserved video
+    shares groups with the dev pool: the other videos of the groups with the fewest reserved ones are held out.
 
     Raises:
         DatasetError: a class would keep no training video, or has no video that is not reserved.
@@ -54,7 +54,7 @@ def hold_out(videos: list[Video], per_class: int, seed: int, grouped: bool, rese
 
 
 def _whole(units: dict[str, list[str]], per_class: int, seed: int) -> list[str]:
-    """Groups of at most `per_class` videos together, or the smallest one."""
+    """Groups with at most `per_class` videos in total, or the smallest group."""
     chosen: list[str] = []
     for unit in hash_order(units, seed):
         if len(chosen) + len(units[unit]) <= per_class:
@@ -69,7 +69,7 @@ def _beside(units: dict[str, list[str]], reserved: set[str], per_class: int, see
 
 
 def nested(df: pd.DataFrame, shots: Sequence[int], seeds: Sequence[int]) -> dict:
-    """Draw K videos a class from the training pool (dev held out), for each seed and K.
+    """Draw K videos per class from the training pool (without the dev pool) for each seed and K.
 
     Unreadable videos are left out of the pool, so that K shots are K videos; their number is recorded.
 
@@ -79,7 +79,7 @@ def nested(df: pd.DataFrame, shots: Sequence[int], seeds: Sequence[int]) -> dict
         seeds: one draw each.
 
     Returns:
-        `shots`; `draws`: seed -> class name -> max(K) video ids, of which the first K are the K-shot draw;
+        `shots`; `draws`: seed -> class name -> max(K) video ids, whose first K are the K-shot draw;
         `sha256`: seed -> K -> hash of that draw; `excluded_unreadable`: class name -> count.
 
     Raises:
@@ -112,7 +112,7 @@ def nested(df: pd.DataFrame, shots: Sequence[int], seeds: Sequence[int]) -> dict
 
 
 def commonest(reasons: pd.Series) -> str:
-    """The most frequent of the reasons for which videos cannot be read; of equals, the first by alphabet."""
+    """The most frequent reason why videos cannot be read; among equals, the first in alphabetical order."""
     return str(reasons.mode()[0])
 
 

@@ -1,4 +1,4 @@
-"""One video under several names: lines that are repeated, and links that make one file of two videos."""
+"""Videos with several names: repeated lines, and links that make two videos the same file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from vidprism.datasets import Video
 
 
 def first_of_file(root: Path, listed: list[Video]) -> dict[str, str]:
-    """Video id -> id of the first listed video that is the same file, itself where there is none. Links,
-    symbolic or hard, make one file of two names; a file that is missing or empty is nobody's twin.
+    """Video id -> id of the first listed video that is the same file (itself if there is no other). Symbolic and hard
+    links give one file two names. A missing or empty file is equal to no other.
     """
     by_file: dict[tuple[int, ...], str] = {}
     found = {}
@@ -23,7 +23,7 @@ def first_of_file(root: Path, listed: list[Video]) -> dict[str, str]:
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
-    """What two names of one file share; None where nothing can be said. Size and time are among it because some network
+    """What two names of one file share, or None if that is unknown. Size and time are included because some network
     file systems give one number to several files, or 0 to all.
     """
     try:
@@ -51,8 +51,8 @@ def distinct(listed: list[Video], firsts: dict[str, str]) -> list[Video]:
 
 
 def list_checks(listed: list[Video], firsts: dict[str, str]) -> dict[str, list]:
-    """What is there more than once: `repeated_lines` (of one split), `conflicting_labels` and `train_test_overlap`
-    (ids; of one file, the first), and `same_file` (lists of the ids that are one file).
+    """Everything that occurs more than once: `repeated_lines` (within one split), `conflicting_labels` and
+    `train_test_overlap` (ids; the first one of a file), and `same_file` (lists of the ids that share a file).
     """
     lines = Counter((v.split, v.video_id) for v in listed)
     labels: dict[str, set[int]] = {}

@@ -1,8 +1,8 @@
-"""An optional cache of frames (`protocol.frame_cache`): every readable video of a prepared dataset decoded once, short
-side at most 256 pixels, one JPEG a frame, so that a clip of T frames is read by T seeks.
+"""An optional cache of frames (`protocol.frame_cache`): every readable video of a prepared dataset is decoded once and
+stored as one JPEG per frame, with a short side of at most 256 pixels, so that reading a clip of T frames takes T seeks.
 
-`python -m vidprism.videos.frame_cache <dataset>` builds it; an interrupted run goes on with the shards that are not
-complete.
+`python -m vidprism.videos.frame_cache <dataset>` builds it. After an interruption it continues with the incomplete
+shards.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from vidprism.videos.ways import START_TO_END
 
 VIDEOS_PER_SHARD = 64
 
-Source = Callable[[str], "Path | clips.Frames"]  # from a path of the manifest to what `video.read_views` reads
+Source = Callable[[str], "Path | clips.Frames"]  # from a path of the manifest to the input of `clips.read_views`
 
 
 def build_cache(config: Config, dataset: str, threads: int = os.cpu_count() or 1) -> Path:
-    """Write the cache of a prepared dataset, or what is missing of it, and return its folder.
+    """Write the missing parts of the cache of a prepared dataset, and return its folder.
 
     Raises:
         DatasetError: the dataset has not been prepared.
@@ -42,7 +42,7 @@ def build_cache(config: Config, dataset: str, threads: int = os.cpu_count() or 1
     }
     folder.mkdir(parents=True, exist_ok=True)
     for file in folder.iterdir():
-        if file.with_suffix(".jpegs") not in parts:  # of a longer list, or half written
+        if file.with_suffix(".jpegs") not in parts:  # left over from a longer list, or incomplete
             file.unlink()
     with ThreadPoolExecutor(threads) as pool:
         done = pool.map(lambda shard: frame_shards.write_shard(shard, videos, parts[shard]), parts)
@@ -52,10 +52,11 @@ def build_cache(config: Config, dataset: str, threads: int = os.cpu_count() or 1
 
 
 def source(config: Config, dataset: str, size_px: int) -> Source:
-    """Where the frames of a dataset's videos are read: their files or, with `protocol.frame_cache`, the cache.
+    """Where the frames of a dataset's videos are read: from their files or, with `protocol.frame_cache`, from the
+    cache.
 
     Args:
-        size_px: of the views that will be made of them.
+        size_px: size of the views that will be made of them.
 
     Raises:
         DatasetError: the dataset has not been prepared.
@@ -67,7 +68,7 @@ def source(config: Config, dataset: str, size_px: int) -> Source:
     if not config.profile.protocol.frame_cache:
         df = manifest.load_manifest(config, dataset)
         slow = frozenset(df.loc[df["reader"] == START_TO_END, "path"])
-        return functools.partial(_file, videos, slow)  # unlike a lambda it can go to a loader's process
+        return functools.partial(_file, videos, slow)  # unlike a lambda, it can be sent to a worker process
     if size_px > frame_shards.SHORT_SIDE_PX:
         raise ConfigError(
             f"params.yaml: protocol.frame_cache holds frames of {frame_shards.SHORT_SIDE_PX} px, but the backbone "
@@ -76,7 +77,7 @@ def source(config: Config, dataset: str, size_px: int) -> Source:
     command = f"python -m vidprism.videos.frame_cache {dataset} --profile {config.profile.name}"
     found = {entry.path: (shard, entry) for shard in folder.glob("*.jpegs") for entry in frame_shards.read_table(shard)}
     if not found:
-        raise ConfigError(f"'{folder}' holds no frames, which protocol.frame_cache asks for; run `{command}`")
+        raise ConfigError(f"'{folder}' holds no frames, but protocol.frame_cache is on; run `{command}`")
     return functools.partial(_cached, found, videos, f"'{folder}' lacks '{{}}' as it is now; run `{command}`")
 
 
@@ -100,7 +101,7 @@ def _cached(
 
 
 def main(arguments: list[str]) -> int:
-    """Build the cache of one dataset and print its size; 1 where that is not possible."""
+    """Build the cache of one dataset and print its size; the exit status is 1 if that is not possible."""
     parser = argparse.ArgumentParser(
         prog="python -m vidprism.videos.frame_cache",
         description="Decode the videos of a prepared dataset into a frame cache.",

@@ -1,7 +1,8 @@
-"""The files of the frame cache: a shard with the frames of some videos as JPEG, and a table (csv) of where they are.
+"""The files of the frame cache: a shard with the frames of some videos as JPEG, and a table (CSV) of their places.
 
-In a shard lies one video after another, each followed by the positions (int64, little-endian) where its frames start
-and where the last one ends. A shard is written aside and moved to its place when complete, its table after it.
+A shard holds one video after another. After the frames of a video come the positions (int64, little-endian) where they
+start and where the last one ends. A shard is written to a temporary file and moved into place when it is complete, then
+its table.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from vidprism.config import ConfigError
 from vidprism.videos import clips, decoding
 
 SHORT_SIDE_PX = 256
-# Chroma of half the size, as the videos have it; docs/speed.md says what the quality costs.
+# Chroma at half the resolution, like the videos; docs/speed.md gives the cost of the quality.
 JPEG: dict[str, Any] = {"format": "JPEG", "quality": 95, "subsampling": "4:2:0"}
-VERSION = "2"  # of all of the above and of how videos are read; shards of another version are written again
+VERSION = "2"  # version of these choices and of the reader; shards of another version are rewritten
 
 
 class Entry(NamedTuple):
-    """One line of a table: a video, its file's size in bytes and time of change in ns (-1 where it was missing), where
-    in the shard its positions are, and why it could not be read ("" where it could).
+    """One line of a table: a video, the size in bytes and modification time in ns of its file (-1 if it was missing),
+    where the shard holds its positions, and why it could not be read ("" if it could).
     """
 
     version: str
@@ -54,7 +55,7 @@ class CachedFrames:
         Raises:
             ConfigError: the shard is damaged.
         """
-        # FFmpeg's decoder, because it doubles chroma as the video's does and is faster than PIL's
+        # FFmpeg's decoder: it upsamples chroma like the video decoder and is faster than PIL
         decoder, convert, frames = av.CodecContext.create("mjpeg", "r"), VideoReformatter(), []
         decoder.thread_count = 1
         try:
@@ -74,7 +75,9 @@ class CachedFrames:
 
 
 def write_shard(shard: Path, videos: Path, listed: list[str]) -> None:
-    """Frames and table of the videos `listed` below `videos`, unless both are there and the files have not changed."""
+    """Write frames and table of the videos `listed` below `videos`, unless both exist and the files have not
+    changed.
+    """
     if shard.is_file():
         known = [entry[:4] for entry in read_table(shard)]
         if known == [(VERSION, path, *state(videos / path)) for path in listed]:
@@ -91,7 +94,7 @@ def write_shard(shard: Path, videos: Path, listed: list[str]) -> None:
 
 
 def read_table(shard: Path) -> list[Entry]:
-    """What a shard holds; nothing where it was not finished."""
+    """The entries of a shard; empty if the shard is incomplete."""
     table = shard.with_suffix(".csv")
     if not table.is_file():
         return []
@@ -101,7 +104,7 @@ def read_table(shard: Path) -> list[Entry]:
 
 
 def state(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of change in ns of a file, (-1, -1) where there is none."""
+    """Size in bytes and modification time in ns of a file, (-1, -1) if it does not exist."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -110,7 +113,7 @@ def state(path: Path) -> tuple[int, int]:
 
 
 def _append(file: BinaryIO, videos: Path, path: str) -> Entry:
-    """Add a video's frames and their positions; nothing stays of one that cannot be read to its end."""
+    """Add a video's frames and their positions; a video that cannot be read to its end leaves nothing behind."""
     begin, of_file, positions = file.tell(), state(videos / path), []
     try:
         for frames in decoding.all_frames(videos / path):

@@ -1,4 +1,4 @@
-"""From the official lists to a manifest: one row per listed video, with what it holds, or why it cannot be
+"""From the official lists to a manifest: one row per listed video with its facts, or the reason why it cannot be
 read.
 """
 
@@ -43,13 +43,13 @@ COLUMNS = (
 )
 
 
-MISSING = "missing file"  # the reason of a video that is not there
+MISSING = "missing file"  # reason of a missing video
 
 
 def prepare(config: Config, dataset: str) -> pd.DataFrame:
     """Write manifest.csv, checks.json and draws.json of one dataset, and return the manifest.
 
-    Nothing is written unless all three could be made.
+    Nothing is written unless all three succeed.
 
     Raises:
         DatasetError: lists or videos are missing or contradict themselves, a class has too few videos, or no test video
@@ -89,13 +89,13 @@ def _require_test_videos(df: pd.DataFrame, dataset: str) -> None:
 
 
 def _warn(checks: dict[str, Any]) -> None:
-    """Say on the terminal that labels disagree with class folders, or that training videos are tested on: a notebook
-    keeps `sys.stderr` to itself.
+    """Warn on the terminal that labels disagree with class folders, or that training videos are also test videos. It
+    writes to the process's own stderr, because a notebook captures `sys.stderr`.
     """
     said = {
         "path_class_differs": "listed videos lie in the folder of another class than their label says, {}; the label "
         "is used",
-        "train_test_overlap": "videos are listed for training and test, {}; they are tested on and not trained on",
+        "train_test_overlap": "videos are listed for both training and test, {}; they are used for the test only",
     }
     for name, words in said.items():
         found = checks[name]
@@ -108,7 +108,7 @@ def load_manifest(config: Config, dataset: str) -> pd.DataFrame:
     """Read manifest.csv: ids and names as text (an empty group or reason is ""), the rest as numbers.
 
     Raises:
-        DatasetError: the dataset has not been prepared, or by an earlier version.
+        DatasetError: the dataset has not been prepared, or an earlier version prepared it.
     """
     path = paths.manifest(config, dataset) / "manifest.csv"
     if not path.is_file():
@@ -130,8 +130,8 @@ def build_manifest(
     settings: CheckConfig,
     reserved: Collection[str] = (),
 ) -> pd.DataFrame:
-    """The manifest of a dataset: official order, repeated lines once, no training video that is a test video by its
-    name or by its file (through a link), dev held out of the training list, every file probed.
+    """The manifest of a dataset in official order: repeated lines once, no training video that is also a test video (by
+    name, or by file through a link), the dev pool held out of the training list, and every file inspected.
 
     Args:
         dataset: file name of a reader in vidprism/datasets.
@@ -139,7 +139,7 @@ def build_manifest(
         split: official split.
         dev_per_class: size of the dev pool; whole groups are held out where the dataset has groups.
         seed: decides which videos are held out.
-        table: where what is known of each file is kept (see `vidprism.videos.check`).
+        table: file with the facts of each video (see `vidprism.videos.check`).
         settings: processes and time per video.
         reserved: ids of training videos that the dev pool must not take (external lists of shots name them).
 
@@ -175,8 +175,7 @@ def _columns(facts: Facts, hint: str) -> dict[str, Any]:
 
 
 def list_oddities(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dict:
-    """What is odd in the official lists and in this copy of the videos; lists of names, empty where all is
-    well.
+    """Oddities of the official lists and of this copy of the videos, as lists of names that are empty if all is well.
 
     Args:
         df: the manifest that `build` made from the same dataset, root and split.
@@ -190,7 +189,7 @@ def list_oddities(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dic
         through links), `group_leakage` (groups on both sides of any two splits), `classes_absent` (split: classes),
         `flip_sensitive` (pairs of classes that a horizontal flip swaps),
         `horizontal_flip` (whether flipping is allowed). Only where there are some: `dev_shares_groups`, the
-        classes of which training and dev videos share groups (see `draws.hold_out`).
+        classes whose training and dev videos share groups (see `draws.hold_out`).
     """
     module = datasets.load_dataset(dataset)
     listed = module.list_videos(root, split)
@@ -224,18 +223,20 @@ def list_oddities(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dic
 
 
 def _differs(told: str | None, class_name: str) -> bool:
-    """Whether a path tells another class; a folder that is only spelled in another way is the class's own."""
+    """Whether a path names another class; a different spelling of the class's own folder does not count."""
     return told is not None and skeleton(told) != skeleton(class_name)
 
 
 def _dev_shares_groups(df: pd.DataFrame) -> list[str]:
-    """Classes that have a group in the training list and in the dev pool."""
+    """Classes with a group in both the training list and the dev pool."""
     sides = df[(df["group"] != "") & df["split"].isin(["train", "dev"])].groupby(["class_name", "group"])["split"]
     return sorted({name for (name, _), n in sides.nunique().items() if n > 1})
 
 
 def _known_copy(module: ModuleType, df: pd.DataFrame) -> str | None:
-    """The dataset's `KNOWN_COPIES` hold name -> (training, test) counts, None for a count that is not known."""
+    """The name of the known copy with these counts. `KNOWN_COPIES` maps a name to (training, test) counts, None for an
+    unknown count.
+    """
     readable = df[df["readable"]]
     n_test = int((readable["split"] == "test").sum())
     counts = (len(readable) - n_test, n_test)
@@ -246,7 +247,7 @@ def _known_copy(module: ModuleType, df: pd.DataFrame) -> str | None:
 
 
 def _other_splits(module: ModuleType, root: Path, split: int) -> dict[int, list[Video]]:
-    """The lists of the official splits that are not used, as far as they are there."""
+    """The lists of the other official splits, as far as they exist."""
     found = {}
     for other in module.SPLITS:
         if other != split:
@@ -258,8 +259,8 @@ def _other_splits(module: ModuleType, root: Path, split: int) -> dict[int, list[
 def _other_files(
     root: Path, listed: list[Video], module: ModuleType, split: int
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """Video files that the lists of no split name (clips of another copy, or downloads that nothing uses), and the
-    number of files with each suffix that no listed video has.
+    """Video files that the lists of no split name (clips of another copy, or unused downloads), and the number of files
+    with each suffix that no listed video has.
     """
     others = _other_splits(module, root, split).values()
     named = {v.path for videos in (listed, *others) for v in videos}
@@ -278,8 +279,8 @@ def _other_files(
 
 
 def flip_pairs(module: ModuleType, names: list[str]) -> list[tuple[str, str]]:
-    """Pairs of `names` that a horizontal flip swaps: those the dataset declares, and those that differ by
-    left and right alone.
+    """Pairs of `names` that a horizontal flip swaps: those that the dataset declares, and names that differ only by
+    left and right.
     """
     other = {"left": "right", "right": "left"}
     found = {tuple(sorted(pair)) for pair in module.FLIP_PAIRS if set(pair) <= set(names)}

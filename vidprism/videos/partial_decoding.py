@@ -1,8 +1,8 @@
-"""Decoding less of a video with the same pixels: only what the wanted frames need.
+"""Decode less of a video with the same pixels: only what the requested frames need.
 
-All packets are listed, which decodes nothing. Groups of pictures without a wanted frame are passed over, each other one
-is decoded from its key frame to its last wanted frame, and what no other frame refers to is skipped unless it is
-wanted. Only wanted frames become RGB. Which files can be read so is known before their frames are
+All packets are listed, which decodes nothing. Groups of pictures without a requested frame are skipped. Each other
+group is decoded from its key frame to its last requested frame, without frames that are neither requested nor referred
+to. Only requested frames are converted to RGB. Whether a file can be read this way is known before its frames are read
 (`vidprism.videos.ways`).
 """
 
@@ -19,8 +19,8 @@ from vidprism.videos.sequential import StartToEnd
 
 
 class PacketReader:
-    """The frames of one suitable file by their number in the order of display. `packets` are all of it, in the order of
-    the file; `is_reference` tells which of them others refer to.
+    """The frames of one suitable file by their number in display order. `packets` are all packets of the file in their
+    order, and `is_reference` tells which of them others refer to.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class PacketReader:
         return len(self._packets)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """Frames (T, H, W, 3) uint8, RGB. Where the file turns out to be damaged, they are those of decoding from start
-        to end: what a decoder covers up depends on all that it has decoded.
+        """Frames (T, H, W, 3) uint8, RGB. If the file turns out to be damaged, they are those of decoding from start to
+        end: how a decoder conceals errors depends on everything it has decoded.
 
         Args:
-            indices: distinct and rising, (T,).
+            indices: distinct and increasing, (T,).
 
         Raises:
             Unreadable: the file is damaged, and does not decode from start to end.
@@ -57,7 +57,7 @@ class PacketReader:
         return StartToEnd(self._path).read(indices) if found is None else found
 
     def _read(self, indices: np.ndarray) -> np.ndarray | None:
-        """None where the decoder marks a picture as damaged, or gives none for a packet."""
+        """The frames, or None if the decoder marks a picture as damaged or gives none for a packet."""
         times = np.sort(self._times)[indices]
         place = {time: i for i, time in enumerate(times.tolist())}
         width, height = self._size
@@ -70,13 +70,13 @@ class PacketReader:
         return None if place else out
 
     def _decode(self, wanted: dict[int, int]) -> Iterator[av.VideoFrame]:
-        """The pictures of all groups that hold a wanted time."""
+        """The pictures of all groups that contain a requested time."""
         is_wanted = np.isin(self._times, list(wanted))
         for start, end in self._groups:
             if is_wanted[start:end].any():
                 last = start + int(np.flatnonzero(is_wanted[start:end])[-1])
                 for i in range(start, last + 1):
-                    # FFmpeg's skip_frame would do the same, but takes a damaged reference frame for a skipped one
+                    # FFmpeg's skip_frame would do the same, but it mistakes a damaged reference frame for a skipped one
                     if is_wanted[i] or self._is_reference[i]:
                         yield from self._decoder.decode(self._packets[i])
                 yield from self._decoder.decode(None)

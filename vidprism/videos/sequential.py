@@ -1,7 +1,7 @@
-"""A video decoded from its start: the rule that every other way of reading is held to.
+"""A video decoded from its start: the reference for every other way of reading.
 
-Frame i is the one that a decoder going from start to end shows as number i. What an edit list hides, and what cannot
-be decoded because the file does not begin with a key frame, is not shown and not counted.
+Frame i is the frame that a decoder going from start to end shows as number i. Frames hidden by an edit list are not
+shown and not counted; neither are frames that cannot be decoded because the file does not begin with a key frame.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from av.video.frame import PictureType
 
 from vidprism.videos.container import COMPLETE, Rgb, Unreadable, open_video
 
-# Decoded frames that wait for their number to be known; a video that needs more is decoded a second time.
+# Decoded frames kept until their number is known; a video that needs more is decoded a second time.
 KEPT_BYTES = 128 * 2**20
-# Decoders that begin without a key frame all the same, and then show grey with what changes in it; others show nothing
-# until they meet one.
+# Decoders that start without a key frame and then show changes on a grey picture; others show nothing until the first
+# key frame.
 NEED_A_KEY_FRAME = ("mpeg4", "msmpeg4", "msmpeg4v1", "msmpeg4v2", "h263", "flv", "wmv1", "wmv2")
 
 
 class MissingFrameError(RuntimeError):
-    """The decoder gave no picture for a frame that was wanted."""
+    """The decoder gave no picture for a requested frame."""
 
 
 def decoded(path: Path) -> Iterator[av.VideoFrame]:
-    """The frames of a file in the order of display, by one thread. A damaged packet ends them if at least `COMPLETE` of
-    the frames came before it.
+    """The frames of a file in display order, decoded by one thread. A damaged packet ends the video if at least
+    `COMPLETE` of the frames came before it.
 
     Raises:
-        Unreadable: the file cannot be opened, most of it does not decode, or it begins with frames that show only what
-            changes.
+        Unreadable: the file cannot be opened, most of it does not decode, or its first frames show only changes to
+            a missing key frame.
     """
     n_frames, has_key = 0, False
     try:
@@ -59,7 +59,7 @@ def _refuse_grey(codec: str) -> None:
 
 
 def count_shown(path: Path) -> int:
-    """Packets that are not hidden by an edit list: as a rule the number of frames.
+    """Packets that are not hidden by an edit list, usually the number of frames.
 
     Raises:
         Unreadable: the file cannot be opened.
@@ -70,18 +70,18 @@ def count_shown(path: Path) -> int:
             for packet in file.demux(stream):
                 n_packets += packet.size > 0 and not packet.is_discard
         except av.FFmpegError:
-            return n_packets  # FFmpeg gets no further
+            return n_packets  # FFmpeg cannot continue
     return n_packets
 
 
 class StartToEnd:
-    """`vidprism.videos.decoding.Frames` of any file: decoded from its start to its end to count them, and to the last
-    wanted one where their number is not asked.
+    """`vidprism.videos.decoding.Frames` of any file, decoded from its start: to the end if the frames must be counted,
+    otherwise to the last requested frame.
     """
 
     def __init__(self, path: Path) -> None:
         self._path, self._n_frames = path, -1
-        self._kept: list[av.VideoFrame] = []  # all or none
+        self._kept: list[av.VideoFrame] = []  # all frames or none
 
     def __len__(self) -> int:
         if self._n_frames < 0:

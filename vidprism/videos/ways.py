@@ -1,12 +1,12 @@
 """Which way a video file is read, and why.
 
-The rule is from start to end (`vidprism.videos.sequential`). The way by packets (`vidprism.videos.partial_decoding`)
-decodes less, with the same FFmpeg, and is for files that are shown to read the same: by what is checked here, before a
-frame is read, and by tests that compare both ways over the codecs and containers. It needs groups of pictures that
-stand alone, and packets that each show one frame at a time of its own.
+The default is from start to end (`vidprism.videos.sequential`). Reading by packets (`vidprism.videos.partial_decoding`)
+decodes less with the same FFmpeg. It is used for files that are shown to read the same, by the checks in this module
+before any frame is read, and by tests that compare both ways over codecs and containers. It needs groups of pictures
+that can be decoded independently, and packets that each show one frame at a time of its own.
 
-decord reads no frames for results: it is right on fewer files and slower on these, and on damaged ones its answers
-vary. It is the second opinion of `check.decoding: full` where it is right, another FFmpeg that must agree.
+decord reads no frames for results: it is exact on fewer files and slower on these, and its answers for damaged files
+vary. With `check.decoding: full` it gives a second opinion where it is exact, as another FFmpeg that must agree.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from vidprism.videos.container import MATROSKA, MP4, declared_packets, display_m
 START_TO_END, PACKETS = READERS = ("start to end", "packets")
 CONTAINERS = {MP4: "mp4", MATROSKA: "Matroska"}
 CODECS = ("h264", "hevc", "vp9")
-PROGRESSIVE = (0, 1)  # FFmpeg's AVFieldOrder: not known (VP9 has no fields), progressive
-# The packets of a video lie in memory while it is read.
+PROGRESSIVE = (0, 1)  # FFmpeg's AVFieldOrder: unknown (VP9 has no fields), progressive
+# The packets of a video stay in memory while it is read.
 MOST_BYTES = 64 * 2**20
-# Of other formats, FFmpeg's versions disagree about the conversion to RGB; decord fails at some smaller widths.
+# For other formats, versions of FFmpeg disagree about the conversion to RGB; decord fails at some smaller widths.
 DECORD_PIXELS, DECORD_LEAST_WIDTH_PX = ("yuv420p", "yuvj420p"), 100
 # NAL unit types (ITU-T H.264, table 7-1; H.265, table 7-1): slices of any picture, and of key frames; in H.264 only
-# those that nothing refers across.
+# key frames that no other frame refers across.
 SLICES = {"h264": range(1, 6), "hevc": range(32)}
 KEYS = {"h264": range(5, 6), "hevc": range(16, 24)}
 
 
 class Way(NamedTuple):
-    """One of `READERS`, and why it is right. For "packets", what it reads: all packets of the stream, and which of them
-    other frames refer to.
+    """One of `READERS`, and why it is correct. "packets" also gives all packets of the stream, and which of them other
+    frames refer to.
     """
 
     reader: str
@@ -47,7 +47,7 @@ class Way(NamedTuple):
 
 
 def choose(file: InputContainer, stream: VideoStream) -> Way:
-    """The way to read the video `stream` of an opened file, of which nothing has been read yet."""
+    """The way to read the video `stream` of an opened file that has not been read yet."""
     obstacle = _of_file(file, stream)
     if obstacle:
         return Way(START_TO_END, obstacle)
@@ -62,7 +62,7 @@ def choose(file: InputContainer, stream: VideoStream) -> Way:
             is_reference = tuple(decoder.name != "h264" or header >> 5 & 3 > 0 for header in headers)
         obstacle = obstacle or _of_first_picture(packets[0], decoder)
     except av.FFmpegError as error:
-        obstacle = f"its packets, or the first picture, cannot be had ({type(error).__name__})"
+        obstacle = f"its packets or the first picture cannot be read ({type(error).__name__})"
     if obstacle:
         return Way(START_TO_END, obstacle)
     why = f"{decoder.name} in {CONTAINERS[file.format.name]}, groups of pictures stand alone"
@@ -70,13 +70,13 @@ def choose(file: InputContainer, stream: VideoStream) -> Way:
 
 
 def suits_decord(stream: VideoStream) -> bool:
-    """Whether decord reads a video right whose way is by packets."""
+    """Whether decord is exact for a video that is read by packets."""
     decoder = stream.codec_context
     return decoder.pix_fmt in DECORD_PIXELS and decoder.height % 2 == 0 and decoder.width >= DECORD_LEAST_WIDTH_PX
 
 
 def _of_file(file: InputContainer, stream: VideoStream) -> str:
-    """Why a file must be read from start to end, by its header; "" if nothing there says so."""
+    """Why the header requires a file to be read from start to end; "" if it does not."""
     decoder = stream.codec_context
     if file.format.name not in CONTAINERS:
         return f"container {file.format.name}"
@@ -92,8 +92,8 @@ def _of_file(file: InputContainer, stream: VideoStream) -> str:
 
 
 def _of_packets(packets: Sequence[av.Packet], declared: int) -> str:
-    """Whether a packet is not one shown frame with a time of its own, or some that the header declares (0: it does not)
-    are not there.
+    """Whether a packet is not exactly one shown frame with its own time, or declared packets are missing (0 declared:
+    unknown).
     """
     times = {packet.pts for packet in packets}
     if any(packet.is_discard for packet in packets):
@@ -108,8 +108,8 @@ def _of_packets(packets: Sequence[av.Packet], declared: int) -> str:
 
 
 def _of_order(packets: Sequence[av.Packet], reorder_depth: int) -> str:
-    """Whether a group of pictures has one to show before its key frame, or after the next one, or packets come later
-    than a decoder that holds `reorder_depth` pictures back can wait for: it would show them out of turn.
+    """Whether a group of pictures has one to show before its key frame or after the next key frame, or packets come too
+    late for a decoder that holds back `reorder_depth` pictures, which would show them out of order.
     """
     times, is_key = np.array([packet.pts for packet in packets]), np.array([p.is_keyframe for p in packets])
     if not is_key[0]:
@@ -123,10 +123,10 @@ def _of_order(packets: Sequence[av.Packet], reorder_depth: int) -> str:
 
 def _of_slices(packets: Sequence[av.Packet], codec: str, headers: list[int]) -> str:
     if -1 in headers:
-        return f"{codec} packets whose slices cannot be told"
+        return f"{codec} packets with unknown slices"
     kinds = [_kind(codec, header) for header in headers]
     if any(kind not in KEYS[codec] for packet, kind in zip(packets, kinds, strict=True) if packet.is_keyframe):
-        return f"{codec} key frames that others refer across"
+        return f"{codec} key frames that other frames refer across"
     return ""
 
 
@@ -136,8 +136,8 @@ def _kind(codec: str, header: int) -> int:
 
 
 def _first_slice(packet: av.Packet, codec: str, setup: bytes) -> int:
-    """First byte of the header of a packet's first slice, -1 if there is none or the packet is damaged: NAL units
-    follow their length, whose size `setup` tells (ISO/IEC 14496-15, 5.3.3 and 8.3.3), and fill the packet.
+    """First byte of the header of a packet's first slice, -1 if there is none or the packet is damaged. Each NAL unit
+    follows its length, whose size `setup` gives (ISO/IEC 14496-15, 5.3.3 and 8.3.3), and they fill the packet.
     """
     size_at = 4 if codec == "h264" else 21
     if len(setup) <= size_at or setup[0] != 1:
@@ -155,8 +155,8 @@ def _first_slice(packet: av.Packet, codec: str, setup: bytes) -> int:
 
 
 def _of_first_picture(packet: av.Packet, decoder: av.VideoCodecContext) -> str:
-    """Whether the first picture is missing, interlaced, or turned or mirrored by a note in the header, which PyAV shows
-    on pictures alone.
+    """Whether the first picture is missing, interlaced, or rotated or mirrored by a note in the header, which PyAV only
+    reports with pictures.
     """
     decoder.thread_count = 1
     frames = [*decoder.decode(packet), *decoder.decode(None)]

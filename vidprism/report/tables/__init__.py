@@ -1,9 +1,8 @@
-"""The paper's tables, filled with what the suite measured: results and published numbers in, blocks of
-lines out.
+"""The paper's tables, filled with the suite's measurements: results and published numbers in, blocks of lines out.
 
-Rows come from the paper's CSV and from the profile (`vidprism.config.rows`), never from what lies on disk, so a
-row is never dropped: it is measured, "not run" (the suite has or will have a run for it) or "reported"
-(only the paper has it). Which printed row a run stands in follows from what it trained (`identity`), not from its key.
+Rows come from the paper's CSV and from the profile (`vidprism.config.rows`), never from the files on disk, so a row is
+never dropped: it is measured, "not run" (the suite has or will have a run for it) or "reported" (only the paper has
+it). The printed row that a run belongs to follows from what it trained (`identity`), not from its key.
 """
 
 from __future__ import annotations

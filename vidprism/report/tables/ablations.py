@@ -17,7 +17,7 @@ from vidprism.report.tables.cells import add_signs, measured, published
 from vidprism.report.tables.identity import Trained
 from vidprism.report.tables.layout import Block, Column, Entry, Line, heading, real_name
 
-# Which table, and which part of it, a switch belongs to. What is not listed stands on the readings page.
+# The table, and the part of it, that a switch belongs to. Other switches are on the readings page.
 HOMES = {
     "rates": (3, ""),
     "lambda_rank": (4, ""),
@@ -32,8 +32,8 @@ READINGS = (0, "")
 
 
 def home(changed: dict[str, Any]) -> tuple[int, str]:
-    """(table, part) that a row belongs to by the first of its changed options that has a home; READINGS where none has,
-    or where one switch alone is turned to the value of the released code.
+    """(table, part) of a row, by the first of its changed options that has a place; READINGS if none has, or if only
+    one switch is changed, to the value of the released code.
     """
     turned = {name: PRESETS["released"][name].value for name in differences()}
     if len(changed) == 1 and changed.items() <= turned.items():
@@ -47,7 +47,7 @@ def runs(config: Config, records: dict[str, Record]) -> dict[str, Trained]:
 
 
 def default(config: Config) -> str:
-    """The key of the row that changes none of the options under `methods`, with which all others are compared; "" if
+    """The key of the row that changes none of the options under `methods`, the reference for all others; "" if
     params.yaml has none.
     """
     base = config.methods.get(config.profile.ablations.method, {})
@@ -79,7 +79,7 @@ def table5(config: Config) -> list[Block]:
 
 
 def _blocks(config: Config, number: int) -> list[Block]:
-    """The printed rows in printed order, then the variants of params.yaml that belong here and are not in the paper."""
+    """The printed rows in printed order, then the variants of params.yaml that belong here but are not in the paper."""
     printed_rows, records = paper.load_published(number), results.load_results(config, "ablations")
     trained = runs(config, records)
     parts = list(dict.fromkeys(row.labels["part"] for row in printed_rows))
@@ -154,7 +154,7 @@ def _printed_labels(printed: PublishedRow) -> tuple[str, ...]:
 
 
 def _labels(number: int, trained: Trained) -> tuple[str, ...]:
-    """Labels of a row that is not in the paper, by what it trained."""
+    """Labels of a row that is not in the paper, from what it trained."""
     if not trained.is_vidprism:
         return (identity.name(trained),) * (2 if number == 3 else 1)
     rates, notes = identity.variant(trained)

@@ -15,7 +15,7 @@ ANSWERS: dict[str, results.Answers] = {"top1": "correct", "top5": "correct5"}
 
 
 def measured(record: Record, column: Column) -> Entry:
-    """The record's entry in one column; a row or cell without a run says so."""
+    """The record's entry in one column; without a run, the entry says so."""
     if record["status"] != MEASURED:
         return Entry(record["status"], record.get("reason", ""))
     cell = results.find_cell(record, column.dataset, column.shots)
@@ -39,8 +39,8 @@ def measured(record: Record, column: Column) -> Entry:
 
 
 def compare(a: Entry, b: Entry) -> stats.Comparison:
-    """Entry a minus entry b, paired over the groups of test videos and over the repeats (seeds, and with them draws)
-    that both have. Where one of the two records is older than its groups, those of the other count.
+    """Entry a minus entry b, paired over the groups of test videos and over the repeats (seeds and draws) that both
+    have. If one of the two records is older than its groups, the groups of the other are used.
 
     Raises:
         ResultsError: the two were measured on different videos or in different groups, or share no repeat.
@@ -65,8 +65,8 @@ def compare(a: Entry, b: Entry) -> stats.Comparison:
 
 
 def add_signs(block: Block) -> Block:
-    """Per entry of an ablation: the sign of its effect against the default row, in the paper and measured. Which of
-    them are separable is decided over the whole table, see `families.verdicts`.
+    """For each entry of an ablation, the sign of its effect against the default row, in the paper and as measured.
+    `families.verdicts` decides over the whole table which of them are separable.
     """
     default = next((line for line in block.lines if line.default), None)
     if default is None:
@@ -93,16 +93,16 @@ def _with_sign(entry: Entry, default: Entry, printed: Published, printed_default
 def published(
     row: PublishedRow | None, names: list[str], entries: tuple[Entry, ...], generated: bool
 ) -> tuple[Published, ...]:
-    """The panel of a line: the printed numbers; on the paper's own data also measured minus published.
+    """The panel of a line: the printed numbers and, on the paper's own data, measured minus published.
 
-    `names` are the paper's columns, those of `entries` first. On generated data no difference is formed: it
-    would mean nothing.
+    `names` are the paper's columns, those of `entries` first. On generated data there is no difference, because it
+    would be meaningless.
     """
     if row is None:
         return tuple(Published(None) for _ in names)
     means = [entry.mean for entry in entries] + [None] * (len(names) - len(entries))
     panel = []
     for name, mean in zip(names, means, strict=True):
-        value = row.numbers.get(name)  # none for a dataset or a K that the paper has no column for
+        value = row.numbers.get(name)  # None for a dataset or a K without a column in the paper
         panel.append(Published(value, name in row.bold, None if generated or None in (mean, value) else mean - value))
     return tuple(panel)

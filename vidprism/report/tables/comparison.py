@@ -1,4 +1,4 @@
-"""Tables 1 and 2: one line per printed method, then the methods of the suite that the paper does not have."""
+"""Tables 1 and 2: one line per printed method, then the methods of the suite that are not in the paper."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ from vidprism.report.tables.identity import Trained
 from vidprism.report.tables.layout import REPORTED, Block, Column, Entry, Line, heading, real_name
 from vidprism.report.tables.setting import learning_rate
 
-PRINTED_DATASET = "kinetics400"  # of Table 1; its columns do not name it, unlike those of Tables 2 to 5
+PRINTED_DATASET = "kinetics400"  # the dataset of Table 1, which its columns do not name, unlike those of Tables 2 to 5
 EXTRA_SECTION = "Measured by the suite, not in the paper"
 
 
 def table1(config: Config) -> list[Block]:
-    """One line per method, backbone size and number of frames; bold within a backbone size, as in the
-    paper.
-    """
+    """One line per method, backbone size and number of frames; bold within a backbone size, as in the paper."""
     p, dataset = config.profile, config.profile.closed_set.dataset
     columns = tuple(
         Column(dataset, None, m, heading(p, dataset), h, m) for m, h in (("top1", "Top-1 (%)"), ("top5", "Top-5 (%)"))
@@ -77,14 +75,14 @@ def _table1_line(
 
 
 def _facts(record: Record | None, dataset: str) -> tuple[str, ...]:
-    """Views and cost behind a line of Table 1; empty where nothing was measured."""
+    """Views and cost of a line of Table 1; empty if nothing was measured."""
     cell = results.find_cell(record, dataset, None) if record else None
     return cost.measured_with(record, cell) if cell else ("",) * len(cost.MEASURED_HEADINGS)
 
 
 def table2(config: Config) -> list[Block]:
-    """One line per method over datasets x K on the profile's own track and first backbone, VidPrism-M on the first
-    encoder of clips; other backbones and the other track stand in blocks of their own.
+    """One line per method over datasets x K, on the profile's own track and first backbone; VidPrism-M is on the first
+    video encoder. Other backbones and the other track have separate blocks.
     """
     p, printed_rows = config.profile, paper.load_published(2)
     records, expected = results.load_results(config, "few_shot"), rows(config, "few_shot")
@@ -128,19 +126,19 @@ def table2(config: Config) -> list[Block]:
 
 
 def _bold_elsewhere(on_clips: list[str]) -> str:
-    """That a row on an encoder of clips competes for bold with its like, which stand in a block of their own."""
+    """A note that a row on a video encoder competes for bold only with rows on that encoder, which are in another
+    block.
+    """
     if not on_clips:
         return ""
-    return (
-        f"For bold the row on {on_clips[0]} competes with the other rows on {on_clips[0]} alone, wherever they stand."
-    )
+    return f"For bold, the row on {on_clips[0]} competes only with the other rows on {on_clips[0]}, in any block."
 
 
 def _other_backbone(config: Config, columns: tuple[Column, ...], backbone: str, lines: tuple[Line, ...]) -> Block:
     size, first = (config.profile.backbones[name].size for name in (backbone, config.profile.few_shot.backbone))
     note = (
         f"The same cells on {backbone} (ViT-{size}); the block above is on ViT-{first}. The paper does not say which "
-        "backbone its few-shot table is of, so its numbers stand beside both."
+        "backbone its few-shot table uses, so its numbers are shown beside both."
     )
     return Block(f"ViT-{size}", ("Method",), columns, _panel(columns), lines, note=note)
 
@@ -154,8 +152,8 @@ def _on_clips(
 ) -> Block:
     backbone, frames = chosen[0].backbone, chosen[0].frames
     note = (
-        f"The other rows on {backbone}, which encodes clips of {frames} frames and not single frames: what "
-        f"VidPrism-M is to be compared with. {video_encoders.note([backbone], records)}"
+        f"The other rows on {backbone}, which encodes clips of {frames} frames and not single frames. "
+        f"Compare VidPrism-M with these. {video_encoders.note([backbone], records)}"
     )
     title = f"On VideoMAE (ViT-{config.profile.backbones[backbone].size})"
     return Block(title, ("Method",), columns, _panel(columns), lines, note=note.rstrip())
@@ -191,7 +189,9 @@ def _line(
     names: list[str] | None = None,
     comparable: bool = True,
 ) -> Line:
-    """A line of Table 1 or 2 from its printed row, its run, or both; `comparable`: both are of one dataset."""
+    """A line of Table 1 or 2 from its printed row, its run, or both; `comparable` means that both use the same
+    dataset.
+    """
     record = records[key] if key else None
     if record:
         cells = tuple(entries.measured(record, column) for column in columns)
@@ -213,9 +213,7 @@ def _line(
 
 
 def _unmeasured(printed: PublishedRow) -> Entry:
-    """A printed row without a run in this profile: not run if the suite names a method for it, else only
-    reported.
-    """
+    """A printed row without a run in this profile: "not run" if the suite has a method for it, otherwise "reported"."""
     if not printed.run:
         return Entry(REPORTED)
     size = printed.labels.get("size")

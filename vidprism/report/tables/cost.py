@@ -11,7 +11,7 @@ CHECK_HEADINGS = ("GMACs / view", "The printed number")
 
 
 def counted(record: Record, cell: Cell) -> complexity.Count | None:
-    """The cost of one view of a measured cell, by formula from its record; None where the method has no formula."""
+    """The cost of one view of a measured cell, by formula from its record; None if the method has no formula."""
     backbone = record["backbone"]
     if not complexity.has_formula(record["method"], backbone["key"]):
         return None
@@ -27,7 +27,7 @@ def counted(record: Record, cell: Cell) -> complexity.Count | None:
 
 
 def measured_with(record: Record, cell: Cell) -> tuple[str, str, str]:
-    """What stands under `MEASURED_HEADINGS`."""
+    """The cells under `MEASURED_HEADINGS`."""
     cost = counted(record, cell)
     views = f"{cell['frames']}, {cell['n_clips']} × {cell['n_crops']}"
     if cost is None:

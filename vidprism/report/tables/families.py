@@ -1,5 +1,5 @@
-"""Families of tests (docs/protocol.md): which verdicts and which bold of a table hold together, by Holm's steps, and
-what such a family can tell.
+"""Families of tests (docs/protocol.md): which verdicts and which bold entries of a table hold together, by Holm's
+steps, and which differences a family can detect.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ Place = tuple[int, int, int]  # block, line, column
 
 @dataclass(frozen=True)
 class Family:
-    """Tests that are read together: how many, how many are separable after Holm, and the smallest difference in points
-    that each could have separated, smallest first (tests of rows that answer alike left out).
+    """Tests that are read together: how many there are, how many are separable after Holm, and the smallest difference
+    in points that each could have separated, sorted (tests of rows with equal answers are left out).
     """
 
     n_tests: int
@@ -34,19 +34,21 @@ class Family:
 
 
 def adjusted(comparisons: Sequence[Comparison]) -> np.ndarray:
-    """p of each comparison of a family after Holm, (N,); separable where it is at most `ALPHA`."""
+    """p of each comparison of a family after Holm, (N,); a comparison is separable if p is at most `ALPHA`."""
     return stats.holm([c.p for c in comparisons])
 
 
 def describe(comparisons: Sequence[Comparison]) -> Family:
-    """What a family of tests found and what it could have found."""
+    """What a family of tests found, and what it could have found."""
     told = (adjusted(comparisons) <= ALPHA).sum() if comparisons else 0
     smallest = (c.mean.smallest_separable(len(comparisons)) for c in comparisons)
     return Family(len(comparisons), int(told), tuple(sorted(x for x in smallest if 0 < x < np.inf)))
 
 
 def verdicts(blocks: Sequence[Block]) -> tuple[list[Block], Family]:
-    """Family (a): the verdicts of a table, over all its blocks. A verdict that Holm does not separate says so."""
+    """Family (a): the verdicts of a table, over all its blocks. A verdict that Holm does not separate is marked as
+    such.
+    """
     signs = [e.sign for block in blocks for line in block.lines for e in line.entries if e.sign]
     p_holm = iter(adjusted([sign.comparison for sign in signs])) if signs else iter(())
 
@@ -62,9 +64,9 @@ def _settled(sign: Sign, p_holm: float) -> Sign:
 
 
 def bold(blocks: Sequence[Block]) -> tuple[list[Block], list[Family]]:
-    """Family (b): the bold of a column. Bold are the best measured entry and all that Holm over the pairs of the column
-    does not separate from it: all pairs, because the best is chosen by the same answers. Rows compete within one
-    contest, one track and one encoder, in whichever blocks they stand.
+    """Family (b): the bold entries of a column: the best measured entry and all entries that Holm over the pairs of the
+    column does not separate from it. All pairs count, because the same answers choose the best. Rows compete within one
+    contest, one track and one encoder, across blocks.
     """
     contests: dict[tuple, list[Place]] = defaultdict(list)
     for b, block in enumerate(blocks):
@@ -88,7 +90,7 @@ def _contest(line: Line) -> tuple[str, str, str]:
 
 
 def _best(entries: Sequence[Entry]) -> tuple[set[int], Family]:
-    """Which entries are the best or not separable from it, and the family of all their pairs."""
+    """Which entries are the best or not separable from it, and the family of all pairs."""
     top = max(range(len(entries)), key=lambda i: entries[i].mean)
     pairs = list(itertools.combinations(range(len(entries)), 2))
     comparisons = [compare(entries[i], entries[j]) for i, j in pairs]
@@ -110,7 +112,7 @@ def _with_entries(block: Block, rows: Iterable[Iterable[Entry]]) -> Block:
 
 
 def caption(blocks: Sequence[Block], signs: Family, columns: Sequence[Family]) -> tuple[tuple[str, str], ...]:
-    """What the caption says of draws, groups and tests, as (name, value) pairs; nothing where nothing is measured."""
+    """The caption's facts about draws, groups and tests, as (name, value) pairs; empty if nothing is measured."""
     if not any(line.status == MEASURED for block in blocks for line in block.lines):
         return ()
     found = [("Draws and groups", sampled(blocks))]
@@ -146,15 +148,15 @@ def _columns_in_words(columns: Sequence[Family]) -> str:
 
 
 def smallest(values: Sequence[float]) -> str:
-    """The smallest separable differences of a family's tests in words: their median and range, in points."""
+    """The smallest separable differences of a family's tests in words: median and range, in points."""
     if not len(values):
-        return "There is no smallest separable difference: the rows answer alike, or one group of videos tells nothing."
+        return "There is no smallest separable difference: the rows give equal answers, or there is one group of videos."
     median, low, high = np.median(values), min(values), max(values)
     return f"Smallest separable difference: median {median:.1f} points, {low:.1f} to {high:.1f}."
 
 
 def sampled(blocks: Sequence[Block]) -> str:
-    """The numbers of draws (of seeds where there are no shots) and of groups of the measured entries, by column."""
+    """The numbers of draws (of seeds if there are no shots) and of groups of the measured entries, by column."""
     numbers: dict[str, set[int]] = {"draws": set(), "seeds": set()}
     counts: dict[str, set[str]] = defaultdict(set)
     for block in blocks:

@@ -1,8 +1,8 @@
-"""What a row trained, and which printed row that is: read from its record, or from what params.yaml asks for.
+"""What a row trained, and which printed row it corresponds to, from its record or, before it has run, from params.yaml.
 
-The key of a row says nothing here. A row is a printed one if its method, its options, its frames and its kind of
-encoder are. The data do not count, nor does the size of the backbone except in Table 1: the banner tells them. What of
-the model was trained does not change which row it is, but stands beside its name.
+The key of a row is not used. A run corresponds to a printed row if its method, options, frames and kind of encoder
+agree. The data do not count, and neither does the size of the backbone except in Table 1: the banner states them. Which
+parts of the model were trained does not change the row; a note beside its name says so.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vidprism.paper import PublishedRow
 from vidprism.records.record import MEASURED, Record
 from vidprism.report.tables.layout import Line
 
-ENCODERS = {"vidprism_c": "clip", "vidprism_m": "videomae"}  # caption of Table 2: what VidPrism-C and -M are built on
+ENCODERS = {"vidprism_c": "clip", "vidprism_m": "videomae"}  # caption of Table 2: the encoders of VidPrism-C and -M
 RATES = (2, 4, 8, 16)  # Sec. 4.1: 2, 4, 8 with 8 frames, all four with 32
 LENGTHS = (8, 32)  # Sec. 4.1: frames of a clip
 TUNING = {"frozen": "on a frozen backbone", "partial": "with a part of the backbone tuned", "full": ""}
@@ -29,9 +29,9 @@ WHOLE_MODEL = "published, whole model tuned"
 
 @dataclass(frozen=True)
 class Trained:
-    """What a row trained: a method with its options (complete for VidPrism; for others as far as they are known), on
-    clips of `frames` frames through a backbone of `size`; `encoder` is its file in vidprism/backbones. `tuning` is how
-    much of the backbone trained on the tuned track. `label` is the method's own name, "" before the row has run.
+    """What a row trained: a method with its options (complete for VidPrism, otherwise as far as known), on clips of
+    `frames` frames through a backbone of `size`. `encoder` is its file in vidprism/backbones. `tuning` is how much of
+    the backbone trained on the tuned track. `label` is the method's own name, "" before the row has run.
     """
 
     method: str
@@ -46,7 +46,9 @@ class Trained:
 
     @property
     def head(self) -> str:
-        """The method whose head it is: a method that only takes another preset bears its name and `_released`."""
+        """The method that the head belongs to: a method that only has another preset is called by its name and
+        `_released`.
+        """
         return self.method.removesuffix("_released")
 
     @property
@@ -65,17 +67,17 @@ class Trained:
 
     @property
     def setting(self) -> str:
-        """What sets it apart from a method that the paper tunes as a whole; "" where nothing does."""
+        """How it differs from a method that the paper tunes as a whole; "" if it does not."""
         if self.head not in paper.tuned():
             return ""
         return FROZEN_FEATURES if self.track == "frozen" else TUNING[self.tuning]
 
 
 def of(config: Config, row: Row, record: Record | None = None) -> Trained:
-    """What a row trained by its record if it is measured, else what params.yaml asks for.
+    """What a row trained, from its record if it is measured, otherwise from params.yaml.
 
     Raises:
-        ConfigError: params.yaml asks for a switch or a value that VidPrism does not know.
+        ConfigError: params.yaml has a switch or a value that VidPrism does not know.
     """
     if record is not None and record["status"] == MEASURED:
         return measured(record)
@@ -90,7 +92,7 @@ def of(config: Config, row: Row, record: Record | None = None) -> Trained:
 
 
 def measured(record: Record) -> Trained:
-    """What a measured record says was trained."""
+    """What was trained according to a measured record."""
     backbone, config = record["backbone"], record["config"]
     return Trained(
         record["method"],
@@ -106,8 +108,8 @@ def measured(record: Record) -> Trained:
 
 
 def changes(trained: Trained, reading: str | None = None) -> dict[str, Any]:
-    """Options that differ from VidPrism's preset of `reading` (by default their own) and the rates of Sec. 4.1. Other
-    methods have no preset: all of their options.
+    """Options that differ from VidPrism's preset of `reading` (by default the row's own) and from the rates of Sec.
+    4.1. For other methods, which have no preset, all options.
     """
     if not trained.is_vidprism:
         return trained.options
@@ -117,13 +119,13 @@ def changes(trained: Trained, reading: str | None = None) -> dict[str, Any]:
 
 
 def default_rates(n_steps: int) -> list[int]:
-    """The rates of Sec. 4.1 that divide a clip of `n_steps` features: what a method takes if it is given none."""
+    """The rates of Sec. 4.1 that divide a clip of `n_steps` features: the default of a method."""
     return [rate for rate in RATES if n_steps % rate == 0]
 
 
 def is_row(printed: PublishedRow, trained: Trained) -> bool:
-    """Whether a printed row is of what was trained. Table 2 does not print its frames: there VidPrism may have those of
-    Sec. 4.1, as frames or as time steps of the encoder.
+    """Whether a printed row corresponds to what was trained. Table 2 does not print its frames: there VidPrism may have
+    those of Sec. 4.1, counted as frames or as time steps of the encoder.
     """
     frames, size = printed.labels.get("frames"), printed.labels.get("size")
     if printed.run != trained.head or (size and size != trained.size) or (frames and int(frames) != trained.frames):
@@ -135,8 +137,8 @@ def is_row(printed: PublishedRow, trained: Trained) -> bool:
 
 
 def arrange(printed_rows: list[PublishedRow], trained: dict[str, Trained]) -> list[tuple[PublishedRow | None, str]]:
-    """Pairs of a printed row and the key of a run of it: the printed rows in order, each as often as it was run (with
-    "" where it was not), then None with each run that is no printed row.
+    """Pairs of a printed row and the key of a run of it: first the printed rows in order, once for each of their runs
+    (with "" if there is none), then None with each run that has no printed row.
     """
     found = {key: next((p for p in printed_rows if is_row(p, t)), None) for key, t in trained.items()}
     pairs = [(p, key) for p in printed_rows for key in [k for k, q in found.items() if q is p] or [""]]
@@ -144,7 +146,7 @@ def arrange(printed_rows: list[PublishedRow], trained: dict[str, Trained]) -> li
 
 
 def name(trained: Trained) -> str:
-    """What was trained, in a table of methods: the method and, where it is no printed row, how it differs."""
+    """What was trained, in a table of methods: the method and, if it has no printed row, how it differs."""
     if not trained.is_vidprism:
         notes = [f"{option}={value}" for option, value in trained.options.items()]
         return noted(trained.label or trained.method, notes)
@@ -156,13 +158,13 @@ def name(trained: Trained) -> str:
 
 
 def title(trained: Trained) -> str:
-    """Name and setting together, as the pages beside the tables give them."""
+    """Name and setting together, as used on the other pages."""
     return f"{name(trained)} {trained.setting}".rstrip()
 
 
 def variant(trained: Trained, frames: int = 32) -> tuple[list[int], list[str]]:
-    """What was trained, in a table of ablations: its rates, and how it differs in all else from the full model of the
-    paper on `frames` frames (Sec. 4.3).
+    """What was trained, in a table of ablations: its rates, and its other differences from the full model of the paper
+    on `frames` frames (Sec. 4.3).
     """
     notes = [f"{k}={v}" for k, v in changes(trained).items() if k != "rates"]
     if trained.options["reading"] != "paper":
@@ -182,7 +184,7 @@ def noted(text: str, notes: list[str]) -> str:
 
 
 def distinct(lines: tuple[Line, ...]) -> tuple[Line, ...]:
-    """The lines, with the key behind the label where two runs of a block would look the same."""
+    """The lines, with the key added to the label if two runs of a block would look the same."""
     seen = Counter((line.section, line.labels) for line in lines)
     return tuple(
         replace(line, labels=(*line.labels[:-1], f"{line.labels[-1]} [{line.run}]"))

@@ -1,4 +1,4 @@
-"""What a table is made of, before it becomes HTML or CSV: blocks of lines, lines of entries."""
+"""The parts of a table before it becomes HTML or CSV: blocks of lines, lines of entries."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from vidprism.config import Profile
 from vidprism.evaluation.stats import Comparison, Mean
 from vidprism.records.record import Record, cell_key
 
-REPORTED = "reported"  # the paper prints a number, the suite has no run for the row
+REPORTED = "reported"  # the paper prints a number, and the suite has no run for the row
 
-# Heading of a dataset: its name, and what its generated stand-in is called.
+# Heading of a dataset: its name, and the name of its generated counterpart.
 HEADINGS = {
     "hmdb51": ("HMDB-51", "mini-HMDB"),
     "kinetics400": ("Kinetics-400", "mini-K400"),
@@ -48,8 +48,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Sign:
-    """Effect against the default row: its sign in the paper, in the measurement, and whether the two agree; the
-    paired comparison behind it and its p after Holm among the verdicts of the table.
+    """Effect against the default row: its sign in the paper, its measured sign, and whether they agree; the paired
+    comparison behind it, and its p after Holm among the verdicts of the table.
     """
 
     paper: int
@@ -61,8 +61,8 @@ class Sign:
 
 @dataclass(frozen=True)
 class Entry:
-    """One measured cell of a line, or why there is none. Accuracies in percent: `accuracy` over draws and groups of
-    test videos, and the intervals over repeats alone and over groups alone.
+    """One measured cell of a line, or the reason why there is none. Accuracies are in percent: `accuracy` over draws
+    and groups of test videos, and the intervals over repeats only and over groups only.
     """
 
     status: str  # measured, not run, reported, rehearsed
@@ -86,14 +86,14 @@ class Entry:
 
     @property
     def half_width(self) -> float | None:
-        """Half of the interval over draws and groups, in points: what stands behind the plus-minus sign. None where
-        one group of videos says nothing about others.
+        """Half of the interval over draws and groups, in points: the number after the plus-minus sign. None with a
+        single group of videos, which says nothing about others.
         """
         return None if self.accuracy is None or self.accuracy.n_groups == 1 else float(self.accuracy.half_width())
 
     @property
     def parts(self) -> tuple[float | None, float | None]:
-        """Half of the interval over draws alone and over groups alone, in points; None where there is no such doubt."""
+        """Half of the interval over draws only and over groups only, in points; None if there is no such interval."""
         if self.accuracy is None:
             return None, None
         draws = None if self.accuracy.n_draws == 1 else (self.repeats[1] - self.repeats[0]) / 2
@@ -102,9 +102,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Published:
-    """One number of the paper as printed; `difference` (measured minus published) only where the data are
-    the paper's.
-    """
+    """One number of the paper as printed; `difference` (measured minus published) exists only on the paper's data."""
 
     value: float | None
     bold: bool = False
@@ -112,9 +110,7 @@ class Published:
 
     @property
     def text(self) -> str:
-        """The number with the paper's digits: one for accuracies, none for GFLOPs; a dash where it prints
-        none.
-        """
+        """The number with the paper's digits (one for accuracies, none for GFLOPs), or a dash if none is printed."""
         if self.value is None:
             return "–"
         return f"{self.value:.0f}" if self.value > 100 else f"{self.value:.1f}"
@@ -123,19 +119,19 @@ class Published:
 @dataclass(frozen=True)
 class Line:
     """One row of a table. `run` is the row key of the suite; `extra` marks rows that are not in the paper; `facts`
-    stand behind the measured cells, `cost` behind the printed ones.
+    follow the measured cells, `cost` follows the printed ones.
     """
 
     labels: tuple[str, ...]
     entries: tuple[Entry, ...]
     published: tuple[Published, ...]
     section: str = ""
-    contest: str = ""  # bold compares within one contest, and there within one track and one encoder
+    contest: str = ""  # bold compares within one contest, one track and one encoder
     run: str = ""
     reference: str = ""
-    mark: str = ""  # behind the name; the block's notes say what it stands for
-    setting: str = ""  # what of the model was trained, where the paper trains all of it
-    published_as: str = ""  # how the printed numbers of its section were made
+    mark: str = ""  # added to the name; the notes of the block explain it
+    setting: str = ""  # the trained part of the model, if the paper trains all of it
+    published_as: str = ""  # how the printed numbers of its section were obtained
     extra: bool = False
     default: bool = False
     facts: tuple[str, ...] = ()
@@ -144,12 +140,12 @@ class Line:
 
     @property
     def status(self) -> str:
-        """The status its entries share: measured as soon as one is."""
+        """The common status of its entries: measured if any entry is."""
         return "measured" if any(e.status == "measured" for e in self.entries) else self.entries[0].status
 
     @property
     def n_trials(self) -> int:
-        """How many values the search tried that this row's recipe comes from; 0 for a row that is not measured."""
+        """How many values the search behind this row tried; 0 for a row that is not measured."""
         return len(self.record["search"]["trials"]) if self.record and self.status == "measured" else 0
 
 
@@ -172,13 +168,15 @@ class Block:
 
     @property
     def setting(self) -> str:
-        """The setting that all lines with a run share; "" where they differ."""
+        """The setting common to all lines with a run; "" if they differ."""
         shared = {line.setting for line in self.lines if line.run}
         return shared.pop() if len(shared) == 1 else ""
 
     @property
     def panel_heading(self) -> str:
-        """What the printed numbers are headed; a section that says how its own were made is left to its own line."""
+        """The heading of the printed numbers. If a section says how its numbers were obtained, its own line shows
+        that.
+        """
         printed = [line for line in self.lines if not line.section and any(p.value is not None for p in line.published)]
         marked = {line.labels[0]: line.published_as for line in printed if line.published_as}
         if marked and all(line.published_as for line in printed):

@@ -1,6 +1,6 @@
 """Which rows are order-blind: their answers stay the same if the frames of a video come in reverse.
 
-A head without interaction, with one expert or with slow-to-fast messages alone has nothing that knows the order of the
+A head without interaction, with one expert or only slow-to-fast messages has nothing that knows the order of the
 frames: aggregation, self-attention without positions, half-pixel interpolation and every combination of Table 5c treat
 a stream and its mirror image alike. `tests/model/test_order.py` holds this to the head itself.
 """

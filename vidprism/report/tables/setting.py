@@ -1,4 +1,4 @@
-"""The setting of a table in words: what stands in its caption."""
+"""The setting of a table in words, for its caption."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def describe(config: Config, chosen: list[Row]) -> tuple[tuple[str, str], ...]:
 
 
 def _of_the_paper(config: Config, chosen: list[Row]) -> list[tuple[str, str]]:
-    """The methods that the paper tunes as a whole, with what was trained of them here."""
+    """The methods that the paper tunes as a whole, with the parts of them that were trained here."""
     trained = [identity.of(config, row) for row in chosen]
     found = [f"{paper.tuned()[t.head]} {t.setting or 'tuned as a whole'}" for t in trained if t.head in paper.tuned()]
     return [("Methods that the paper tunes as a whole", _join(found))] if found else []
 
 
 def split(profile: Profile, chosen: list[Row]) -> str:
-    """The official split of the rows' datasets: one number, or each dataset's own where they differ."""
+    """The official split of the rows' datasets: one number, or the split of each dataset if they differ."""
     by_dataset = {d: profile.protocol.split_of(d) for row in chosen for d in row.datasets}
     if len(set(by_dataset.values())) == 1:
         return str(*set(by_dataset.values()))
@@ -63,12 +63,12 @@ def split(profile: Profile, chosen: list[Row]) -> str:
 
 
 def training_videos(shots: int | None) -> str:
-    """What a cell trains on, in words: `K=4`, or the list that remains once the dev pool is held out."""
+    """The training videos of a cell in words: `K=4`, or the list without the dev pool."""
     return "training list without the dev pool" if shots is None else f"K={shots}"
 
 
 def learning_rate(group: str, track: str, searched_track: str) -> str:
-    """Where a row's learning rate comes from: a method is searched with its options in `methods` on the profile's own
+    """The source of a row's learning rate. A method is searched with its options in `methods` on the profile's own
     track, and once more on another track that has rows of it.
     """
     if group == "ablations":

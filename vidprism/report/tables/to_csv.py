@@ -1,6 +1,4 @@
-"""The CSV twin of a table: tidy, one line per row and measured column, and in Table 1 one for the cost of the printed
-model.
-"""
+"""A table as tidy CSV: one line per row and measured column, and in Table 1 one for the cost of the printed model."""
 
 from __future__ import annotations
 
@@ -49,7 +47,7 @@ CSV_FIELDS = (
 
 
 def to_csv(table: Table) -> str:
-    """The table as tidy CSV: one line per row and measured column; empty where there is no number."""
+    """The table as tidy CSV: one line per row and measured column; empty fields if there is no number."""
     out = io.StringIO()
     writer = csv.DictWriter(out, CSV_FIELDS, lineterminator="\n", restval="")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""Encoders of clips in Table 2: what their pre-training was shown to be worth."""
+"""Video encoders in Table 2: what their pre-training is worth."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ MARK = "†"
 
 
 def mark(record: Record | None) -> str:
-    """A mark behind a row whose encoder was not shown to be better than the same network untrained."""
+    """A mark for a row whose encoder was not shown to be better than the same network untrained."""
     probe = _probe(record)
     return MARK if probe and not all(found["better"] for found in probe) else ""
 
 
 def note(backbones: list[str], records: dict[str, Record]) -> str:
-    """The finding on the first of `backbones`, in words; empty where nothing was measured on it or its stage probed
-    nothing.
-    """
+    """The finding on the first of `backbones`, in words; empty if nothing was measured on it or it was not probed."""
     of_backbone = (r for r in records.values() if backbones and (r.get("backbone") or {}).get("name") == backbones[0])
     probe = next((found for record in of_backbone if (found := _probe(record))), None)
     if not probe:
@@ -43,7 +41,7 @@ def note(backbones: list[str], records: dict[str, Record]) -> str:
 
 
 def _groups(probe: list[dict[str, Any]]) -> str:
-    """What the probe's intervals are over; a result that is older than groups says so."""
+    """The sampling units of the probe's intervals; the text says so if a result is older than groups."""
     if all("n_groups" in found for found in probe):
         return " and ".join(f"{f['n_groups']} groups ({HEADINGS[f['dataset']][1]})" for f in probe)
     return "videos, each its own group, because the result is older than groups (too narrow)"
