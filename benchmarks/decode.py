@@ -141,7 +141,7 @@ def cache(path: Path) -> tuple[frame_shards.CachedFrames, float]:
     """The cached frames of a video, and their mean size in bytes."""
     shard = path.with_suffix(".jpegs")
     frame_shards.write_shard(shard, path.parent, [path.name])
-    (entry,) = frame_shards.read_table(shard)
+    (entry,) = frame_shards.read_shard_table(shard)
     return frame_shards.CachedFrames(shard, entry), shard.stat().st_size / entry.n_frames
 
 

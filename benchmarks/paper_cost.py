@@ -142,7 +142,9 @@ def parts(config: Config) -> Iterator[tuple[str, list[Row]]]:
     yield "Table 1", of_group["closed_set"]
     yield "Table 2", of_group["few_shot"]
     trained = ablations.runs(config, {})
-    homes: dict[str, int | str] = {key: ablations.home(identity.changes(found))[0] for key, found in trained.items()}
+    homes: dict[str, int | str] = {
+        key: ablations.home(identity.changed_options(found))[0] for key, found in trained.items()
+    }
     homes[ablations.default(config)] = "default row"
     names = {3: "Table 3", 4: "Table 4", 5: "Table 5", "default row": "default row of Tables 3 to 5", 0: "readings"}
     for where, name in names.items():

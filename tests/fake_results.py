@@ -112,7 +112,7 @@ def fake_options(config: Config, row: Row) -> dict[str, Any]:
     spec = config.profile.backbones[row.backbone]
     steps = time_steps(spec.key, spec.model, row.frames)
     rates = switches.pop("rates", [rate for rate in (2, 4, 8, 16) if steps % rate == 0])
-    return {"reading": reading, "rates": rates, **readings.resolve(reading, switches)}
+    return {"reading": reading, "rates": rates, **readings.resolve_switches(reading, switches)}
 
 
 def fake_cell(config: Config, row: Row, dataset: str, shots: int | None, accuracy: float) -> Cell:

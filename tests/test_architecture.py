@@ -110,3 +110,28 @@ def test_small_and_documented(path: Path) -> None:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
             assert node.returns and all(a.annotation for a in arguments), f"{node.name} is not fully annotated"
+
+
+# Names that a kind of module must have, and `main`: one in every member of the kind.
+INTERFACES = {
+    "backbones": {"available", "build", "create", "visual"},
+    "complexity": {"Tower", "head", "tower"},
+    "datasets": {"available", "class_names", "class_text", "list_videos", "path_class"},
+    "methods": {"available", "batch_terms", "build", "resolve"},
+    "pretraining": {"pretrain"},
+}
+
+
+def test_one_name_has_one_meaning() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in MODULES:
+        module = name_of(path)
+        if module.startswith(("vidprism.world", "vidprism.config.paths")):
+            continue  # the text of world is pinned, and a path has the name of what it leads to
+        exempt = INTERFACES.get(room(f"{module}."), set()) | {"main"}
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            is_public = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+            if is_public and node.name not in exempt:
+                homes.setdefault(node.name, []).append(module)
+    assert len(homes) > 300
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}

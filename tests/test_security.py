@@ -11,7 +11,7 @@ import pytest
 from tests.fake_results import fake_config
 from vidprism import datasets
 from vidprism.datasets import DatasetError, Video
-from vidprism.report.render import render
+from vidprism.report.render import render_page
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted([*(ROOT / "vidprism").rglob("*.py"), *(ROOT / "tools").glob("*.py")])
@@ -49,7 +49,7 @@ def test_a_hostile_name_is_text_in_a_page(name: str, tmp_path: Path) -> None:
     """Titles, labels and reasons reach a page through one renderer, which escapes them."""
     config = fake_config(tmp_path, "rehearsal")
     page = {"ran": [], "planned": [], "title": name, "home": "x", "here": "", "version": "1"}
-    text = render("rehearsal", config, **page)
+    text = render_page("rehearsal", config, **page)
     for live in ("<script", "<img"):
         assert live not in text.lower()
     assert "49" not in text.split("<body")[0] or "7 * 7" in text, "a name is no template"

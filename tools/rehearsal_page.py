@@ -20,7 +20,7 @@ from vidprism.config.rows import GROUPS, Row, rows
 from vidprism.evaluation import results
 from vidprism.records.record import REHEARSED
 from vidprism.report import report_version
-from vidprism.report.render import render
+from vidprism.report.render import render_page
 from vidprism.report.tables.layout import real_name
 
 SPEED = ("train_videos_per_sec", "eval_videos_per_sec", "peak_device_mib")
@@ -77,7 +77,7 @@ def write(rehearsed: Config, paper: Config) -> Path:
     version = report_version(rehearsed, [paths.results(rehearsed, group) for group in GROUPS])
     page = {"ran": ran, "planned": planned, "title": "Rehearsal", "home": "../../index.html", "here": ""}
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render("rehearsal", rehearsed, version=version, **page), encoding="utf-8")
+    target.write_text(render_page("rehearsal", rehearsed, version=version, **page), encoding="utf-8")
     wrong = [row.row for row in ran if row.status != REHEARSED] + [row.row for row in planned if not row.agrees]
     if wrong:
         raise RuntimeError(f"the rehearsal did not succeed for {', '.join(wrong)}; see {target}")

@@ -17,7 +17,7 @@ from vidprism.config import (
     load_config,
     yaml_file,
 )
-from vidprism.config.errors import build
+from vidprism.config.errors import build_section
 from vidprism.config.rows import row, rows
 from vidprism.evaluation import metrics
 from vidprism.videos import clips
@@ -171,7 +171,9 @@ def test_every_key_of_train_stands_written_out_with_the_default_of_the_code() ->
     """An experiment (`dvc exp run -S`) reaches only keys that stand in params.yaml."""
     raw = yaml_file.read_yaml(ROOT / "params.yaml")
     required = {"updates": 1, "batch_size": 1}
-    assert build(TrainConfig, {**required, **raw["train_defaults"]}, "train_defaults") == TrainConfig(**required)
+    assert build_section(TrainConfig, {**required, **raw["train_defaults"]}, "train_defaults") == TrainConfig(
+        **required
+    )
     names = {field.name for field in dataclasses.fields(TrainConfig)}
     sections = [raw[profile]["train"] for profile in ("smoke", "mini", "paper", "rehearsal")]
     sections += [recipe["train"] for recipe in raw["recipes"].values()]

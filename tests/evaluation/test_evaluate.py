@@ -136,7 +136,7 @@ def test_random_weights_give_no_accuracy(config: Config) -> None:
     rehearsed = out["records"][0]
     assert (rehearsed["status"], rehearsed["cells"]) == ("rehearsed", [])
     assert "ucf101 20 updates, 23 of 24 videos, 2 views each" in rehearsed["reason"]
-    line = next(line for line in tables.build(config, 3).lines if line.run == "default")
+    line = next(line for line in tables.build_table(config, 3).lines if line.run == "default")
     assert line.status == "rehearsed" and "no accuracy meaning" in line.entries[0].reason
 
 

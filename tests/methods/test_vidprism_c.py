@@ -42,7 +42,7 @@ def test_wrong_rates_of_a_length_without_default_rates_are_named() -> None:
 def test_every_switch_is_resolved(key: str, reading: str) -> None:
     found = methods.resolve(key, {}, 8)
     assert found["reading"] == reading
-    assert {k: v for k, v in found.items() if k not in ("reading", "rates")} == readings.resolve(reading, {})
+    assert {k: v for k, v in found.items() if k not in ("reading", "rates")} == readings.resolve_switches(reading, {})
 
 
 def test_the_two_readings_are_one_class() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vidprism.model.aggregation import Pooling, RgSTA
-from vidprism.model.readings import resolve
+from vidprism.model.readings import resolve_switches
 
 B, T, D = 3, 16, 8
 NAMES = ("softmax_axis", "delta", "alpha", "tau", "score_norm", "straight_through")
@@ -14,7 +14,7 @@ NAMES = ("softmax_axis", "delta", "alpha", "tau", "score_norm", "straight_throug
 
 def build(rate: int = 4, reading: str = "paper", **switches) -> RgSTA:
     torch.manual_seed(0)
-    values = resolve(reading, switches)
+    values = resolve_switches(reading, switches)
     return RgSTA(D, rate, **{name: values[name] for name in NAMES}).double()
 
 

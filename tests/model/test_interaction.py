@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vidprism.model.interaction import DBI, find_links, taps
-from vidprism.model.readings import resolve
+from vidprism.model.readings import resolve_switches
 
 B, T, D = 3, 16, 8
 RATES = (2, 4, 8, 16)
@@ -16,7 +16,7 @@ CONVOLUTIONS = ("conv_kernel", "conv_padding", "interpolation")
 
 def build(rates: tuple[int, ...] = RATES, **switches) -> DBI:
     torch.manual_seed(0)
-    values = resolve("paper", switches)
+    values = resolve_switches("paper", switches)
     return DBI(D, rates, **{name: values[name] for name in NAMES + CONVOLUTIONS}).double()
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from vidprism.model.readings import CHOICES, PRESETS, RANGES, differences, resolve
+from vidprism.model.readings import CHOICES, PRESETS, RANGES, differences, resolve_switches
 
 DESIGNED = {
     "softmax_axis": "rest",
@@ -42,7 +42,7 @@ RELEASED = {
 
 
 def test_presets_hold_the_values_of_the_paper_and_of_the_release():
-    paper, released = resolve("paper", {}), resolve("released", {})
+    paper, released = resolve_switches("paper", {}), resolve_switches("released", {})
     assert {name: paper[name] for name in DESIGNED} == DESIGNED
     assert {name: released[name] for name in RELEASED} == RELEASED
 
@@ -84,12 +84,12 @@ def test_differences():
 )
 def test_wrong_switches_are_refused_by_name(reading, switches, message):
     with pytest.raises(ValueError, match=message):
-        resolve(reading, switches)
+        resolve_switches(reading, switches)
 
 
 def test_overrides_leave_the_presets_alone():
-    assert resolve("paper", {"delta": "1/(r-1)", "tau": 1})["delta"] == "1/(r-1)"
-    assert resolve("paper", {})["delta"] == 0.5
+    assert resolve_switches("paper", {"delta": "1/(r-1)", "tau": 1})["delta"] == "1/(r-1)"
+    assert resolve_switches("paper", {})["delta"] == 0.5
 
 
 def test_readings_import_no_torch():

@@ -126,7 +126,7 @@ def test_methods_that_the_paper_tunes() -> None:
 
 
 def test_unknown_table() -> None:
-    assert paper.number("table3") == paper.number(3) == 3
+    assert paper.table_number("table3") == paper.table_number(3) == 3
     for wrong in (6, "table0", "tables", "table²"):
         with pytest.raises(ValueError, match="the paper has no table"):
             paper.load_published(wrong)

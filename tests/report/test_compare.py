@@ -42,7 +42,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 
 def test_changed_cells(config: Config) -> None:
-    found = {change.cell: change for change in compare.changes(config, "HEAD")}
+    found = {change.cell: change for change in compare.changed_cells(config, "HEAD")}
     assert not any("gate" in cell for cell in found)  # the default row is the same
     lost = found["4, L_cls, ucf101_k16_top1"]
     assert lost.found.startswith("beyond the interval [-") and float(lost.old) > float(lost.new)
@@ -62,7 +62,7 @@ def test_cells_of_other_test_videos_are_not_compared(config: Config) -> None:
             repeat["correct"] = repeat["correct"][:50]
     path.write_text(json.dumps(content), encoding="utf-8")
     try:
-        found = compare.changes(config, "HEAD")
+        found = compare.changed_cells(config, "HEAD")
     finally:
         path.write_text(before, encoding="utf-8")
     assert "not comparable: other test videos or repeats" in {change.found for change in found}
@@ -81,7 +81,7 @@ def test_nothing_changed_since_the_same_state(
 
 def test_a_new_table_is_absent_before(config: Config) -> None:
     report.write_table(config, 5)
-    found = compare.changes(config, "HEAD")
+    found = compare.changed_cells(config, "HEAD")
     (paths.tables(config) / "table5.csv").unlink()
     assert {change.old for change in found if change.cell.startswith("5,")} == {"absent"}
 
@@ -101,9 +101,9 @@ def test_unknown_revision_and_profile(
 
 def test_option_like_revision_is_no_option(config: Config) -> None:
     with pytest.raises(compare.RevisionError, match="is not a revision"):
-        compare.changes(config, "--output=x")
+        compare.changed_cells(config, "--output=x")
 
 
 def test_not_a_repository(tmp_path: Path) -> None:
     with pytest.raises(compare.RevisionError):
-        compare.changes(fake_config(tmp_path), "HEAD")
+        compare.changed_cells(fake_config(tmp_path), "HEAD")

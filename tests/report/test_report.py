@@ -135,7 +135,7 @@ def test_provenance_of_every_measured_cell(config: Config) -> None:
 
 def test_the_trials_of_its_search_stand_beside_each_measured_row(config: Config) -> None:
     for number in range(1, 6):
-        built, text = tables.build(config, number), _read(config, f"tables/mini/table{number}.html")
+        built, text = tables.build_table(config, number), _read(config, f"tables/mini/table{number}.html")
         measured = [line for line in built.lines if line.status == "measured"]
         assert measured and {line.n_trials for line in measured} == {2}
         assert text.count(">2 trials</span>") == len(measured)
@@ -320,7 +320,7 @@ def test_same_inputs_same_bytes(config: Config) -> None:
 
 def test_version_follows_the_results(tmp_path: Path) -> None:
     config = fake_config(tmp_path)
-    files = [paths.results(config, "ablations"), paper.path(4)]
+    files = [paths.results(config, "ablations"), paper.table_path(4)]
     empty = report.report_version(config, files)
     results.write_results(config, "ablations", [fake_record(config, rows(config, "ablations")["default"])])
     assert report.report_version(config, files) != empty

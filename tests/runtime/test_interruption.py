@@ -23,9 +23,9 @@ def test_a_request_is_noted_and_passed_on() -> None:
     told = []
     interruption.watch()
     with interruption.forwarded(lambda: told.append("stop")):
-        assert not interruption.asked()
+        assert not interruption.stop_requested()
         os.kill(os.getpid(), signal.SIGTERM)
-        assert interruption.asked() and told == ["stop"]
+        assert interruption.stop_requested() and told == ["stop"]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, "a second one ends the process"
 
 

@@ -29,7 +29,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 def hold(folder: Path, began: Path) -> None:
     """What another process does: it takes the lock and works on."""
-    with lock.alone(folder, "row"):
+    with lock.exclusive(folder, "row"):
         began.touch()
         time.sleep(600)
 
@@ -66,7 +66,7 @@ def test_a_row_that_failed_lets_go(config: Config, monkeypatch: pytest.MonkeyPat
         broken.setattr(track, "run_tuned", lambda *_: pytest.fail("the power went out"))
         with pytest.raises(pytest.fail.Exception):
             train.train_here(config, ROW)
-    with lock.alone(paths.work(config, ROW.group, ROW.key), "row"):
+    with lock.exclusive(paths.work(config, ROW.group, ROW.key), "row"):
         pass
 
 

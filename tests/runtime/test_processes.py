@@ -158,4 +158,4 @@ def test_a_launcher_that_sets_one_process_is_none(monkeypatch: pytest.MonkeyPatc
     write_choice(config, "mean_pool", 0.01)
     row = replace(make_row("mean_pool"), track="frozen")
     assert train.train_here(config, row)["environment"]["world_size_asked"] == 1
-    assert (processes.rank(), processes.count(), processes.gather(3)) == (0, 1, [3])
+    assert (processes.rank(), processes.world_size(), processes.gather(3)) == (0, 1, [3])

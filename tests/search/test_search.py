@@ -14,7 +14,7 @@ from vidprism import backbones
 from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError, load_config, paths
 from vidprism.finetuning import checkpoint, loop
 from vidprism.report import index_page
-from vidprism.report.render import render
+from vidprism.report.render import render_page
 from vidprism.runs.choice import read_choice
 from vidprism.runtime import lock
 from vidprism.runtime.errors import NotWritable, TrainingError
@@ -209,7 +209,7 @@ def test_random_weights_have_no_score(config: Config, monkeypatch: pytest.Monkey
     assert found["chosen"] == config.profile.search.lr[0] and "random weights" in found["reason"]
     assert found["trials"] == {"0.001": None, "0.01": None} and found["failed"] == {}
     assert not any(found["dev"].values()) and found["widened"] == [] and found["error"]["0.001"] is None
-    page = render("index", config, page=index_page.build_index(config), version="0", title="", home="", here="")
+    page = render_page("index", config, page=index_page.build_index(config), version="0", title="", home="", here="")
     row = page.split("<h2>The search</h2>")[1].split("<h2>")[0]
     assert "0.001: no score" in row and "random weights" in row
     assert "diverged" not in row and "at the edge of the range<" not in row
@@ -318,7 +318,7 @@ def test_every_profile_searches_with_the_draws_it_has() -> None:
 
 def test_one_process_runs_a_search(tuned: Config) -> None:
     with (
-        lock.alone(paths.work(tuned, "search", "mean_pool-mini_clip"), "another"),
+        lock.exclusive(paths.work(tuned, "search", "mean_pool-mini_clip"), "another"),
         pytest.raises(TrainingError, match=r"search of mean_pool on mini_clip: already running in process \d+ on "),
     ):
         search.search(tuned, "mean_pool", "mini_clip")

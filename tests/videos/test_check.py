@@ -130,12 +130,12 @@ def test_an_interrupted_run_goes_on_where_it_was_killed(tmp_path: Path, folder: 
         [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
     )
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and len(probing.read_table(tmp_path / "table.csv")) < 30:
+    while time.monotonic() < deadline and len(probing.read_check_table(tmp_path / "table.csv")) < 30:
         time.sleep(0.02)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     first = len(calls(tmp_path))
-    kept = len(probing.read_table(tmp_path / "table.csv"))
+    kept = len(probing.read_check_table(tmp_path / "table.csv"))
     assert 30 <= kept <= first < 200
     assert folder(*names) == [FINE] * 200
     again = len(calls(tmp_path))
@@ -216,7 +216,7 @@ def test_what_a_quick_check_found_does_not_stand_for_a_full_one(tmp_path: Path) 
     table, full = tmp_path / "table.csv", dataclasses.replace(QUICK, decoding="full")
     for settings in (QUICK, full, QUICK):
         probing.check_videos(tmp_path, ["a.mp4"], table, settings, "checking")
-        assert [len(probing.read_table(table, kind)) for kind in ("quick", "full")] == [
+        assert [len(probing.read_check_table(table, kind)) for kind in ("quick", "full")] == [
             settings == QUICK,
             settings == full,
         ]
@@ -227,7 +227,7 @@ def test_an_open_quote_costs_its_own_line(tmp_path: Path, folder: Callable[..., 
     table = tmp_path / "table.csv"
     heading, first, *rest = table.read_text().splitlines()
     table.write_text("\n".join([heading, first.replace("a.avi", '"a.avi'), *rest]) + "\n")
-    assert [name for name, _, _ in probing.read_table(table)] == ["b.avi", "c.avi"]
+    assert [name for name, _, _ in probing.read_check_table(table)] == ["b.avi", "c.avi"]
 
 
 def test_an_unexpected_error_costs_one_row(tmp_path: Path, folder: Callable[..., list[Facts]]) -> None:

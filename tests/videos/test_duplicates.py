@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from vidprism.datasets import Video
-from vidprism.videos.duplicates import distinct, first_of_file, list_checks
+from vidprism.videos.duplicates import drop_duplicates, first_of_file, list_checks
 
 
 def videos(root: Path, *listed: tuple[str, str]) -> list[Video]:
@@ -26,7 +26,7 @@ def link(root: Path, name: str, to: str) -> None:
 
 
 def kept(listed: list[Video], firsts: dict[str, str]) -> list[tuple[str, str]]:
-    return [(v.video_id, v.split) for v in distinct(listed, firsts)]
+    return [(v.video_id, v.split) for v in drop_duplicates(listed, firsts)]
 
 
 def test_a_chain_of_links_is_one_file(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_frames_are_those_of_the_video(config: Config) -> None:
 def test_only_large_frames_are_made_smaller(tmp_path: Path, size: tuple[int, int], stored: tuple[int, int]) -> None:
     write_video(tmp_path / "a.mp4", n_frames=40, size=size)
     frame_shards.write_shard(tmp_path / "0.jpegs", tmp_path, ["a.mp4"])
-    (entry,) = frame_shards.read_table(tmp_path / "0.jpegs")
+    (entry,) = frame_shards.read_shard_table(tmp_path / "0.jpegs")
     frames = frame_shards.CachedFrames(tmp_path / "0.jpegs", entry).read(np.arange(40))
     assert frames.shape == (40, *stored, 3)
     wanted = short_side(read_clip(tmp_path / "a.mp4", range(40)), min(256, *size))
@@ -84,7 +84,7 @@ def test_both_tracks_read_the_cache(config: Config, monkeypatch: pytest.MonkeyPa
 def test_a_run_goes_on_where_it_stopped(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     append, left = frame_shards._append, [20]
 
-    def interrupted(*arguments: object) -> frame_shards.Entry:
+    def interrupted(*arguments: object) -> frame_shards.ShardEntry:
         left[0] -= 1
         if left[0] < 0:
             raise KeyboardInterrupt

@@ -47,7 +47,7 @@ def test_every_way_shows_what_a_decoder_shows(tmp_path: Path, kind: str, contain
     for indices in requests(40):
         np.testing.assert_array_equal(clips.read_clip(path, indices), right[indices])
     np.testing.assert_array_equal(np.concatenate(list(decoding.all_frames(path))), right)
-    assert not is_fast or decoding.difference(path, StartToEnd(path), full=True) == "", "decord agrees"
+    assert not is_fast or decoding.difference_by_packets(path, StartToEnd(path), full=True) == "", "decord agrees"
 
 
 OBSTACLES = {

@@ -132,5 +132,5 @@ def _cached(root: Path, cores: int) -> list[frame_shards.CachedFrames]:
     names = sorted(path.name for path in root.glob("*.mp4"))
     with ThreadPoolExecutor(cores) as pool:
         list(pool.map(lambda name: frame_shards.write_shard(root / f"{name}.jpegs", root, [name]), names))
-    tables = {name: frame_shards.read_table(root / f"{name}.jpegs") for name in names}
+    tables = {name: frame_shards.read_shard_table(root / f"{name}.jpegs") for name in names}
     return [frame_shards.CachedFrames(root / f"{name}.jpegs", entry) for name, (entry,) in tables.items()]

@@ -12,7 +12,7 @@ from itertools import permutations
 from typing import Any
 
 from vidprism.complexity.cost import Cost, linear, norm, products, table, total, transformer_layer
-from vidprism.model.readings import COVERING, resolve
+from vidprism.model.readings import COVERING, resolve_switches
 
 GATE_REDUCTION = 4  # as LEARNED_POSITIONS and SLOW_RATE: see vidprism.model
 LEARNED_POSITIONS = 64
@@ -27,7 +27,7 @@ def head(dim: int, n_classes: int, n_steps: int, rates: Sequence[int], reading: 
     """
     if any(n_steps % rate for rate in rates):
         raise ValueError(f"rates {list(rates)} must divide clips of {n_steps} time steps")
-    s = resolve(reading, switches)
+    s = resolve_switches(reading, switches)
     tokens = [n_steps // rate for rate in rates]
     parts = [aggregation(dim, n_steps, rate, s["aggregation"], reading) for rate in rates]
     parts += [interaction(dim, tokens, rates, s)]

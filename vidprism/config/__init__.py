@@ -7,7 +7,7 @@ from typing import Any
 
 from vidprism.config import yaml_file
 from vidprism.config.checks import check_config
-from vidprism.config.errors import ConfigError, build, mapping, nearest
+from vidprism.config.errors import ConfigError, build_section, mapping, nearest
 from vidprism.config.schema import (
     AblationsConfig,
     ClosedSetConfig,
@@ -91,7 +91,7 @@ def load_config(profile: str | None = None, root: Path | None = None) -> Config:
     _check_recipes(raw.get("recipes"))
     chosen = _choose(raw["profile"], {v["name"]: v for v in profiles.values()}, profile)
     methods = {str(name): mapping(options, f"methods.{name}") for name, options in raw["methods"].items()}
-    config = Config(raw["seed"], methods, build(Profile, chosen, chosen.get("name", "profile")), root)
+    config = Config(raw["seed"], methods, build_section(Profile, chosen, chosen.get("name", "profile")), root)
     check_config(config)
     return config
 
@@ -116,7 +116,7 @@ def _check_recipes(raw: Any) -> None:
         parts, where = mapping(recipe, f"recipes.{name}"), f"recipes.{name}"
         if parts.keys() != {"train", "lr"}:
             raise ConfigError(f"params.yaml: {where} must have the keys train and lr, not {', '.join(map(str, parts))}")
-        build(TrainConfig, parts["train"], f"{where}.train")
+        build_section(TrainConfig, parts["train"], f"{where}.train")
 
 
 def _choose(default: dict[str, Any], profiles: dict[str, dict], name: str | None) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def nearest(name: str, known: Iterable[Any]) -> str:
     return f"{hint}known: {', '.join(known)}"
 
 
-def build(cls: type, raw: Any, where: str) -> Any:
+def build_section(cls: type, raw: Any, where: str) -> Any:
     """Build a dataclass of `vidprism.config.schema` from the value found at `where` in params.yaml.
 
     Raises:

@@ -39,7 +39,7 @@ __all__ = [
     "Record",
     "Repeat",
     "ResultsError",
-    "accuracy",
+    "cell_accuracy",
     "cell_answers",
     "cell_key",
     "check_record",
@@ -132,7 +132,7 @@ def metrics(record: Record) -> dict[str, dict[str, float]]:
     """
     out = {}
     for cell in record["cells"]:
-        mean = accuracy(cell)
+        mean = cell_accuracy(cell)
         shown = {"top1": round(mean.value, 2), "ci95": round(float(mean.half_width()), 2)}
         out[cell_key(cell["dataset"], cell["shots"])] = shown if mean.n_groups > 1 else {"top1": shown["top1"]}
     return out
@@ -157,7 +157,7 @@ def groups(cell: Cell) -> np.ndarray | None:
     return decode_groups(cell.get("groups"))
 
 
-def accuracy(cell: Cell, key: Answers = "correct") -> stats.Mean:
+def cell_accuracy(cell: Cell, key: Answers = "correct") -> stats.Mean:
     """The cell's accuracy in percent over draws and groups; `key` as in `cell_answers`."""
     return stats.accuracy(cell_answers(cell, key), groups(cell))
 

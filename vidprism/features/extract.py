@@ -76,7 +76,7 @@ def extract(config: Config, dataset: str, name: str) -> FeatureStore:
     }
     if protocol.frame_cache:
         meta["frame_cache"] = protocol.frame_cache
-    meta["fingerprint"] = fingerprint(df, meta)
+    meta["fingerprint"] = features_fingerprint(df, meta)
     meta["values_sha256"] = values_sha256(partial)
     content = json.dumps(meta, indent=1, ensure_ascii=False) + "\n"
     (partial / "meta.json").write_text(content, encoding="utf-8")
@@ -98,7 +98,7 @@ def _probe(weights: str) -> dict[str, Any]:
     return {"probe": found["probe"]} if "probe" in found else {}
 
 
-def fingerprint(df: pd.DataFrame, meta: dict[str, Any]) -> str:
+def features_fingerprint(df: pd.DataFrame, meta: dict[str, Any]) -> str:
     """sha256 of everything that determines the features: manifest, bytes of the videos, choices of the protocol,
     weights.
 

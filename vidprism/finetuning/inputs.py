@@ -140,7 +140,7 @@ class VideoInputs:
     def _try(self, split: str, positions: list[int]) -> None:
         """Decode the videos that were not tried yet, and keep the reasons of those that fail."""
         untried = [position for position in positions if (split, position) not in self._reasons]
-        mine = untried[processes.rank() :: processes.count()]
+        mine = untried[processes.rank() :: processes.world_size()]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             reasons = list(pool.map(lambda position: self._reason(split, position), mine))
         for found in processes.gather(dict(zip(mine, reasons, strict=True))):

@@ -130,7 +130,7 @@ class _Loop:
         kept = self.keeper.load()
         if kept is not None:
             self._restore(kept)
-        size, world_size = self.numbers_SB.shape[1], processes.count()
+        size, world_size = self.numbers_SB.shape[1], processes.world_size()
         mine = slice(processes.rank() * size // world_size, (processes.rank() + 1) * size // world_size)
         numbers = self.numbers_SB[self.step :, mine]
         settings = reading.workers, reading.limit_sec, 2 * size, self.failed
@@ -160,7 +160,7 @@ class _Loop:
 
     def _bar(self, batches: Iterable) -> Iterable:
         settings: dict[str, Any] = {"total": self.recipe.updates, "initial": self.step, "leave": False}
-        if processes.count() > 1:  # a launcher forwards whole lines, and one bar is enough
+        if processes.world_size() > 1:  # a launcher forwards whole lines, and one bar is enough
             settings |= {"disable": processes.rank() > 0, "bar_format": "{l_bar}{bar}{r_bar}\n", "mininterval": 10.0}
         return tqdm(batches, desc=self.where, **{"mininterval": 1.0, **settings})
 
@@ -214,8 +214,8 @@ class _Loop:
         look = self.step % LOG_EVERY == 0 or self.step == last
         due = self.keeper.due(self.step, last)
         stop = False
-        if processes.count() == 1 or look:  # several processes must agree, and exchange data only at the interval
-            stop = any(processes.gather(interruption.asked()))
+        if processes.world_size() == 1 or look:  # several processes must agree, and exchange data only at the interval
+            stop = any(processes.gather(interruption.stop_requested()))
         if look or due or stop:
             self._check()
             self._check_failed(self.bad_share)

@@ -59,7 +59,7 @@ def cut(frames: Tensor, labels_B: Tensor, n: int) -> list[tuple[Tensor, Tensor, 
     """
     if n == 1:
         return [(frames, labels_B, 1.0)]
-    readable = processes.total((labels_B >= 0).view(n, -1).sum(1)).tolist()
+    readable = processes.sum_over_processes((labels_B >= 0).view(n, -1).sum(1)).tolist()
     if not any(readable):
         raise NothingRead
     parts = zip(frames.chunk(n), labels_B.chunk(n), readable, strict=True)

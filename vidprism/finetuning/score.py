@@ -40,7 +40,7 @@ def predict(model: EndToEnd, inputs: VideoInputs, split: str, positions: np.ndar
     n_clips, n_crops = encode.views(inputs.protocol, split)
     n_videos = max(1, inputs.views_per_batch // (n_clips * n_crops))
     groups = [positions[start : start + n_videos] for start in range(0, len(positions), n_videos)]
-    world = processes.count()
+    world = processes.world_size()
     mine = Views(inputs, split, groups[processes.rank() :: world])
     found: list[Any] = []
     workers, limit_sec = inputs.reading.workers, n_videos * inputs.reading.limit_sec

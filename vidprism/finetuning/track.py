@@ -30,7 +30,7 @@ from vidprism.runtime.determinism import deterministic
 from vidprism.runtime.errors import TrainingError
 from vidprism.runtime.threads import run_in_threads
 from vidprism.training import speed
-from vidprism.training.job import Job, Outcome, join
+from vidprism.training.job import Job, Outcome, join_outcomes
 from vidprism.training.recipe import Tuning
 
 
@@ -63,7 +63,7 @@ def _run(job: Job, inputs: VideoInputs) -> Outcome:
     # processes that train together must run repeats in the same order, and a single repeat uses all cores
     split = world_size == 1 and len(models) > 1
     done = run_in_threads(repeat, range(len(models)), inputs.threads, job.where, split=split)
-    return join(done * (len(job.seeds) // len(done)), device.type)
+    return join_outcomes(done * (len(job.seeds) // len(done)), device.type)
 
 
 def _check_shared(job: Job, world_size: int) -> None:

@@ -52,7 +52,7 @@ def resolve(options: dict[str, Any], n_steps: int, reading: str = "paper", has_t
     reading, rates = str(chosen.pop("reading", reading)), chosen.pop("rates", None)
     rates = default_rates(n_steps) if rates is None else _checked_rates(rates, n_steps)
     try:
-        switches = readings.resolve(reading, chosen)
+        switches = readings.resolve_switches(reading, chosen)
     except ValueError as error:
         raise ConfigError(f"params.yaml: VidPrism-C: {error}") from error
     return {"reading": reading, "rates": rates, **switches}

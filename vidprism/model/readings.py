@@ -163,7 +163,7 @@ def differences() -> list[str]:
     return [name for name, setting in PRESETS["paper"].items() if setting.value != PRESETS["released"][name].value]
 
 
-def resolve(reading: str, switches: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_switches(reading: str, switches: Mapping[str, Any]) -> dict[str, Any]:
     """Every switch with its value: the preset of `reading`, overridden by `switches`.
 
     Raises:

@@ -19,7 +19,7 @@ from vidprism.model.combination import build_combination
 from vidprism.model.experts import Expert
 from vidprism.model.interaction import DBI
 from vidprism.model.losses import DIVERSITY, gate_loss, rank_loss, text_loss
-from vidprism.model.readings import resolve
+from vidprism.model.readings import resolve_switches
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class VidPrismHead(nn.Module):
     def __init__(self, dim: int, n_classes: int, rates: Sequence[int], reading: str = "paper", **switches: Any) -> None:
         super().__init__()
         self.dim, self.n_classes, self.rates = dim, n_classes, _checked_rates(rates)
-        self.reading, self.switches = reading, resolve(reading, switches)
+        self.reading, self.switches = reading, resolve_switches(reading, switches)
         s = self.switches
         self.loss_weights: dict[str, float] = {k: float(s[f"lambda_{k}"]) for k in ("rank", "div", "gate", "text")}
         self.diversity = DIVERSITY[s["div"]]

@@ -60,7 +60,7 @@ class PublishedRow:
         return self.labels.get("method") or self.labels["type"]
 
 
-def number(table: str | int) -> int:
+def table_number(table: str | int) -> int:
     """The number of a table, given as a number or as a name (`table3`).
 
     Raises:
@@ -72,13 +72,13 @@ def number(table: str | int) -> int:
     return int(digits)
 
 
-def path(table: str | int) -> Path:
+def table_path(table: str | int) -> Path:
     """The CSV of a table.
 
     Raises:
         ValueError: the paper has no such table.
     """
-    return Path(__file__).with_name(f"table{number(table)}.csv")
+    return Path(__file__).with_name(f"table{table_number(table)}.csv")
 
 
 def load_published(table: str | int) -> list[PublishedRow]:
@@ -87,7 +87,7 @@ def load_published(table: str | int) -> list[PublishedRow]:
     Raises:
         ValueError: the paper has no such table.
     """
-    return [_row(line) for line in _lines(path(table).name)]
+    return [_row(line) for line in _lines(table_path(table).name)]
 
 
 @cache
@@ -103,7 +103,7 @@ def remarks(table: str | int) -> tuple[str, ...]:
     Raises:
         ValueError: the paper has no such table.
     """
-    wanted = str(number(table))
+    wanted = str(table_number(table))
     return tuple(line["remark"] for line in _lines("remarks.csv") if line["table"] == wanted)
 
 

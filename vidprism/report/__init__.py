@@ -16,7 +16,7 @@ from vidprism.config import Config, paths
 from vidprism.evaluation import results
 from vidprism.report import panels as provenance
 from vidprism.report import tables
-from vidprism.report.render import render
+from vidprism.report.render import render_page
 from vidprism.report.tables import ablations, families
 from vidprism.report.tables.layout import Block
 from vidprism.report.tables.setting import GROUP_OF_TABLE, setting
@@ -38,15 +38,15 @@ def write_table(config: Config, table: str | int) -> Path:
         ValueError: the paper has no such table.
         ResultsError: a results file that cannot be read.
     """
-    number = paper.number(table)
-    filled = tables.build(config, number)
+    number = paper.table_number(table)
+    filled = tables.build_table(config, number)
     target = paths.tables(config) / f"table{number}.html"
-    version = report_version(config, [paths.results(config, GROUP_OF_TABLE[number]), paper.path(number)])
+    version = report_version(config, [paths.results(config, GROUP_OF_TABLE[number]), paper.table_path(number)])
     panels = provenance.panels(config.profile, filled.lines)
     _write(target.with_suffix(".csv"), tables.to_csv(filled))
     _write(
         target,
-        render(
+        render_page(
             "table",
             config,
             version=version,
@@ -89,7 +89,7 @@ def write_readings(config: Config) -> Path:
     }
     _write(
         target,
-        render("readings", config, version=version, home="../../index.html", here="", title="Readings", **context),
+        render_page("readings", config, version=version, home="../../index.html", here="", title="Readings", **context),
     )
     return target
 
@@ -113,7 +113,7 @@ def write_runs(config: Config, group: str) -> list[Path]:
         version = report_version(config, [paths.results(config, group), *sorted(log.rglob("*.tsv"))])
         here = f"../../../tables/{config.profile.name}/"
         context = {"run": run, "log": log.relative_to(config.root_dir).as_posix(), "title": run.key}
-        text = render("run", config, version=version, home="../../../index.html", here=here, **context)
+        text = render_page("run", config, version=version, home="../../../index.html", here=here, **context)
         targets.append(folder / f"{run.key}.html")
         _write(targets[-1], text)
     return targets
@@ -135,7 +135,7 @@ def write_index(config: Config) -> Path:
     version = report_version(config, index_page.inputs(config))
     _write(
         target,
-        render(
+        render_page(
             "index",
             config,
             version=version,

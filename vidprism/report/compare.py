@@ -21,7 +21,7 @@ from typing import Any
 
 from vidprism.config import Config, ConfigError, load_config, paths
 from vidprism.records.record import MEASURED, ResultsError
-from vidprism.report.tables.cells import compare, measured
+from vidprism.report.tables.cells import compare, measured_entry
 from vidprism.report.tables.layout import Column, Entry
 from vidprism.report.tables.setting import GROUP_OF_TABLE
 
@@ -33,7 +33,7 @@ class RevisionError(ValueError):
 
 
 @dataclass(frozen=True)
-class Change:
+class CellChange:
     """One cell that differs: its name, its old and new text, and how the change compares with the interval over draws
     and groups ("" if one side is not a number).
     """
@@ -44,7 +44,7 @@ class Change:
     found: str = ""
 
 
-def changes(config: Config, revision: str) -> list[Change]:
+def changed_cells(config: Config, revision: str) -> list[CellChange]:
     """Cells of the profile's tables that differ from `revision`, including new and removed ones.
 
     Raises:
@@ -68,7 +68,7 @@ def changes(config: Config, revision: str) -> list[Change]:
         texts = _text(before.get(key)), _text(after.get(key))
         if texts[0] != texts[1]:
             sides = was(before.get(key)), now(after.get(key))
-            found.append(Change(", ".join(filter(None, key)), *texts, _compared(*sides) if all(sides) else ""))
+            found.append(CellChange(", ".join(filter(None, key)), *texts, _compared(*sides) if all(sides) else ""))
     return found
 
 
@@ -100,7 +100,7 @@ def _entries(config: Config, commit: str | None) -> Callable[[dict[str, str] | N
         cell, metric = line["column"].rsplit("_", 1)
         dataset, shots = cell.rsplit("_", 1)
         column = Column(dataset, None if shots == "all" else int(shots[1:]), metric, "", "", "")
-        found = measured(record, column) if record else None
+        found = measured_entry(record, column) if record else None
         return found if found and found.status == MEASURED else None
 
     return entry
@@ -159,7 +159,7 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     try:
         config = load_config(chosen.profile)
-        found = changes(config, chosen.revision)
+        found = changed_cells(config, chosen.revision)
     except (ConfigError, RevisionError, ResultsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

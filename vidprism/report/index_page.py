@@ -15,7 +15,7 @@ from vidprism.evaluation import results
 from vidprism.records.record import MEASURED, Cell, Record
 from vidprism.report import world_facts
 from vidprism.report.tables.layout import heading
-from vidprism.report.tables.setting import describe
+from vidprism.report.tables.setting import describe_setting
 
 TABLES_OF = {"closed_set": "Table 1", "few_shot": "Table 2", "ablations": "Tables 3 to 5 and the readings"}
 TITLES = {"closed_set": "Training lists without the dev pool", "few_shot": "Few shots", "ablations": "Ablations"}
@@ -45,7 +45,7 @@ ODDITIES = {
     "unlisted_files": "video files that no list names: {}",
     "repeated_lines": "videos listed more than once: {}",
     "conflicting_labels": "videos with two labels: {}",
-    "train_test_overlap": "videos listed for training and test (by name or as the same file), used only for the test: {}",
+    "train_test_overlap": "videos listed for training and test (same name or same file), used only for the test: {}",
     "same_file": "files that are listed as several videos, through links: {}",
     "path_class_differs": "videos in the folder of another class than their label says: {}",
     "dev_shares_groups": "classes with groups in both the dev pool and the training list: {}",
@@ -130,7 +130,7 @@ def inputs(config: Config) -> list[Path]:
     return (
         [paths.results(config, group) for group in GROUPS]
         + [paths.search(config, *which) for which in _searched(config)]
-        + [world_facts.path(config)]
+        + [world_facts.world_facts_path(config)]
     )
 
 
@@ -159,7 +159,7 @@ def _group(config: Config, group: str, found: dict[str, Record]) -> Group:
     return Group(
         TITLES[group],
         TABLES_OF[group],
-        describe(config, chosen),
+        describe_setting(config, chosen),
         tuple(record["row"] for record in done),
         len(found),
         sum(len(r["cells"]) for r in done),

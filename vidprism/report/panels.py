@@ -13,7 +13,7 @@ from vidprism.records.record import Cell, Record, Repeat, cell_key
 from vidprism.report.tables import identity
 from vidprism.report.tables.cost import NO_FORMULA, counted
 from vidprism.report.tables.layout import Line
-from vidprism.report.tables.setting import learning_rate, training_videos, views
+from vidprism.report.tables.setting import learning_rate, training_videos, views_in_words
 
 UNREADABLE_SHOWN = 20  # a page lists this many unreadable videos of a cell; the results JSON lists all of them
 
@@ -72,7 +72,7 @@ def _panel(profile: Profile, line: Line) -> Panel:
     cells = tuple(_cell(record, line.run, cell) for cell in record["cells"])
     return Panel(
         anchor(line.run),
-        f"{line.run}: {identity.title(identity.measured(record))}",
+        f"{line.run}: {identity.title(identity.from_record(record))}",
         _facts(profile, record),
         cells,
         f"../../timings/{profile.name}/train-{record['group']}-{line.run}.json",
@@ -113,7 +113,7 @@ def _search(profile: Profile, record: Record, search: dict[str, Any]) -> str:
 
 def _cell(record: Record, run: str, cell: Cell) -> CellPanel:
     scored = f"{cell['n_scored']} of {cell['n_listed']} listed test videos"
-    seen = f"{cell['frames']} frames, {views(cell['n_clips'], cell['n_crops'])}"
+    seen = f"{cell['frames']} frames, {views_in_words(cell['n_clips'], cell['n_crops'])}"
     cost = counted(record, cell)
     facts = [
         ("Scored", f"{scored}, {cell['n_classes']} classes"),
@@ -176,7 +176,7 @@ def _lists(cell: Cell) -> list[tuple[str, str]]:
         facts.append(("Common subset", f"{score}, {scored} ({common['file']}, sha256 {common['sha256'][:12]})"))
     curve = cell.get("views") or []
     if len(curve) > 1:
-        points = [f"{views(p['n_clips'], p['n_crops'])} {p['top1']:.1f}" for p in curve]
+        points = [f"{views_in_words(p['n_clips'], p['n_crops'])} {p['top1']:.1f}" for p in curve]
         facts.append(("Top-1 by views", "; ".join(points)))
     return facts
 

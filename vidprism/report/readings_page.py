@@ -21,7 +21,7 @@ from vidprism.report.tables.setting import training_videos
 
 
 @dataclass(frozen=True)
-class Change:
+class SwitchEffect:
     """Accuracy with a changed switch minus accuracy of the default, in one column, or the reason why there is none."""
 
     comparison: stats.Comparison | None
@@ -40,7 +40,7 @@ class Switch:
     paper: Setting
     released: Setting
     variant: str
-    changes: tuple[Change, ...]
+    changes: tuple[SwitchEffect, ...]
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Readings:
 
     columns: tuple[str, ...]
     switches: tuple[Switch, ...]
-    preset: tuple[Change, ...]
-    methods: tuple[tuple[str, Change], ...]
-    others: tuple[tuple[str, tuple[Change, ...]], ...]
+    preset: tuple[SwitchEffect, ...]
+    methods: tuple[tuple[str, SwitchEffect], ...]
+    others: tuple[tuple[str, tuple[SwitchEffect, ...]], ...]
     agreeing: tuple[tuple[str, Setting], ...]
     lines: tuple[Line, ...]
     tests: str = ""  # about the family of the changes against the default, and about that of the two methods
@@ -76,10 +76,10 @@ def build_readings(config: Config) -> Readings:
     others = [
         key
         for key, found in trained.items()
-        if key not in shown and ablations.home(identity.changes(found)) == ablations.READINGS
+        if key not in shown and ablations.home(identity.changed_options(found)) == ablations.READINGS
     ]
 
-    def changes(key: str) -> tuple[Change, ...]:
+    def changes(key: str) -> tuple[SwitchEffect, ...]:
         return _changes(records, default, key, columns)
 
     page = Readings(
@@ -114,15 +114,14 @@ def _in_families(page: Readings) -> Readings:
     )
 
 
-def _family(changes: list[Change], opponent: str) -> tuple[Callable[[Change], Change], str]:
+def _family(changes: list[SwitchEffect], opponent: str) -> tuple[Callable[[SwitchEffect], SwitchEffect], str]:
     """What sets `separable` of each change of a family, and the family in words."""
     comparisons = [change.comparison for change in changes if change.comparison]
     if not comparisons:
         return (lambda change: change), ""
     told = {id(c) for c, p in zip(comparisons, families.adjusted(comparisons), strict=True) if p <= families.ALPHA}
-    words = (
-        f"Family (c) of the protocol, the cells against {opponent}: {families.in_words(families.describe(comparisons))}"
-    )
+    found = families.in_words(families.describe_family(comparisons))
+    words = f"Family (c) of the protocol, the cells against {opponent}: {found}"
     return (lambda change: replace(change, separable=id(change.comparison) in told)), words
 
 
@@ -130,35 +129,39 @@ def _turned(trained: dict[str, Trained], default: str, changed: dict[str, Any]) 
     """The key of the row that trained the default with exactly this change, "" if params.yaml has none."""
     if not default:
         return ""
-    wanted = identity.changes(trained[default]) | changed
+    wanted = identity.changed_options(trained[default]) | changed
     reading = trained[default].options["reading"]
-    same = (key for key, t in trained.items() if t.options["reading"] == reading and identity.changes(t) == wanted)
+    same = (
+        key for key, t in trained.items() if t.options["reading"] == reading and identity.changed_options(t) == wanted
+    )
     return next(same, "")
 
 
 def _of_reading(trained: Trained, reading: str) -> bool:
     """Whether a row trained an unchanged preset."""
-    return trained.options.get("reading") == reading and not identity.changes(trained)
+    return trained.options.get("reading") == reading and not identity.changed_options(trained)
 
 
-def _changes(records: dict[str, Record], default: str, key: str, columns: tuple[Column, ...]) -> tuple[Change, ...]:
+def _changes(
+    records: dict[str, Record], default: str, key: str, columns: tuple[Column, ...]
+) -> tuple[SwitchEffect, ...]:
     if not key:
-        return tuple(Change(None, "no variant in params.yaml changes only this switch") for _ in columns)
+        return tuple(SwitchEffect(None, "no variant in params.yaml changes only this switch") for _ in columns)
     plain = records.get(default)
     return tuple(_change(records[key], plain, column, f"#{anchor(key, column.cell)}") for column in columns)
 
 
-def _change(record: Record, default: Record | None, column: Column, href: str) -> Change:
+def _change(record: Record, default: Record | None, column: Column, href: str) -> SwitchEffect:
     """Accuracy of `record` minus that of `default`, paired."""
     if default is None:
-        return Change(None, "the profile has no default row to compare with")
-    turned, plain = cells.measured(record, column), cells.measured(default, column)
+        return SwitchEffect(None, "the profile has no default row to compare with")
+    turned, plain = cells.measured_entry(record, column), cells.measured_entry(default, column)
     if {turned.status, plain.status} != {MEASURED}:
-        return Change(None, f"not run: {turned.reason or plain.reason}")
-    return Change(cells.compare(turned, plain), href=href)
+        return SwitchEffect(None, f"not run: {turned.reason or plain.reason}")
+    return SwitchEffect(cells.compare(turned, plain), href=href)
 
 
-def _between_methods(config: Config) -> tuple[tuple[str, Change], ...]:
+def _between_methods(config: Config) -> tuple[tuple[str, SwitchEffect], ...]:
     """The released reading as a method with its own search, against the paper's reading, in every cell that has
     both.
     """

@@ -17,7 +17,7 @@ from vidprism.report import panels
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
-def render(template: str, config: Config, **context: Any) -> str:
+def render_page(template: str, config: Config, **context: Any) -> str:
     """A page as text; every value is escaped."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -27,7 +27,7 @@ def render(template: str, config: Config, **context: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "number": number,
+        "number": format_number,
         "signed": signed,
         "losses": losses,
         "option": option,
@@ -38,7 +38,7 @@ def render(template: str, config: Config, **context: Any) -> str:
     return environment.get_template(f"{template}.html.j2").render(profile=config.profile, **context)
 
 
-def number(value: float | None, digits: int = 1) -> str:
+def format_number(value: float | None, digits: int = 1) -> str:
     """A number as the tables print it; nothing for None."""
     return "" if value is None else f"{value:.{digits}f}"
 

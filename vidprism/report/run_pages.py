@@ -30,7 +30,7 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedCell:
     """One cell: accuracy, updates, and what its repeats left out: training videos as (path, reason), and the videos of
     updates with a non-finite loss.
     """
@@ -51,7 +51,7 @@ class Run:
     key: str
     label: str
     group: str
-    cells: tuple[Trained, ...]
+    cells: tuple[TrainedCell, ...]
     charts: tuple[Chart, ...]
     each_alone: bool  # a line is a repeat; otherwise it is the mean over the repeats of a cell
     series: tuple[str, ...]
@@ -69,7 +69,7 @@ def _run(config: Config, group: str, record: Record) -> Run:
     cells = tuple(_trained(cell) for cell in record["cells"])
     return Run(
         record["row"],
-        identity.title(identity.measured(record)),
+        identity.title(identity.from_record(record)),
         group,
         cells,
         charts,
@@ -107,15 +107,15 @@ def _line(points: list[tuple[int, float]], low: float, high: float, last: int) -
     return " ".join(f"{step / last * WIDTH:.0f},{HEIGHT - (value - low) / span * HEIGHT:.0f}" for step, value in points)
 
 
-def _trained(cell: Cell) -> Trained:
-    mean = results.accuracy(cell)
+def _trained(cell: Cell) -> TrainedCell:
+    mean = results.cell_accuracy(cell)
     failed = {item["path"]: item["reason"] for repeat in cell["repeats"] for item in repeat.get("failed_videos", [])}
     skipped = [
         f"repeat {repeat['seed']}: {', '.join(videos)}"
         for repeat in cell["repeats"]
         for videos in repeat.get("skipped_updates", [])
     ]
-    return Trained(
+    return TrainedCell(
         cell_key(cell["dataset"], cell["shots"]),
         mean.value,
         float(mean.half_width()) if mean.n_groups > 1 else None,

@@ -61,7 +61,7 @@ class World:
     pairs: tuple[Pair, ...]
 
 
-def path(config: Config) -> Path:
+def world_facts_path(config: Config) -> Path:
     """The file that the world stage writes."""
     return paths.results(config, "world")
 
@@ -72,15 +72,15 @@ def read_world_facts(config: Config) -> World | None:
     Raises:
         ResultsError: the file is broken or lacks a fact.
     """
-    if not path(config).is_file():
+    if not world_facts_path(config).is_file():
         return None
-    found = results.read_json(path(config))
+    found = results.read_json(world_facts_path(config))
     try:
         datasets = tuple(_dataset(config, name, found) for name in found["zero_shot"])
         pairs = tuple(_pair(config, pair) for pair in found["pairs"])
         plain = {name: value for name, value in found["pretraining"].items() if not isinstance(value, dict | list)}
     except (KeyError, TypeError) as error:
-        raise ResultsError(f"{path(config)} lacks {error}; delete the file and run `dvc repro`") from error
+        raise ResultsError(f"{world_facts_path(config)} lacks {error}; delete the file and run `dvc repro`") from error
     return World(tuple((name.replace("_", " "), str(value)) for name, value in plain.items()), datasets, pairs)
 
 

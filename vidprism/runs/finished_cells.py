@@ -65,7 +65,7 @@ def _digest(config: Config, job: Job, inputs: Inputs, **more: Any) -> str:
     """
     profile = config.profile
     train = dataclasses.asdict(profile.train)
-    environment = provenance.environment("cuda" if torch.cuda.is_available() else "cpu", 1, processes.count())
+    environment = provenance.environment("cuda" if torch.cuda.is_available() else "cpu", 1, processes.world_size())
     for unimportant in (train.pop, environment.pop):
         for name in ("threads", "workers", "devices", "nodes", "timeout_sec", "save_every", "log_every"):
             unimportant(name, None)

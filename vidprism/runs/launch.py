@@ -147,7 +147,7 @@ def _across(config: Config, row: Row, n_devices: int) -> dict[str, Any]:
             failing = failing or "Traceback" in line  # the first failure holds the reason; the others follow from it
             lines = lines if failing else lines[-20:]
             lines += [line] if len(lines) < 100 else []
-    if interruption.asked():
+    if interruption.stop_requested():
         raise Interrupted(f"{row.key}: told to stop; {nodes} nodes saved their work")
     if steps.returncode:
         raise TrainingError(f"{row.key}: the steps on {nodes} nodes ended with {steps.returncode}:\n{''.join(lines)}")

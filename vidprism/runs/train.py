@@ -52,9 +52,9 @@ def train_here(config: Config, row: Row) -> dict[str, Any]:
             batch, the row is being trained by another process, or its folders cannot be written (NotWritable).
         Interrupted: the process was told to stop; finished cells and the states of the others are kept.
     """
-    processes.join(row.key, config.profile.train.timeout_sec)
+    processes.meet(row.key, config.profile.train.timeout_sec)
     choice = read_choice(config, row.method, row.backbone, row.track)
-    alone = lock.alone(paths.work(config, row.group, row.key), f"row {row.key}")
+    alone = lock.exclusive(paths.work(config, row.group, row.key), f"row {row.key}")
     with alone, workspace(config.profile.train.deterministic):
         processes.from_first(lambda: shutil.rmtree(paths.live(config, row.group, row.key), ignore_errors=True))
         cells = _dealt(config, row, choice) if row.track == "frozen" else _cells(config, row, choice, row.cells)
@@ -63,7 +63,7 @@ def train_here(config: Config, row: Row) -> dict[str, Any]:
 
 def _dealt(config: Config, row: Row, choice: dict[str, Any]) -> list[finished_cells.Stored]:
     """Deal cells round-robin to processes."""
-    with processes.apart() as (rank, world_size):
+    with processes.independent() as (rank, world_size):
         mine = _cells(config, row, choice, row.cells[rank::world_size])
     by_process = processes.gather(mine)
     return [by_process[i % world_size][i // world_size] for i in range(len(row.cells))]
@@ -227,7 +227,7 @@ def _shared(row: Row, job: Job, inputs: Inputs, outcome: Outcome) -> dict[str, A
 
 def _record(config: Config, row: Row, choice: dict[str, Any], cells: list[finished_cells.Stored]) -> dict[str, Any]:
     first = cells[0].facts
-    world_size = processes.asked(row.key), processes.count()
+    world_size = processes.requested_size(row.key), processes.world_size()
     return {
         "schema": SCHEMA,
         "profile": config.profile.name,

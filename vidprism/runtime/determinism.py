@@ -12,30 +12,30 @@ CUBLAS, WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"  # a fixed workspace fo
 
 
 @contextmanager
-def workspace(asked: bool) -> Iterator[None]:
-    """Set the variable that cuBLAS needs to be deterministic, if `asked`. PyTorch reads it once, at the first product
+def workspace(enabled: bool) -> Iterator[None]:
+    """Set the variable that cuBLAS needs to be deterministic, if `enabled`. PyTorch reads it once, at the first product
     on the GPU, which may be a product of class texts before the training begins.
     """
     variable = os.environ.get(CUBLAS)
-    if asked:
+    if enabled:
         os.environ[CUBLAS] = WORKSPACE
     try:
         yield
     finally:
-        if asked:
+        if enabled:
             os.environ.pop(CUBLAS)
         if variable is not None:
             os.environ[CUBLAS] = variable
 
 
 @contextmanager
-def deterministic(asked: bool) -> Iterator[None]:
+def deterministic(enabled: bool) -> Iterator[None]:
     """Allow only deterministic operations inside the block, if requested; the earlier settings return afterwards.
 
     Raises:
         RuntimeError: an operation has no deterministic form; the message names it.
     """
-    if not asked:
+    if not enabled:
         yield
         return
     cudnn = torch.backends.cudnn
@@ -44,7 +44,7 @@ def deterministic(asked: bool) -> Iterator[None]:
     torch.use_deterministic_algorithms(True)
     cudnn.deterministic, cudnn.benchmark = True, False
     try:
-        with workspace(asked):
+        with workspace(enabled):
             yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])

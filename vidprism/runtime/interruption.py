@@ -23,7 +23,9 @@ class Interrupted(RuntimeError):
 
 
 def watch() -> None:
-    """From now on SIGTERM sets `asked`. Only the main thread may install the handler; elsewhere this does nothing."""
+    """From now on SIGTERM sets `stop_requested`. Only the main thread may install the handler; elsewhere this does
+    nothing.
+    """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _note)
 
@@ -45,7 +47,7 @@ def forwarded(tell: Callable[[], None]) -> Iterator[None]:
         _also.remove(tell)
 
 
-def asked() -> bool:
+def stop_requested() -> bool:
     """Whether this process was told to stop."""
     return _asked.is_set()
 

@@ -19,7 +19,7 @@ from vidprism.runtime.errors import NotWritable, TrainingError
 
 
 @contextmanager
-def alone(folder: Path, where: str) -> Iterator[None]:
+def exclusive(folder: Path, where: str) -> Iterator[None]:
     """Hold the lock of `folder` inside the block. Where several processes train together, the first holds it for all.
 
     Raises:

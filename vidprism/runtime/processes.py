@@ -1,9 +1,9 @@
 """Several processes that train one row together: what the launcher (such as torchrun) set up, and how they exchange
 data.
 
-Every process calls `gather`, `from_first`, `whole_batch` and `total` at the same places and in the same order. A single
-process needs no launcher. A process that does not reach the next such place in time reports where it is and exits
-(`runtime/watchdog.py`).
+Every process calls `gather`, `from_first`, `whole_batch` and `sum_over_processes` at the same places and in the same
+order. A single process needs no launcher. A process that does not reach the next such place in time reports where it is
+and exits (`runtime/watchdog.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vidprism.runtime.errors import TrainingError
 Found = TypeVar("Found")
 
 
-def asked(where: str) -> int:
+def requested_size(where: str) -> int:
     """World size set by a launcher; 1 without a launcher.
 
     Raises:
@@ -44,26 +44,26 @@ def one_alone(where: str, what: str) -> None:
     Raises:
         TrainingError: a launcher started several processes, and `what` trains in one.
     """
-    n = asked(where)
+    n = requested_size(where)
     if n != 1:
         raise TrainingError(f"{where}: {n} processes were started, but {what} trains in a single process; start one")
 
 
-def join(where: str, timeout_sec: float = 600.0) -> None:
+def meet(where: str, timeout_sec: float = 600.0) -> None:
     """Meet the other processes of the launcher, if any. From then on, a process that makes no progress for
     `timeout_sec` exits.
 
     Raises:
         TrainingError: fewer processes met than the launcher started.
     """
-    n = asked(where)
+    n = requested_size(where)
     if n > 1:
         from accelerate import PartialState  # imported here: a row in one process need not wait for it
 
         # the watchdog reports first: it says more than the time-out of a library
         PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(seconds=2 * timeout_sec))
-    if count() != n:
-        raise TrainingError(f"{where}: {n} processes were requested but {count()} met; start them with torchrun")
+    if world_size() != n:
+        raise TrainingError(f"{where}: {n} processes were requested but {world_size()} met; start them with torchrun")
     if n > 1:
         watchdog.start(rank(), n, timeout_sec)
         watchdog.alive(where)
@@ -73,12 +73,12 @@ _apart = False
 
 
 @contextmanager
-def apart() -> Iterator[tuple[int, int]]:
+def independent() -> Iterator[tuple[int, int]]:
     """Inside the block every process works independently and exchanges nothing. Yields its rank and the number of
     processes.
     """
     global _apart
-    here = rank(), count()
+    here = rank(), world_size()
     _apart = True
     try:
         yield here
@@ -86,7 +86,7 @@ def apart() -> Iterator[tuple[int, int]]:
         _apart = False
 
 
-def count() -> int:
+def world_size() -> int:
     """How many processes train together."""
     return distributed.get_world_size() if distributed.is_initialized() and not _apart else 1
 
@@ -103,9 +103,9 @@ def is_first() -> bool:
 
 def gather(value: Found) -> list[Found]:
     """The values of all processes, in the order of their ranks."""
-    if count() == 1:
+    if world_size() == 1:
         return [value]
-    found: list[Any] = [None] * count()
+    found: list[Any] = [None] * world_size()
     distributed.all_gather_object(found, value)
     return found
 
@@ -116,14 +116,14 @@ def whole_batch(features_BTD: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]
     Every process computes the same result from them, so the gradient of a part comes back once from each process: a sum
     of equal numbers. The mean over processes that follows turns it into a single one.
     """
-    if count() == 1:
+    if world_size() == 1:
         return features_BTD, labels_B
     return _Gathered.apply(features_BTD), _gathered(labels_B)
 
 
-def total(values: Tensor) -> Tensor:
+def sum_over_processes(values: Tensor) -> Tensor:
     """The sum over processes, element by element."""
-    if count() == 1:
+    if world_size() == 1:
         return values
     found = values.clone()
     distributed.all_reduce(found)
@@ -131,7 +131,7 @@ def total(values: Tensor) -> Tensor:
 
 
 def _gathered(part: Tensor) -> Tensor:
-    parts = [torch.empty_like(part) for _ in range(count())]
+    parts = [torch.empty_like(part) for _ in range(world_size())]
     distributed.all_gather(parts, part.contiguous())
     return torch.cat(parts)
 
@@ -145,12 +145,12 @@ class _Gathered(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return total(gradient.contiguous()).chunk(count())[rank()]
+        return sum_over_processes(gradient.contiguous()).chunk(world_size())[rank()]
 
 
 def from_first(make: Callable[[], Found]) -> Found:
     """The result of `make` in the first process, sent to all. The others wait, so that only the first touches files."""
-    if count() == 1:
+    if world_size() == 1:
         return make()
     box: list[Any] = [make() if rank() == 0 else None]
     distributed.broadcast_object_list(box, src=0)

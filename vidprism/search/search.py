@@ -21,7 +21,7 @@ from vidprism.runtime.determinism import workspace
 from vidprism.runtime.errors import TrainingError
 from vidprism.search import trials
 from vidprism.search.dev_error import DevScore, dev_score, separable
-from vidprism.search.trials import Answers, Setting, Trial, Value
+from vidprism.search.trials import Answers, SearchSetting, Trial, Value
 
 UNSCORED = "random weights: every trial ran, none was scored, and the first one is chosen"
 
@@ -48,7 +48,7 @@ def search(config: Config, method: str, backbone: str, track: str = "") -> dict[
     processes.one_alone(f"search of {method}", "a search")
     path = paths.search(config, method, backbone, track)
     kept = paths.work(config, "search", f"{method}-{backbone}{f'-{track}' if track else ''}")
-    with lock.alone(kept, f"search of {method} on {backbone}"):
+    with lock.exclusive(kept, f"search of {method} on {backbone}"):
         found = _found(config, method, backbone, trials.setting_of(config, method, backbone, track), kept)
         with files.writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def search(config: Config, method: str, backbone: str, track: str = "") -> dict[
     return found
 
 
-def _found(config: Config, method: str, backbone: str, setting: Setting, kept: Path) -> dict[str, Any]:
+def _found(config: Config, method: str, backbone: str, setting: SearchSetting, kept: Path) -> dict[str, Any]:
     """Run the trials and return the content of the search's file."""
     space, listed = trials.values_to_try(config, method)
     unscored = config.profile.backbones[backbone].weights == RANDOM_WEIGHTS

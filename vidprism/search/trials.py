@@ -46,7 +46,7 @@ Trial = dict[str, Answers | str | None]
 
 
 @dataclass(frozen=True)
-class Setting:
+class SearchSetting:
     """The settings common to all trials of a search; `shots` per class, `draws` by number."""
 
     track: str
@@ -58,7 +58,7 @@ class Setting:
     draws: tuple[int, ...]
 
 
-def setting_of(config: Config, method: str, backbone: str, track: str = "") -> Setting:
+def setting_of(config: Config, method: str, backbone: str, track: str = "") -> SearchSetting:
     """The setting of a method's search on the profile's own track (""), or on another one, where it is that of the cell
     of `tuned` with `search.tuned_updates` updates. A method that is not trained uses a single draw.
     """
@@ -68,9 +68,9 @@ def setting_of(config: Config, method: str, backbone: str, track: str = "") -> S
     if track != p.protocol.track:
         cell = p.tuned
         tuned_updates = p.search.tuned_updates
-        return Setting(track, (cell.dataset,), cell.shots, cell.frames, tuned_updates, cell.batch_size, draws)
+        return SearchSetting(track, (cell.dataset,), cell.shots, cell.frames, tuned_updates, cell.batch_size, draws)
     datasets, frames = p.search.datasets or p.datasets, frames_of(config, backbone)
-    return Setting(track, datasets, p.search.shots, frames, p.search.updates, p.train.batch_size, draws)
+    return SearchSetting(track, datasets, p.search.shots, frames, p.search.updates, p.train.batch_size, draws)
 
 
 def frames_of(config: Config, backbone: str) -> int:
@@ -114,7 +114,7 @@ def beyond(best: float, tried: Sequence[float], listed: Sequence[float]) -> floa
 
 
 def run_trial(
-    config: Config, method: str, backbone: str, setting: Setting, to_try: list[Value], kept: Path
+    config: Config, method: str, backbone: str, setting: SearchSetting, to_try: list[Value], kept: Path
 ) -> dict[Value, Trial]:
     """Run the trials of some values, one dataset after the other, so that each dataset is opened once and its class
     texts are encoded once. Trials of the tuned track keep their work in `kept`.
@@ -135,7 +135,7 @@ def run_trial(
 
 
 def _attempt(
-    config: Config, method: str, setting: Setting, track: Track, dataset: str, kept: Path, value: Value
+    config: Config, method: str, setting: SearchSetting, track: Track, dataset: str, kept: Path, value: Value
 ) -> Answers | str | None:
     """The trial's answers, or the reason why training diverged: an unusable learning rate is a finding and does not end
     the search. A full disk does.
@@ -149,7 +149,7 @@ def _attempt(
 
 
 def answer(
-    config: Config, method: str, setting: Setting, track: Track, value: Value, dataset: str, kept: Path
+    config: Config, method: str, setting: SearchSetting, track: Track, value: Value, dataset: str, kept: Path
 ) -> Answers | None:
     """Train all draws of one trial on one dataset, with the training function and inputs `track`, and answer its dev
     pool. None on random weights, whose answers are meaningless.

@@ -167,6 +167,6 @@ def fit_stack(
         ):  # the values are checked once per group and not after every update
             for back, values in enumerate(torch.stack(history[step // LOG_EVERY * LOG_EVERY :]).tolist()):
                 check_finite(values, seeds, step // LOG_EVERY * LOG_EVERY + back, where, recipe.lr)
-            if interruption.asked():
+            if interruption.stop_requested():
                 raise interruption.Interrupted(f"{where}: told to stop; the finished cells of the row are kept")
     return torch.stack(history, dim=1).cpu().numpy()

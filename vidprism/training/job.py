@@ -76,7 +76,7 @@ class Outcome:
     logs: dict[str, list[Point]] = field(default_factory=dict)
 
 
-def join(outcomes: list[Outcome], device: str) -> Outcome:
+def join_outcomes(outcomes: list[Outcome], device: str) -> Outcome:
     """Combine several outcomes, each with some of the repeats, into one."""
 
     def stacked(name: str) -> Any:

@@ -59,7 +59,7 @@ def check_videos(folder: Path, names: Sequence[str], table: Path, settings: Chec
         settings: number of processes and seconds per video.
         title: title of the progress bar.
     """
-    known = read_table(table, settings.decoding)
+    known = read_check_table(table, settings.decoding)
     keys = [_key(folder, name) for name in names]
     todo = [i for i, key in enumerate(keys) if key not in known]
     with _appending(table, settings.decoding) as add:
@@ -79,7 +79,7 @@ def video_facts(path: Path, decoding: str = "quick") -> Facts:
     return Facts(found.n_frames, found.fps, found.width_px, found.height_px, found.reader, found.why, "")
 
 
-def read_table(table: Path, decoding: str = "quick") -> dict[Key, Facts]:
+def read_check_table(table: Path, decoding: str = "quick") -> dict[Key, Facts]:
     """The rows of a table, without lines that are cut off, damaged, or of another version or check."""
     known: dict[Key, Facts] = {}
     if not table.is_file():

@@ -14,7 +14,7 @@ import numpy as np
 
 from vidprism.config import nearest
 from vidprism.videos.container import check_whole, open_video, rate_hz
-from vidprism.videos.decoding import Frames, Unreadable, difference, opened, read_frames, way_of
+from vidprism.videos.decoding import Frames, Unreadable, difference_by_packets, opened, read_frames, way_of
 from vidprism.videos.sequential import StartToEnd
 from vidprism.videos.ways import START_TO_END
 
@@ -43,7 +43,7 @@ def inspect_video(path: Path, full: bool = False) -> VideoInfo:
     otherwise it is read from start to end.
 
     Args:
-        full: compare every frame, also with decord where decord is exact (see `vidprism.videos.decoding.difference`).
+        full: compare every frame, also with decord where decord is exact (see `difference_by_packets`).
 
     Raises:
         Unreadable: the file is missing, empty, not a video, cut off, or damaged.
@@ -57,7 +57,7 @@ def inspect_video(path: Path, full: bool = False) -> VideoInfo:
         raise Unreadable("no frames")
     height, width = read_frames(exact, np.array([0])).shape[1:3]
     way = way_of(path)
-    differs = difference(path, exact, full) if way.reader != START_TO_END else ""
+    differs = difference_by_packets(path, exact, full) if way.reader != START_TO_END else ""
     reader, why = (START_TO_END, differs) if differs else (way.reader, way.why)
     return VideoInfo(n_frames, fps, width, height, reader, why)
 

@@ -1,8 +1,8 @@
 """Read the frames of a video file: from start to end, or by packets where `vidprism.videos.ways` shows that this gives
 the same frames with less work. The errors of decoders are translated here. All decoders run in one thread.
 
-decord only gives a second opinion (`difference`), in the process that compares: a reader of decord opened in a parent
-process kills a forked worker.
+decord only gives a second opinion (`difference_by_packets`), in the process that compares: a reader of decord opened in
+a parent process kills a forked worker.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def all_frames(path: Path) -> Iterator[np.ndarray]:
         yield np.stack([to_rgb(frame) for frame in part])
 
 
-def difference(path: Path, exact: StartToEnd, full: bool) -> str:
+def difference_by_packets(path: Path, exact: StartToEnd, full: bool) -> str:
     """How reading a file by packets differs from decoding it from start to end, in words, or "". The number of frames
     and the first, middle and last frame are compared.
 

@@ -34,7 +34,7 @@ def _identity(path: Path) -> tuple[int, ...] | None:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns) if known else None
 
 
-def distinct(listed: list[Video], firsts: dict[str, str]) -> list[Video]:
+def drop_duplicates(listed: list[Video], firsts: dict[str, str]) -> list[Video]:
     """Each video once, in order: a repeated line is dropped, and so is a training line of a test video, or of a file
     that an earlier training line has under another name (all are checks). Test lines of one file stay, as the list has
     them.

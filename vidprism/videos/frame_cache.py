@@ -75,7 +75,9 @@ def source(config: Config, dataset: str, size_px: int) -> Source:
             f"takes {size_px} px; leave frame_cache empty"
         )
     command = f"python -m vidprism.videos.frame_cache {dataset} --profile {config.profile.name}"
-    found = {entry.path: (shard, entry) for shard in folder.glob("*.jpegs") for entry in frame_shards.read_table(shard)}
+    found = {
+        entry.path: (shard, entry) for shard in folder.glob("*.jpegs") for entry in frame_shards.read_shard_table(shard)
+    }
     if not found:
         raise ConfigError(f"'{folder}' holds no frames, but protocol.frame_cache is on; run `{command}`")
     return functools.partial(_cached, found, videos, f"'{folder}' lacks '{{}}' as it is now; run `{command}`")
@@ -86,7 +88,7 @@ def _file(videos: Path, slow: frozenset[str], path: str) -> Path | StartToEnd:
 
 
 def _cached(
-    found: dict[str, tuple[Path, frame_shards.Entry]], videos: Path, stale: str, path: str
+    found: dict[str, tuple[Path, frame_shards.ShardEntry]], videos: Path, stale: str, path: str
 ) -> frame_shards.CachedFrames:
     if not (videos / path).is_file():
         raise clips.Unreadable("missing file")

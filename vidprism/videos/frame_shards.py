@@ -26,7 +26,7 @@ JPEG: dict[str, Any] = {"format": "JPEG", "quality": 95, "subsampling": "4:2:0"}
 VERSION = "2"  # version of these choices and of the reader; shards of another version are rewritten
 
 
-class Entry(NamedTuple):
+class ShardEntry(NamedTuple):
     """One line of a table: a video, the size in bytes and modification time in ns of its file (-1 if it was missing),
     where the shard holds its positions, and why it could not be read ("" if it could).
     """
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
 class CachedFrames:
     """The frames of one video in a shard (see `vidprism.videos.decoding.Frames`)."""
 
-    def __init__(self, shard: Path, entry: Entry) -> None:
+    def __init__(self, shard: Path, entry: ShardEntry) -> None:
         self._shard, self._entry = shard, entry
 
     def __len__(self) -> int:
@@ -79,7 +79,7 @@ def write_shard(shard: Path, videos: Path, listed: list[str]) -> None:
     changed.
     """
     if shard.is_file():
-        known = [entry[:4] for entry in read_table(shard)]
+        known = [entry[:4] for entry in read_shard_table(shard)]
         if known == [(VERSION, path, *state(videos / path)) for path in listed]:
             return
     table = shard.with_suffix(".csv")
@@ -88,19 +88,19 @@ def write_shard(shard: Path, videos: Path, listed: list[str]) -> None:
     with partial_shard.open("wb") as file:
         entries = [_append(file, videos, path) for path in listed]
     with partial_table.open("w", newline="", encoding="utf-8") as lines:
-        csv.writer(lines, lineterminator="\n").writerows([Entry._fields, *entries])
+        csv.writer(lines, lineterminator="\n").writerows([ShardEntry._fields, *entries])
     partial_shard.replace(shard)
     partial_table.replace(table)
 
 
-def read_table(shard: Path) -> list[Entry]:
+def read_shard_table(shard: Path) -> list[ShardEntry]:
     """The entries of a shard; empty if the shard is incomplete."""
     table = shard.with_suffix(".csv")
     if not table.is_file():
         return []
     with table.open(newline="", encoding="utf-8") as file:
         _, *rows = csv.reader(file)
-    return [Entry(row[0], row[1], int(row[2]), int(row[3]), int(row[4]), int(row[5]), row[6]) for row in rows]
+    return [ShardEntry(row[0], row[1], int(row[2]), int(row[3]), int(row[4]), int(row[5]), row[6]) for row in rows]
 
 
 def state(path: Path) -> tuple[int, int]:
@@ -112,7 +112,7 @@ def state(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _append(file: BinaryIO, videos: Path, path: str) -> Entry:
+def _append(file: BinaryIO, videos: Path, path: str) -> ShardEntry:
     """Add a video's frames and their positions; a video that cannot be read to its end leaves nothing behind."""
     begin, of_file, positions = file.tell(), state(videos / path), []
     try:
@@ -126,7 +126,7 @@ def _append(file: BinaryIO, videos: Path, path: str) -> Entry:
     except decoding.Unreadable as error:
         file.seek(begin)
         file.truncate()
-        return Entry(VERSION, path, *of_file, 0, 0, error.reason)
+        return ShardEntry(VERSION, path, *of_file, 0, 0, error.reason)
     at = file.tell()
     file.write(np.array([*positions, at], "<i8").tobytes())
-    return Entry(VERSION, path, *of_file, at, len(positions), "")
+    return ShardEntry(VERSION, path, *of_file, at, len(positions), "")

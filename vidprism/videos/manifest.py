@@ -152,7 +152,7 @@ def build_manifest(
     """
     module = datasets.load_dataset(dataset)
     listed = module.list_videos(root, split)
-    videos = duplicates.distinct(listed, duplicates.first_of_file(root, listed))
+    videos = duplicates.drop_duplicates(listed, duplicates.first_of_file(root, listed))
     dev = draws.hold_out([v for v in videos if v.split == "train"], dev_per_class, seed, module.GROUPED, reserved)
     datasets.check_placed(root, module.NAME, videos)
     probed = check_videos(root / "videos", [v.path for v in videos], table, settings, f"checking {module.NAME}")
@@ -178,7 +178,7 @@ def list_oddities(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dic
     """Oddities of the official lists and of this copy of the videos, as lists of names that are empty if all is well.
 
     Args:
-        df: the manifest that `build` made from the same dataset, root and split.
+        df: the manifest that `build_manifest` made from the same dataset, root and split.
 
     Returns:
         `videos`, `unreadable` (counts a split), `readers` (readable videos by the way they are read), `n_listed` (lines

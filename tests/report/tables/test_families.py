@@ -46,12 +46,18 @@ def test_a_difference_that_is_significant_alone_is_not_in_a_family(config: Confi
     comparison = stats.Comparison(5.0, 1.0, 9.0, 0.01, stats.Mean(5.0, 1.0, 1.0, 0.0, 5, 40))
     rest = [dataclasses.replace(comparison, p=p) for p in np.linspace(0.2, 1, 25)]
     assert families.adjusted([comparison]) <= families.ALPHA < families.adjusted([comparison, *rest])[0]
-    assert families.describe([comparison, *rest]).n_separable == 0 < families.describe([comparison]).n_separable
-    assert families.describe([comparison]).smallest[0] < families.describe([comparison, *rest]).smallest[0]
+    assert (
+        families.describe_family([comparison, *rest]).n_separable
+        == 0
+        < families.describe_family([comparison]).n_separable
+    )
+    assert (
+        families.describe_family([comparison]).smallest[0] < families.describe_family([comparison, *rest]).smallest[0]
+    )
 
 
 def test_verdicts_of_a_table_are_one_family(config: Config) -> None:
-    table = tables.build(config, 3)
+    table = tables.build_table(config, 3)
     signs = [entry.sign for line in table.lines for entry in line.entries if entry.sign]
     expected = stats.holm([sign.comparison.p for sign in signs])
     assert len(signs) == 26 and [sign.p_holm for sign in signs] == pytest.approx(expected.tolist())
@@ -64,13 +70,16 @@ def test_verdicts_of_a_table_are_one_family(config: Config) -> None:
 
 
 def test_a_table_where_nothing_survives_says_so(config: Config) -> None:
-    assert "none separable: these data cannot tell" in _caption(tables.build(config, 5))["Verdicts"]
+    assert "none separable: these data cannot tell" in _caption(tables.build_table(config, 5))["Verdicts"]
 
 
 def test_captions_name_draws_and_groups(config: Config, tmp_path: Path) -> None:
-    said = _caption(tables.build(config, 2))["Draws and groups"]
+    said = _caption(tables.build_table(config, 2))["Draws and groups"]
     assert said.startswith("5 draws; ")
-    assert _caption(tables.build(config, 1))["Draws and groups"] == "5 seeds; mini-K400 119 videos, each its own group"
+    assert (
+        _caption(tables.build_table(config, 1))["Draws and groups"]
+        == "5 seeds; mini-K400 119 videos, each its own group"
+    )
     assert "mini-UCF 40 groups of 119 videos" in said
     assert "mini-SSv2 119 videos, each its own group" in said and "older" not in said
     old = fake_config(tmp_path)
@@ -79,21 +88,24 @@ def test_captions_name_draws_and_groups(config: Config, tmp_path: Path) -> None:
         for cell in record["cells"]:
             del cell["groups"]
     results.write_results(old, "ablations", records)
-    assert "because its result is older than groups (too narrow)" in _caption(tables.build(old, 4))["Draws and groups"]
-    assert not {"Draws and groups", "Bold"} & _caption(tables.build(fake_config(tmp_path / "none"), 2)).keys()
+    assert (
+        "because its result is older than groups (too narrow)"
+        in _caption(tables.build_table(old, 4))["Draws and groups"]
+    )
+    assert not {"Draws and groups", "Bold"} & _caption(tables.build_table(fake_config(tmp_path / "none"), 2)).keys()
 
 
 def test_one_repeat_is_an_interval_over_groups_only(config: Config) -> None:
     groups = " ".join(str(i // 4) for i in range(40))
-    entry = cells.measured(_record(config, ["1101" * 5 + "0010" * 5], groups), COLUMN)
+    entry = cells.measured_entry(_record(config, ["1101" * 5 + "0010" * 5], groups), COLUMN)
     assert entry.parts[0] is None and entry.parts[1] == pytest.approx(entry.half_width) and entry.accuracy.n_draws == 1
-    several = cells.measured(_record(config, ["1101" * 5 + "0010" * 5] * 3, groups), COLUMN)
+    several = cells.measured_entry(_record(config, ["1101" * 5 + "0010" * 5] * 3, groups), COLUMN)
     assert (several.half_width, several.parts[0]) == (pytest.approx(entry.half_width), None)
 
 
 def test_bold_competes_within_one_encoder_across_blocks(config: Config, tmp_path: Path) -> None:
     """VidPrism-M stands among rows on CLIP; what it is better than, and what bears no bold, are its controls."""
-    main, clips, _ = tables.build(config, 2).blocks
+    main, clips, _ = tables.build_table(config, 2).blocks
 
     def bold(line: Line) -> set[bool]:
         return {entry.best for entry in line.entries}
@@ -103,7 +115,7 @@ def test_bold_competes_within_one_encoder_across_blocks(config: Config, tmp_path
     assert False in bold(by_run["mean_pool-mini_videomae"]) and "competes with the other rows on" in main.note
     other = fake_config(tmp_path)
     write_all(other, {"vidprism_m-mini_videomae": 0.3, "vidprism_c": 0.95})
-    main, clips, _ = tables.build(other, 2).blocks
+    main, clips, _ = tables.build_table(other, 2).blocks
     by_run = {line.run: line for block in (main, clips) for line in block.lines}
     assert False in bold(by_run["vidprism_m-mini_videomae"])
     assert bold(by_run["mean_pool-mini_videomae"]) == {True}
@@ -120,7 +132,7 @@ def test_bold_holds_over_all_pairs_of_a_column() -> None:
 
 def test_results_in_other_groups_are_refused(config: Config) -> None:
     texts = ["1100" * 10, "1010" * 10]
-    sides = [cells.measured(_record(config, texts, groups), COLUMN) for groups in (" ".join("0" * 40), None)]
+    sides = [cells.measured_entry(_record(config, texts, groups), COLUMN) for groups in (" ".join("0" * 40), None)]
     with pytest.raises(ResultsError, match="in other groups"):
         cells.compare(*sides)
     old = dataclasses.replace(sides[1], groups_known=False)

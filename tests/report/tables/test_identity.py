@@ -50,7 +50,7 @@ def is_not_in_the_paper(line: Line) -> bool:
 
 def test_a_key_that_says_something_else_is_not_believed(tmp_path: Path) -> None:
     config = measured(with_variants(fake_config(tmp_path), rates_2_4={"rates": [4, 8]}), WORSE)
-    table = tables.build(config, 3)
+    table = tables.build_table(config, 3)
     (line,) = lines_of(table, "rates_2_4")
     assert line.labels == ("2 experts", "4, 8 [rates_2_4]") and not line.extra
     assert [p.value for p in line.published] == [95.2, 73.7] and line.entries[0].sign.paper == -1
@@ -62,12 +62,14 @@ def test_a_key_that_says_something_else_is_not_believed(tmp_path: Path) -> None:
 
 def test_the_full_model_of_eight_frames_is_not_the_printed_one(tmp_path: Path) -> None:
     config = measured(fake_config(tmp_path, "smoke"), WORSE)
-    table = tables.build(config, 3)
+    table = tables.build_table(config, 3)
     (default,), (pair,) = lines_of(table, "default"), lines_of(table, "rates_2_4")
     assert default.labels == ("3 experts", "2, 4, 8 (8 frames)") and is_not_in_the_paper(default)
     assert pair.labels == ("2 experts", "2, 4 (8 frames)") and is_not_in_the_paper(pair)
     assert {line.status for line in table.lines if not line.extra} == {"not run"}
-    (full,) = lines_of(tables.build(config, 5), "default")[:1]  # what all others are compared with is in every part
+    (full,) = lines_of(tables.build_table(config, 5), "default")[
+        :1
+    ]  # what all others are compared with is in every part
     assert full.labels == ("rates=[2, 4, 8], 8 frames",) and is_not_in_the_paper(full)
 
 
@@ -79,7 +81,7 @@ def test_the_record_decides_and_not_params(tmp_path: Path) -> None:
         if record["row"] in ("default", "int_none"):
             record["config"]["options"]["rates"] = [2, 4, 8]
     results.write_results(config, "ablations", made)
-    table = tables.build(config, 3)
+    table = tables.build_table(config, 3)
     assert [line.labels for line in lines_of(table, "default")] == [("3 experts", "2, 4, 8 [default]")]
     (full,) = [line for line in table.lines if line.labels == ("4 experts", "2, 4, 8, 16")]
     assert full.status == "not run" and all(e.sign is None for line in table.lines for e in line.entries)
@@ -101,10 +103,10 @@ def test_what_the_paper_has_not_trained_is_named_by_what_was(
     tmp_path: Path, changed: dict, table: int, label: str
 ) -> None:
     config = measured(with_variants(fake_config(tmp_path), agg_avg=changed))
-    built = tables.build(config, table)
+    built = tables.build_table(config, table)
     (line,) = lines_of(built, "agg_avg")
     assert line.labels[-1] == label and is_not_in_the_paper(line) and line.status == "measured"
-    fifth = tables.build(config, 5)
+    fifth = tables.build_table(config, 5)
     assert [x.labels[0] for x in fifth.lines if x.status == "not run"] == ["Avg Pooling"]
 
 
@@ -112,14 +114,14 @@ def test_what_the_paper_has_not_trained_is_named_by_what_was(
 def test_a_printed_ablation_under_any_name_gets_its_numbers(tmp_path: Path, key: str) -> None:
     variants = {"default": {}, key: {"interaction": "fast2slow"}}
     config = measured(with_profile(fake_config(tmp_path), "ablations", variants=variants), {key: 0.2})
-    (line,) = lines_of(tables.build(config, 5), key)
+    (line,) = lines_of(tables.build_table(config, 5), key)
     assert (
         line.labels == ("Fast2Slow",) and line.published[0].value == 95.0 and line.entries[0].sign.verdict == "agrees"
     )
 
 
 def test_the_full_model_twice_stands_twice(tmp_path: Path) -> None:
-    table = tables.build(measured(with_variants(fake_config(tmp_path), again={})), 4)
+    table = tables.build_table(measured(with_variants(fake_config(tmp_path), again={})), 4)
     assert [x.labels[0] for x in table.lines if x.default] == [
         f"L_cls + L_rank + L_div + L_gate [{key}]" for key in ("default", "again")
     ]
@@ -131,10 +133,10 @@ def test_another_base_moves_every_row_out_of_the_paper(tmp_path: Path) -> None:
     config = fake_config(tmp_path)
     config = measured(dataclasses.replace(config, methods={**config.methods, "vidprism_c": {"reading": "released"}}))
     for number in (3, 4, 5):
-        table = tables.build(config, number)
+        table = tables.build_table(config, number)
         assert all(is_not_in_the_paper(line) for line in table.lines if line.run)
         assert {line.status for line in table.lines if not line.extra} == {"not run"}
-    assert lines_of(tables.build(config, 3), "rates_2")[0].labels == ("1 expert", "2 (reading=released)")
+    assert lines_of(tables.build_table(config, 3), "rates_2")[0].labels == ("1 expert", "2 (reading=released)")
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -142,7 +144,7 @@ def test_a_method_with_other_options_is_not_the_printed_one(tmp_path: Path, numb
     config = fake_config(tmp_path)
     edited = {"reading": "paper", "interaction": "none"}
     config = measured(dataclasses.replace(config, methods={**config.methods, "vidprism_c": edited}))
-    table = tables.build(config, number)
+    table = tables.build_table(config, number)
     found = [line for line in table.lines if line.record and line.record["method"] == "vidprism_c"]
     assert found and all(is_not_in_the_paper(line) for line in found)
     assert {line.labels[0] for line in found} == {"VidPrism-C (interaction=none)"}
@@ -153,14 +155,14 @@ def test_a_method_with_other_options_is_not_the_printed_one(tmp_path: Path, numb
 
 def test_frames_and_size_of_table_1_are_the_records(tmp_path: Path) -> None:
     config = measured(with_profile(fake_config(tmp_path), "closed_set", frames=(8, 16)))
-    table = tables.build(config, 1)
+    table = tables.build_table(config, 1)
     (odd,) = lines_of(table, "vidprism_c-mini_clip-16f")
     assert odd.labels == ("VidPrism-C (16 frames)", "16 frames") and is_not_in_the_paper(odd)
     (known,) = lines_of(table, "vidprism_c-mini_clip-8f")
     assert known.labels == ("VidPrism-B/16", "8×4×3") and known.published[0].value == 84.0
     spec = dataclasses.replace(config.profile.backbones["mini_clip"], size="L/14")
     large = dataclasses.replace(config.profile, backbones={**config.profile.backbones, "mini_clip": spec})
-    table = tables.build(measured(dataclasses.replace(config, profile=large)), 1)
+    table = tables.build_table(measured(dataclasses.replace(config, profile=large)), 1)
     (known,) = lines_of(table, "vidprism_c-mini_clip-8f")
     assert known.labels[0] == "VidPrism-L/14" and known.contest == "L/14" and known.published[0].value == 87.4
 
@@ -168,7 +170,7 @@ def test_frames_and_size_of_table_1_are_the_records(tmp_path: Path) -> None:
 def test_vidprism_m_is_the_head_on_an_encoder_of_clips(tmp_path: Path) -> None:
     config = fake_config(tmp_path)
     video = dataclasses.replace(config.profile.few_shot.video, methods=("mean_pool", "vidprism_c"))
-    table = tables.build(measured(with_profile(config, "few_shot", video=video)), 2)
+    table = tables.build_table(measured(with_profile(config, "few_shot", video=video)), 2)
     (line,) = lines_of(table, "vidprism_c-mini_videomae")
     assert line.labels == ("VidPrism-C (on mini_videomae)",) and is_not_in_the_paper(line)
     assert next(x for x in table.lines if x.labels == ("VidPrism-M",)).status == "not run"
@@ -190,28 +192,28 @@ def test_what_of_the_model_was_trained_stands_beside_the_name(
     row = dataclasses.replace(rows(config, "few_shot")["vidprism_c"], track=track)
     record = fake_record(config, row)
     record["config"]["train"]["tuning"] = tuning
-    trained = identity.measured(record)
+    trained = identity.from_record(record)
     assert trained.setting == expected and identity.title(trained) == f"VidPrism-C {expected}".rstrip()
     assert any(identity.is_row(printed, trained) for printed in paper.load_published(2))
     record["method"] = "mean_pool"
-    assert identity.measured(record).setting == "", "the paper has no such method"
+    assert identity.from_record(record).setting == "", "the paper has no such method"
 
 
 def test_every_line_of_the_frozen_track_says_so(tmp_path: Path) -> None:
     config = measured(fake_config(tmp_path))
     for number in paper.TITLES:
-        for line in tables.build(config, number).lines:
+        for line in tables.build_table(config, number).lines:
             tuned_by_the_paper = bool(line.record) and line.record["method"].startswith("vidprism")
             frozen = bool(line.record) and line.record["track"] == "frozen"
             assert line.setting == ("on frozen features" if tuned_by_the_paper and frozen else "")
-    found = csv.DictReader(io.StringIO(tables.to_csv(tables.build(config, 2))))
+    found = csv.DictReader(io.StringIO(tables.to_csv(tables.build_table(config, 2))))
     assert {x["setting"] for x in found if x["run"] == "vidprism_c"} == {"on frozen features"}
 
 
 def test_the_panel_says_how_the_printed_numbers_were_made(tmp_path: Path) -> None:
     config = measured(fake_config(tmp_path))
-    assert {b.panel_heading for n in (3, 4, 5) for b in tables.build(config, n).blocks} == {identity.WHOLE_MODEL}
-    main, _, tuned = tables.build(config, 2).blocks
+    assert {b.panel_heading for n in (3, 4, 5) for b in tables.build_table(config, n).blocks} == {identity.WHOLE_MODEL}
+    main, _, tuned = tables.build_table(config, 2).blocks
     assert main.panel_heading == "Published by the paper", "its sections say it"
     assert {line.published_as for line in main.lines if line.section == "Tuning"} == {identity.WHOLE_MODEL}
     assert {line.published_as for line in main.lines if line.section != "Tuning"} == {""}
@@ -221,7 +223,7 @@ def test_the_panel_says_how_the_printed_numbers_were_made(tmp_path: Path) -> Non
 def test_a_switch_that_there_is_not_is_named_with_its_row(tmp_path: Path) -> None:
     config = with_variants(fake_config(tmp_path), mine={"rate": [2]})
     with pytest.raises(ConfigError, match=r"params\.yaml: row 'mine' of ablations: unknown switch 'rate'"):
-        tables.build(config, 3)
+        tables.build_table(config, 3)
 
 
 @pytest.mark.parametrize("frames", [8, 16, 32])

@@ -42,7 +42,7 @@ def test_what_is_said_of_the_effects_that_agree(lines: list[Line], expected: str
 def test_rows_of_tables_3_and_5b_are_marked(tmp_path: Path) -> None:
     config = fake_config(tmp_path)
     write_all(config)
-    built = {number: tables.build(config, number) for number in (3, 4, 5)}
+    built = {number: tables.build_table(config, number) for number in (3, 4, 5)}
     marked = {number: {x.run for x in table.lines if x.mark} for number, table in built.items()}
     assert marked == {
         3: {"rates_2", "rates_4", "rates_8", "rates_16"},
@@ -61,5 +61,5 @@ def test_an_encoder_of_clips_knows_the_order(tmp_path: Path) -> None:
         ("mean_pool", {}, ""),
     ):
         row = dataclasses.replace(rows(config, "few_shot")[key], options=options)
-        assert order.mark(identity.measured(fake_record(config, row))) == mark
-    assert order.mark(None) == ""
+        assert order.order_mark(identity.from_record(fake_record(config, row))) == mark
+    assert order.order_mark(None) == ""

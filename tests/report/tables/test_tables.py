@@ -34,7 +34,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 @pytest.fixture(scope="module")
 def built(config: Config) -> dict[int, Table]:
-    return {number: tables.build(config, number) for number in paper.TITLES}
+    return {number: tables.build_table(config, number) for number in paper.TITLES}
 
 
 def _line(table: Table, run: str) -> Line:
@@ -111,7 +111,7 @@ def test_table1_has_the_cost_of_measured_and_of_printed_models(config: Config, b
 
 def test_a_method_without_a_formula_is_not_counted(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(complexity, "has_formula", lambda method, key: method != "mean_pool")
-    built = tables.build(config, 1)
+    built = tables.build_table(config, 1)
     assert _line(built, "mean_pool-mini_clip-32f").facts == ("32, 2 × 1", "no formula", "no formula")
 
 
@@ -150,7 +150,7 @@ def test_no_difference_where_table1_runs_on_another_dataset(tmp_path: Path) -> N
     closed_set = dataclasses.replace(config.profile.closed_set, dataset="custom")
     config = dataclasses.replace(config, profile=dataclasses.replace(config.profile, closed_set=closed_set))
     write_all(config)
-    table = tables.build(config, 1)
+    table = tables.build_table(config, 1)
     assert any(line.status == "measured" and not line.extra for line in table.lines)
     assert all(cell.difference is None for line in table.lines for cell in line.published)
 
@@ -158,9 +158,9 @@ def test_no_difference_where_table1_runs_on_another_dataset(tmp_path: Path) -> N
 def test_difference_to_the_paper_on_real_data(tmp_path: Path) -> None:
     config = fake_config(tmp_path, "paper")
     write_all(config)
-    line = _line(tables.build(config, 3), "rates_2")
+    line = _line(tables.build_table(config, 3), "rates_2")
     assert line.published[0].difference == pytest.approx(line.entries[0].mean - 94.8)
-    first = tables.build(config, 1)
+    first = tables.build_table(config, 1)
     assert {c.group for c in first.blocks[0].columns} == {"Kinetics-400"}
     statuses = {line.labels[0]: line.status for line in first.lines if not line.extra}
     assert statuses["VidPrism-L/14"] == statuses["VidPrism-B/16"] == "measured"
@@ -222,30 +222,30 @@ def test_home_of_a_variant(changed: dict, expected: tuple) -> None:
 
 def test_added_variant_is_an_extra_row(config: Config) -> None:
     added = _with_variants(config, {**config.profile.ablations.variants, "mine": {"rates": [2, 32]}})
-    table = tables.build(added, 3)
+    table = tables.build_table(added, 3)
     last = table.lines[-1]
     assert len(table.lines) == 15 and last.extra and last.run == "mine" and last.status == "not run"
     assert last.labels == ("2 experts", "2, 32")
     assert all(cell.value is None for cell in last.published)
-    assert len(tables.build(added, 4).lines) == 4
+    assert len(tables.build_table(added, 4).lines) == 4
 
 
 def test_removed_variant_stays_as_not_run(config: Config) -> None:
     variants = {k: v for k, v in config.profile.ablations.variants.items() if k != "rates_4"}
-    line = tables.build(_with_variants(config, variants), 3).lines[1]
+    line = tables.build_table(_with_variants(config, variants), 3).lines[1]
     assert line.labels == ("1 expert", "4") and line.status == "not run" and "rates=[4]" in line.entries[0].reason
 
 
 def test_without_default_there_are_no_signs(config: Config) -> None:
     variants = {k: v for k, v in config.profile.ablations.variants.items() if k != "default"}
-    table = tables.build(_with_variants(config, variants), 4)
+    table = tables.build_table(_with_variants(config, variants), 4)
     assert table.lines[-1].status == "not run"
     assert all(e.sign is None for line in table.lines for e in line.entries)
 
 
 @pytest.mark.parametrize("number", paper.TITLES)
 def test_nothing_measured_yet(tmp_path: Path, number: int) -> None:
-    table = tables.build(fake_config(tmp_path), number)
+    table = tables.build_table(fake_config(tmp_path), number)
     assert {line.status for line in table.lines} <= {"not run", "reported"}
     assert len(table.lines) >= len(paper.load_published(number))
 
@@ -260,7 +260,7 @@ def test_results_of_different_test_lists_are_refused(tmp_path: Path) -> None:
         repeat["correct"], repeat["correct5"] = repeat["correct"][:50], repeat["correct5"][:50]
     results.write_results(config, "ablations", records)
     with pytest.raises(ResultsError, match=r"cannot pair .* run `dvc repro`"):
-        tables.build(config, 4)
+        tables.build_table(config, 4)
 
 
 def test_csv_twin(config: Config, built: dict[int, Table]) -> None:
@@ -283,13 +283,13 @@ def test_csv_twin(config: Config, built: dict[int, Table]) -> None:
 
 def test_unknown_number(config: Config) -> None:
     with pytest.raises(ValueError, match="the paper has no table '7'"):
-        tables.build(config, 7)
+        tables.build_table(config, 7)
 
 
 def test_few_shot_rows_on_another_backbone_stand_in_a_block_of_their_own(tmp_path: Path) -> None:
     config = fake_config(tmp_path, "paper")
     write_all(config)
-    first, second, *_ = tables.build(config, 2).blocks
+    first, second, *_ = tables.build_table(config, 2).blocks
     assert second.title == "ViT-L/14" and "does not say which backbone" in second.note
     assert [line.run for line in second.lines] == [f"{m}-clip_l14" for m in config.profile.few_shot.more.methods]
     expected = rows(config, "few_shot")
@@ -320,7 +320,7 @@ def test_an_encoder_whose_pretraining_did_not_help_is_marked(tmp_path: Path, bet
         if record["backbone"]["name"] == "mini_videomae":
             record["backbone"]["probe"] = [{**PROBE, "better": True}, {**PROBE, "dataset": "ssv2", "better": better}]
     results.write_results(config, "few_shot", records)
-    main, clips, _ = tables.build(config, 2).blocks
+    main, clips, _ = tables.build_table(config, 2).blocks
     prism = next(line for line in main.lines if line.labels == ("VidPrism-M",))
     assert prism.run == "vidprism_m-mini_videomae" and prism.published[0].value == 53.4
     assert [line.run for line in clips.lines] == [

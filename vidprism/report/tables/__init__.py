@@ -27,14 +27,14 @@ BLOCKS = {
 }
 
 
-def build(config: Config, number: int) -> Table:
+def build_table(config: Config, number: int) -> Table:
     """Table `number` (1 to 5) of the chosen profile.
 
     Raises:
         ValueError: the paper has no such table.
         ResultsError: a results file that cannot be read, or results that do not belong together.
     """
-    number = paper.number(number)
+    number = paper.table_number(number)
     blocks, signs = families.verdicts([_distinct(block) for block in BLOCKS[number](config)])
     blocks, columns = families.bold(blocks)
     agreement = order.agreement(line for block in blocks for line in block.lines)
@@ -52,4 +52,4 @@ def build(config: Config, number: int) -> Table:
 
 
 def _distinct(block: Block) -> Block:
-    return replace(block, lines=identity.distinct(block.lines))
+    return replace(block, lines=identity.with_distinct_labels(block.lines))

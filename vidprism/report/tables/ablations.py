@@ -13,7 +13,7 @@ from vidprism.model.readings import PRESETS, differences
 from vidprism.paper import PARTS, PublishedRow
 from vidprism.records.record import NOT_RUN, Record
 from vidprism.report.tables import identity, order
-from vidprism.report.tables.cells import add_signs, measured, published
+from vidprism.report.tables.cells import add_signs, measured_entry, published
 from vidprism.report.tables.identity import Trained
 from vidprism.report.tables.layout import Block, Column, Entry, Line, heading, real_name
 
@@ -98,7 +98,7 @@ def _block(
     records: dict[str, Record],
 ) -> Block:
     found, plain = columns(config), default(config)
-    here = {key for key, t in trained.items() if key == plain or home(identity.changes(t)) == (number, part)}
+    here = {key for key, t in trained.items() if key == plain or home(identity.changed_options(t)) == (number, part)}
     lines = tuple(
         line(config, number, printed, trained.get(key), key, records)
         for printed, key in identity.arrange(printed_rows, trained)
@@ -123,7 +123,7 @@ def line(
     """
     found, record = columns(config), records.get(key)
     missing = Entry(NOT_RUN, _missing(printed) if printed else "")
-    cells = tuple(measured(record, column) if record else missing for column in found)
+    cells = tuple(measured_entry(record, column) if record else missing for column in found)
     names = [c.published for c in found]
     return Line(
         labels=_printed_labels(printed) if printed else _labels(number, trained),
@@ -132,21 +132,21 @@ def line(
         run=key,
         setting=trained.setting if trained else "",
         published_as=identity.WHOLE_MODEL if printed else "",
-        mark=order.mark(trained),
+        mark=order.order_mark(trained),
         extra=printed is None,
         default=printed is not None and not printed.options,
         record=record,
     )
 
 
-def describe(changed: dict[str, Any]) -> str:
+def options_in_words(changed: dict[str, Any]) -> str:
     """Options as `name=value, ...`."""
     return ", ".join(f"{name}={value}" for name, value in changed.items()) or "the full model"
 
 
 def _missing(printed: PublishedRow) -> str:
     frames = printed.labels["frames"]
-    return f"no variant of params.yaml trains this on {frames} frames ({describe(printed.options)})"
+    return f"no variant of params.yaml trains this on {frames} frames ({options_in_words(printed.options)})"
 
 
 def _printed_labels(printed: PublishedRow) -> tuple[str, ...]:

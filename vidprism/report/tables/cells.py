@@ -14,7 +14,7 @@ from vidprism.report.tables.layout import Block, Column, Entry, Line, Published,
 ANSWERS: dict[str, results.Answers] = {"top1": "correct", "top5": "correct5"}
 
 
-def measured(record: Record, column: Column) -> Entry:
+def measured_entry(record: Record, column: Column) -> Entry:
     """The record's entry in one column; without a run, the entry says so."""
     if record["status"] != MEASURED:
         return Entry(record["status"], record.get("reason", ""))
@@ -26,7 +26,7 @@ def measured(record: Record, column: Column) -> Entry:
     repeats, groups = stats.single_factor(answers, of_video)
     return Entry(
         MEASURED,
-        accuracy=results.accuracy(cell, key),
+        accuracy=results.cell_accuracy(cell, key),
         repeats=repeats,
         groups=groups,
         n_scored=cell["n_scored"],

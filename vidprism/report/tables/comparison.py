@@ -194,7 +194,7 @@ def _line(
     """
     record = records[key] if key else None
     if record:
-        cells = tuple(entries.measured(record, column) for column in columns)
+        cells = tuple(entries.measured_entry(record, column) for column in columns)
     else:
         cells = (_unmeasured(printed),) * len(columns)
     names = names or [c.published for c in columns]
@@ -204,7 +204,7 @@ def _line(
         published=entries.published(printed, names, cells, config.profile.generated or not comparable),
         run=key,
         reference=printed.labels["reference"] if printed else "",
-        mark=video_encoders.mark(record),
+        mark=video_encoders.pretraining_mark(record),
         setting=trained.setting if trained else "",
         published_as=identity.WHOLE_MODEL if printed and printed.labels["section"] == paper.TUNING else "",
         extra=printed is None,

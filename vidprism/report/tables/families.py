@@ -38,7 +38,7 @@ def adjusted(comparisons: Sequence[Comparison]) -> np.ndarray:
     return stats.holm([c.p for c in comparisons])
 
 
-def describe(comparisons: Sequence[Comparison]) -> Family:
+def describe_family(comparisons: Sequence[Comparison]) -> Family:
     """What a family of tests found, and what it could have found."""
     told = (adjusted(comparisons) <= ALPHA).sum() if comparisons else 0
     smallest = (c.mean.smallest_separable(len(comparisons)) for c in comparisons)
@@ -56,7 +56,7 @@ def verdicts(blocks: Sequence[Block]) -> tuple[list[Block], Family]:
         return replace(entry, sign=_settled(entry.sign, float(next(p_holm)))) if entry.sign else entry
 
     changed = [_with_entries(block, [[settled(e) for e in line.entries] for line in block.lines]) for block in blocks]
-    return changed, describe([sign.comparison for sign in signs])
+    return changed, describe_family([sign.comparison for sign in signs])
 
 
 def _settled(sign: Sign, p_holm: float) -> Sign:
@@ -96,7 +96,7 @@ def _best(entries: Sequence[Entry]) -> tuple[set[int], Family]:
     comparisons = [compare(entries[i], entries[j]) for i, j in pairs]
     apart = {pair for pair, p in zip(pairs, adjusted(comparisons), strict=True) if p <= ALPHA}
     chosen = {i for i in range(len(entries)) if (min(i, top), max(i, top)) not in apart}
-    return chosen, describe(comparisons)
+    return chosen, describe_family(comparisons)
 
 
 def _with_bold(block: Block, b: int, best: set[Place]) -> Block:
@@ -150,7 +150,9 @@ def _columns_in_words(columns: Sequence[Family]) -> str:
 def smallest(values: Sequence[float]) -> str:
     """The smallest separable differences of a family's tests in words: median and range, in points."""
     if not len(values):
-        return "There is no smallest separable difference: the rows give equal answers, or there is one group of videos."
+        return (
+            "There is no smallest separable difference: the rows give equal answers, or there is one group of videos."
+        )
     median, low, high = np.median(values), min(values), max(values)
     return f"Smallest separable difference: median {median:.1f} points, {low:.1f} to {high:.1f}."
 

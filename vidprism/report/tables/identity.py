@@ -80,7 +80,7 @@ def of(config: Config, row: Row, record: Record | None = None) -> Trained:
         ConfigError: params.yaml has a switch or a value that VidPrism does not know.
     """
     if record is not None and record["status"] == MEASURED:
-        return measured(record)
+        return from_record(record)
     spec = config.profile.backbones[row.backbone]
     asked = {name: value for name, value in row.options.items() if value is not None}
     tuning = config.profile.train.tuning
@@ -91,7 +91,7 @@ def of(config: Config, row: Row, record: Record | None = None) -> Trained:
         raise ConfigError(f"params.yaml: row '{row.key}' of {row.group}: {error}") from error
 
 
-def measured(record: Record) -> Trained:
+def from_record(record: Record) -> Trained:
     """What was trained according to a measured record."""
     backbone, config = record["backbone"], record["config"]
     return Trained(
@@ -107,18 +107,18 @@ def measured(record: Record) -> Trained:
     )
 
 
-def changes(trained: Trained, reading: str | None = None) -> dict[str, Any]:
+def changed_options(trained: Trained, reading: str | None = None) -> dict[str, Any]:
     """Options that differ from VidPrism's preset of `reading` (by default the row's own) and from the rates of Sec.
     4.1. For other methods, which have no preset, all options.
     """
     if not trained.is_vidprism:
         return trained.options
-    preset = readings.resolve(reading or trained.options["reading"], {})
-    preset["rates"] = default_rates(trained.steps)
+    preset = readings.resolve_switches(reading or trained.options["reading"], {})
+    preset["rates"] = paper_rates(trained.steps)
     return {k: v for k, v in trained.options.items() if k != "reading" and (k not in preset or v != preset[k])}
 
 
-def default_rates(n_steps: int) -> list[int]:
+def paper_rates(n_steps: int) -> list[int]:
     """The rates of Sec. 4.1 that divide a clip of `n_steps` features: the default of a method."""
     return [rate for rate in RATES if n_steps % rate == 0]
 
@@ -133,7 +133,7 @@ def is_row(printed: PublishedRow, trained: Trained) -> bool:
     if not trained.is_vidprism:
         return all(trained.options.get(name) == value for name, value in printed.options.items())
     known = bool(frames) or _length_is_known(trained)
-    return known and trained.encoder == ENCODERS[trained.head] and changes(trained, "paper") == printed.options
+    return known and trained.encoder == ENCODERS[trained.head] and changed_options(trained, "paper") == printed.options
 
 
 def arrange(printed_rows: list[PublishedRow], trained: dict[str, Trained]) -> list[tuple[PublishedRow | None, str]]:
@@ -151,7 +151,7 @@ def name(trained: Trained) -> str:
         notes = [f"{option}={value}" for option, value in trained.options.items()]
         return noted(trained.label or trained.method, notes)
     reading = [] if trained.options["reading"] == "paper" else [f"{trained.options['reading']} reading"]
-    notes = reading + [f"{option}={value}" for option, value in changes(trained).items()]
+    notes = reading + [f"{option}={value}" for option, value in changed_options(trained).items()]
     notes += [] if _length_is_known(trained) else [f"{trained.frames} frames"]
     notes += [] if trained.encoder == ENCODERS[trained.head] else [f"on {trained.model}"]
     return noted(paper.tuned()[trained.head], notes)
@@ -166,7 +166,7 @@ def variant(trained: Trained, frames: int = 32) -> tuple[list[int], list[str]]:
     """What was trained, in a table of ablations: its rates, and its other differences from the full model of the paper
     on `frames` frames (Sec. 4.3).
     """
-    notes = [f"{k}={v}" for k, v in changes(trained).items() if k != "rates"]
+    notes = [f"{k}={v}" for k, v in changed_options(trained).items() if k != "rates"]
     if trained.options["reading"] != "paper":
         notes.insert(0, f"reading={trained.options['reading']}")
     if trained.frames != frames:
@@ -183,7 +183,7 @@ def noted(text: str, notes: list[str]) -> str:
     return f"{text} ({', '.join(notes)})" if notes else text
 
 
-def distinct(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+def with_distinct_labels(lines: tuple[Line, ...]) -> tuple[Line, ...]:
     """The lines, with the key added to the label if two runs of a block would look the same."""
     seen = Counter((line.section, line.labels) for line in lines)
     return tuple(
@@ -201,5 +201,5 @@ def _length_is_known(trained: Trained) -> bool:
 def _complete(planned: Trained) -> dict[str, Any]:
     switches = dict(planned.options)
     reading = switches.pop("reading", "released" if planned.method != planned.head else "paper")
-    rates = switches.pop("rates", default_rates(planned.steps))
-    return {"reading": reading, "rates": rates, **readings.resolve(reading, switches)}
+    rates = switches.pop("rates", paper_rates(planned.steps))
+    return {"reading": reading, "rates": rates, **readings.resolve_switches(reading, switches)}

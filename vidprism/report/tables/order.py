@@ -32,7 +32,7 @@ def is_order_blind(options: dict[str, Any]) -> bool:
     return options["pos_emb"] == "none" and options["aggregation"] != "hard" and not fast_to_slow
 
 
-def mark(trained: Trained | None) -> str:
+def order_mark(trained: Trained | None) -> str:
     """The mark behind a row of an order-blind head on an encoder of single frames; an encoder of clips knows the order
     within them.
     """

@@ -18,10 +18,12 @@ GROUP_OF_TABLE = {1: "closed_set", 2: "few_shot", 3: "ablations", 4: "ablations"
 def setting(config: Config, number: int) -> tuple[tuple[str, str], ...]:
     """(name, value) pairs that say what the measured numbers of table `number` were measured in."""
     group = GROUP_OF_TABLE[number]
-    return describe(config, [row for row in rows(config, group).values() if row.track == config.profile.protocol.track])
+    return describe_setting(
+        config, [row for row in rows(config, group).values() if row.track == config.profile.protocol.track]
+    )
 
 
-def describe(config: Config, chosen: list[Row]) -> tuple[tuple[str, str], ...]:
+def describe_setting(config: Config, chosen: list[Row]) -> tuple[tuple[str, str], ...]:
     """The setting that the chosen rows share, as (name, value) pairs; several values are joined."""
     p = config.profile
     if not chosen:
@@ -41,7 +43,7 @@ def describe(config: Config, chosen: list[Row]) -> tuple[tuple[str, str], ...]:
         ("Frames", _join(_values(chosen, "frames"))),
         ("Training videos per class", _join(shots)),
         ("Split", f"{split(p, chosen)}, tested on its test list"),
-        ("Views", f"{views(p.protocol.n_clips, p.protocol.n_crops)}, mean of {p.analysis.fusion}"),
+        ("Views", f"{views_in_words(p.protocol.n_clips, p.protocol.n_crops)}, mean of {p.analysis.fusion}"),
         ("Repeats", f"{len(repeats)} ({'seed i on draw i' if drawn else 'seeds'}: {_join(repeats)})"),
         ("Training", f"{training}, last update taken; {rate}"),
     )
@@ -77,7 +79,7 @@ def learning_rate(group: str, track: str, searched_track: str) -> str:
     return f"learning rate from the search on the dev pool{own}"
 
 
-def views(n_clips: int, n_crops: int) -> str:
+def views_in_words(n_clips: int, n_crops: int) -> str:
     """`2 clips × 1 crop`."""
     return f"{n_clips} clip{'s' if n_clips != 1 else ''} × {n_crops} crop{'s' if n_crops != 1 else ''}"
 

@@ -10,7 +10,7 @@ from vidprism.report.tables.layout import HEADINGS
 MARK = "†"
 
 
-def mark(record: Record | None) -> str:
+def pretraining_mark(record: Record | None) -> str:
     """A mark for a row whose encoder was not shown to be better than the same network untrained."""
     probe = _probe(record)
     return MARK if probe and not all(found["better"] for found in probe) else ""
