@@ -66,7 +66,7 @@ def test_a_stage_that_was_asked_to_stop_has_a_status_of_its_own(
     )
     nbformat.write(notebook, path)
     assert main(["divide"]) == interruption.STATUS == 75
-    assert "divide: asked to stop after update 3; `dvc repro` goes on from there" in capsys.readouterr().err
+    assert "divide: asked to stop after update 3; `dvc repro` continues from there" in capsys.readouterr().err
 
 
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,7 +54,7 @@ def test_frames_of_another_size(backbone: ClipBackbone) -> None:
 @pytest.mark.parametrize("size", [0, 5, 20_000])
 def test_a_truncated_checkpoint(weights: Path, tmp_path: Path, size: int) -> None:
     (tmp_path / "weights.safetensors").write_bytes((weights / "weights.safetensors").read_bytes()[:size])
-    with pytest.raises(ValueError, match=r"weights\.safetensors is no complete safetensors file .*dvc repro"):
+    with pytest.raises(ValueError, match=r"weights\.safetensors is not a complete safetensors file .*dvc repro"):
         backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path)))
 
 
@@ -165,14 +165,14 @@ def test_an_archive_that_asks_for_more_than_tensors_is_refused(
     with zipfile.ZipFile(tmp_path / "bad.pt", "w") as archive:
         archive.writestr("bad/data.pkl", pickle.dumps(Runs(), protocol=2))
         archive.writestr("bad/constants.pkl", pickle.dumps((), protocol=2))
-    with pytest.raises(ValueError, match=r"no TorchScript archive of a model \(UnpicklingError: it asks for "):
+    with pytest.raises(ValueError, match=r"not a TorchScript archive of a model \(UnpicklingError: it asks for "):
         backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "bad.pt")))
     assert "ran" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [([1, 2], "holds no state dict"), ({"a": 1}, "holds no state dict"), (None, "no complete checkpoint")],
+    [([1, 2], "holds no state dict"), ({"a": 1}, "holds no state dict"), (None, "not a complete checkpoint")],
 )
 def test_files_that_are_no_checkpoint(tmp_path: Path, content: object, message: str) -> None:
     path = tmp_path / "x.pt"
@@ -229,7 +229,7 @@ def test_available_names_files() -> None:
 )
 def test_a_page_saved_as_a_checkpoint(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.pt").write_bytes(content)
-    with pytest.raises(ValueError, match=r"x\.pt is no (complete )?checkpoint") as caught:
+    with pytest.raises(ValueError, match=r"x\.pt is not a (complete )?checkpoint") as caught:
         backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "x.pt")))
     assert "weights_only" not in str(caught.value) and "\x1b" not in str(caught.value)
 
@@ -240,7 +240,7 @@ def test_an_archive_with_a_damaged_storage(tmp_path: Path) -> None:
         for name in old.namelist():
             content = old.read(name)
             new.writestr(name, content[: len(content) // 2] if "/data/" in name else content)
-    with pytest.raises(ValueError, match=r"cut\.pt is no TorchScript archive of a model .*copy it again"):
+    with pytest.raises(ValueError, match=r"cut\.pt is not a TorchScript archive of a model .*copy it again"):
         backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path / "cut.pt")))
 
 

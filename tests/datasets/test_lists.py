@@ -89,12 +89,12 @@ def test_labels_of_kinetics_and_templates_of_ssv2_are_trimmed(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("first", "second", "how"),
     [
-        ("Open", "open", "differ in case alone"),
-        ("open door", "open  door", "differ in blanks (blank, blank against blank) alone"),
-        ("open door", "open\tdoor", "differ in blanks (tab against blank) alone"),
-        ("open door", "open\xa0door", "differ in blanks (blank against no-break space) alone"),
-        ("caf\u00e9", "cafe\u0301", "differ in Unicode form (NFD against NFC) alone"),
-        ("open", "open\u200b", "differ in invisible characters (none against U+200B) alone"),
+        ("Open", "open", "differ only in case"),
+        ("open door", "open  door", "differ only in blanks (blank, blank against blank)"),
+        ("open door", "open\tdoor", "differ only in blanks (tab against blank)"),
+        ("open door", "open\xa0door", "differ only in blanks (blank against no-break space)"),
+        ("caf\u00e9", "cafe\u0301", "differ only in Unicode form (NFD against NFC)"),
+        ("open", "open\u200b", "differ only in invisible characters (none against U+200B)"),
         ("open_door", "open door", "have the same text ('open door') in prompts"),
         ("open door", "Open_door", "have the same text ('open door') in prompts"),
     ],
@@ -117,7 +117,7 @@ def test_a_label_without_words_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("dataset", "file", "old", "new", "words"),
     [
-        ("ucf101", "ucfTrainTestlist/classInd.txt", "3 YoYo", "3 YoYo\n4 yoyo", "'YoYo' and 'yoyo' differ in case"),
+        ("ucf101", "ucfTrainTestlist/classInd.txt", "3 YoYo", "3 YoYo\n4 yoyo", "'YoYo' and 'yoyo' differ only in case"),
         ("ucf101", "ucfTrainTestlist/classInd.txt", "3 YoYo", "3 YoYo\n4 YoYo", "'YoYo' and 'YoYo' are the same"),
         ("ucf101", "ucfTrainTestlist/classInd.txt", "3 YoYo", "3 YoYo\n3 Zumba\n4 Surf", "must be 1 to 5, each once"),
         (
@@ -167,7 +167,7 @@ def test_hmdb51_classes_that_look_the_same(tmp_path: Path) -> None:
     miniature.hmdb51(tmp_path)
     lists = tmp_path / "annotations" / "testTrainMulti_7030_splits"
     (lists / "Kick_test_split1.txt").write_text("x.avi 1 \n")
-    with pytest.raises(DatasetError, match="the classes 'Kick' and 'kick' differ in case alone"):
+    with pytest.raises(DatasetError, match="the classes 'Kick' and 'kick' differ only in case"):
         load_dataset("hmdb51").list_videos(tmp_path, 1)
 
 

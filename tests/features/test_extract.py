@@ -164,10 +164,10 @@ def test_a_store_has_a_hash_of_its_values(
     values = np.load(path, mmap_mode="r+")
     values[0, 0, 0, 0] += 1
     values.flush()
-    with pytest.raises(ConfigError, match=r"are not those that were written there; delete the folder and run the feat"):
+    with pytest.raises(ConfigError, match=r"differ from those that were written; delete the folder and run the feat"):
         open_store(store.folder)
     monkeypatch.setattr(store_file, "CHEAP_BYTES", 0)
-    with pytest.raises(ConfigError, match="are not those that were written there"):
+    with pytest.raises(ConfigError, match="differ from those that were written"):
         open_store(store.folder).check_values()
 
 

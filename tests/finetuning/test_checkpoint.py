@@ -190,7 +190,7 @@ def test_a_full_disk_leaves_the_earlier_state(config: Config, monkeypatch: pytes
 
     with monkeypatch.context() as full:
         full.setattr(torch, "save", failing)
-        with pytest.raises(TrainingError, match=r"repeat-0.pt cannot be written: .*No space left.* is unharmed"):
+        with pytest.raises(TrainingError, match=r"repeat-0.pt cannot be written: .*No space left.* are intact"):
             train_here(config, ROW)
     (state,) = states(config)
     assert checkpoint.Keeper(state, 1).load()["step"] == 5 and not list(state.parent.glob("*.partial"))
@@ -212,7 +212,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(config: Config, monkeypatch
 def test_a_file_that_is_no_state_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "repeat-0.pt"
     path.write_bytes(content)
-    with pytest.raises(TrainingError, match=r"repeat-0.pt is no state of a training"):
+    with pytest.raises(TrainingError, match=r"repeat-0.pt is not a valid training state"):
         checkpoint.Keeper(path, 1).load()
 
 
@@ -222,7 +222,7 @@ def test_a_state_that_runs_code_is_refused(tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "ran",))
 
     torch.save({"step": Hostile()}, tmp_path / "repeat-0.pt")
-    with pytest.raises(TrainingError, match="is no state of a training"):
+    with pytest.raises(TrainingError, match="is not a valid training state"):
         checkpoint.Keeper(tmp_path / "repeat-0.pt", 1).load()
     assert not (tmp_path / "ran").exists()
 

@@ -117,7 +117,7 @@ def test_provenance_of_every_measured_cell(config: Config) -> None:
     for fact in (
         "reading=paper",
         "best of 2 trials on dev",
-        "standard error of the best 2.3; not to be told from 0.0003; 3 draws",
+        "standard error of the best 2.3; not distinguishable from 0.0003; 3 draws",
         "version 0123456789ab",
         "base commit abcdef123456",
         "python=3.11.7",
@@ -125,7 +125,7 @@ def test_provenance_of_every_measured_cell(config: Config) -> None:
         assert fact in panel
     for fact in (
         "119 of 120 listed test videos",
-        "over 5 repeats that differ and 40 groups; over repeats alone [",
+        "over 5 repeats that differ and 40 groups; over repeats only [",
         "sha256:cdcd",
         f"{config.profile.train.updates} of {config.profile.train.batch_size} clips",
         "train-few_shot-vidprism_c.json",

@@ -105,7 +105,7 @@ def test_cells_of_the_frozen_track_are_dealt_out(config: Config, monkeypatch: py
     [
         ("raise", ["process 1 of 2", "the second process found a snake", "Traceback", "in faulty"]),
         ("kill", ["process 1 of 2", "Signal 9 (SIGKILL)"]),
-        ("hang", ["of 2 (from 0) has stood still for 30 s", "update 3", "time.sleep(600)"]),
+        ("hang", ["of 2 (from 0) has made no progress for 30 s", "update 3", "time.sleep(600)"]),
     ],
 )
 def test_a_failure_ends_all_with_its_cause(
@@ -128,7 +128,7 @@ def test_one_that_is_asked_to_stop_stops_all(
 ) -> None:
     row, two = make_row("mean_pool", updates=30), changed(config, devices=2, save_every=1000)
     monkeypatch.setenv(FAULT, "stop")
-    with pytest.raises(Interrupted, match=r"asked to stop after update 10; its state is kept in .*repeat-0.pt"):
+    with pytest.raises(Interrupted, match=r"told to stop after update 10; its state is kept in .*repeat-0.pt"):
         launch.train_row(two, row)
     assert no_process_left(children)
     monkeypatch.setenv(FAULT, "")
@@ -147,7 +147,7 @@ def test_more_devices_than_there_are_is_an_error(config: Config, monkeypatch: py
 
 def test_several_nodes_need_a_job(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    with pytest.raises(ConfigError, match=r"train.nodes is 2, and this is no SLURM job; submit tools/slurm.sh"):
+    with pytest.raises(ConfigError, match=r"train.nodes is 2, but this is not a SLURM job; submit tools/slurm.sh"):
         launch.train_row(changed(config, nodes=2), make_row("mean_pool"))
 
 

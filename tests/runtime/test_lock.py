@@ -50,7 +50,7 @@ def other(config: Config, tmp_path: Path) -> multiprocessing.Process:
 
 def test_a_row_is_trained_by_one_process(config: Config, other: multiprocessing.Process) -> None:
     with pytest.raises(
-        TrainingError, match=rf"row mean_pool-tuned: already running in process {other.pid} on .*wait until.*or end it"
+        TrainingError, match=rf"row mean_pool-tuned: already running in process {other.pid} on .*wait until.*or stop it"
     ):
         train.train_here(config, ROW)
     assert not paths.run(config, ROW.group, ROW.key).exists()

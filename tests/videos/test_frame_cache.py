@@ -145,7 +145,7 @@ def test_an_unreadable_video_keeps_its_reason(config: Config) -> None:
 
 def test_what_is_missing_is_named(config: Config, tmp_path: Path) -> None:
     command = "python -m vidprism.videos.frame_cache ucf101 --profile smoke"
-    with pytest.raises(ConfigError, match=rf"holds no frames, which protocol.frame_cache asks for; run `{command}`"):
+    with pytest.raises(ConfigError, match=rf"holds no frames, but protocol.frame_cache is on; run `{command}`"):
         extract.extract(config, DATASET, "mini_clip")
     with pytest.raises(ConfigError, match="holds no frames"):
         VideoInputs(config, DATASET, 8, "mini_clip")

@@ -297,7 +297,7 @@ def test_a_training_video_that_is_a_test_video_is_tested_on_and_not_trained_on(
     checks = listed_checks(config, "custom")
     assert checks["train_test_overlap"] == [test.video_id if kind == "spelling" else "leaked"]
     assert checks["same_file"] == ([] if kind == "spelling" else [[test.video_id, "leaked"]])
-    assert "warning: custom: 1 videos are listed for training and test" in capfd.readouterr().err
+    assert "warning: custom: 1 videos are listed for both training and test" in capfd.readouterr().err
     odd = inputs.oddities(config, "custom")
     assert odd.pop("readers") == {"packets": 36}
     assert odd == {"train_test_overlap": 1, **({} if kind == "spelling" else {"same_file": 1})}

@@ -76,7 +76,7 @@ def test_a_key_frame_must_be_one_in_the_stream_too(tmp_path: Path) -> None:
         for i, packet in enumerate(packet for packet in old.demux(old.streams.video[0]) if packet.size):
             packet.stream, packet.is_keyframe = stream, packet.is_keyframe or i in (5, 17)
             new.mux(packet)
-    assert decoding.way_of(path).why == "hevc key frames that others refer across"
+    assert decoding.way_of(path).why == "hevc key frames that other frames refer across"
     np.testing.assert_array_equal(clips.read_clip(path, [5, 6, 20]), shown(path)[[5, 6, 20]])
 
 

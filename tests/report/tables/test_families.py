@@ -112,7 +112,7 @@ def test_bold_competes_within_one_encoder_across_blocks(config: Config, tmp_path
 
     by_run = {line.run: line for block in (main, clips) for line in block.lines}
     assert bold(by_run["vidprism_m-mini_videomae"]) == {True} == bold(by_run["vidprism_c"])
-    assert False in bold(by_run["mean_pool-mini_videomae"]) and "competes with the other rows on" in main.note
+    assert False in bold(by_run["mean_pool-mini_videomae"]) and "competes only with the other rows on" in main.note
     other = fake_config(tmp_path)
     write_all(other, {"vidprism_m-mini_videomae": 0.3, "vidprism_c": 0.95})
     main, clips, _ = tables.build_table(other, 2).blocks
