@@ -8,7 +8,7 @@ ENV := $(VENV)/.installed
 PIP_AUDIT := 2.10.1
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce repro-one status smoke rehearse test test-all bench gpu-check compare lint lock audit notebooks lab clean
+.PHONY: help env reproduce repro-one status smoke rehearse test test-fast test-all bench gpu-check compare lint lock audit notebooks lab clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -43,7 +43,10 @@ rehearse: $(ENV)  ## the paper profile's chain at full model size, random weight
 test: $(ENV)  ## all tests, the smoke pipeline in a temporary clone among them
 	OMP_NUM_THREADS=1 python -m pytest
 
-test-all: $(ENV)  ## the same and tests that try random things many times; writes reports/test-all.txt and faults.md
+test-fast: $(ENV)  ## tests without pipeline, processes and waiting, two at a time (two minutes on two cores)
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -m "not (long or slow or pipeline)"
+
+test-all: $(ENV)  ## all tests, and those that try random things many times; writes reports/test-all.txt and faults.md
 	echo "of commit $$(git describe --always --dirty --exclude '*' --abbrev=12)" > reports/test-all.txt
 	set -o pipefail; OMP_NUM_THREADS=1 VIDPRISM_REPORTS=reports python -m pytest -m "long or not long" | tee -a reports/test-all.txt
 
@@ -65,7 +68,7 @@ lock: $(ENV)  ## write requirements.lock from the installed environment
 audit: .venv-audit/.installed  ## known vulnerabilities of the pinned packages (asks a service; docs/scaling.md)
 	.venv-audit/bin/pip-audit --strict --requirement requirements.lock --no-deps --disable-pip
 
-# apart, so that what the audit needs is neither in the lock nor beside what it looks at
+# a separate environment, so that the tools of the audit are neither in the lock nor among the audited packages
 .venv-audit/.installed: Makefile
 	$(PYTHON) -m venv .venv-audit
 	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==$(PIP_AUDIT)

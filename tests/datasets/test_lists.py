@@ -117,7 +117,13 @@ def test_a_label_without_words_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("dataset", "file", "old", "new", "words"),
     [
-        ("ucf101", "ucfTrainTestlist/classInd.txt", "3 YoYo", "3 YoYo\n4 yoyo", "'YoYo' and 'yoyo' differ only in case"),
+        (
+            "ucf101",
+            "ucfTrainTestlist/classInd.txt",
+            "3 YoYo",
+            "3 YoYo\n4 yoyo",
+            "'YoYo' and 'yoyo' differ only in case",
+        ),
         ("ucf101", "ucfTrainTestlist/classInd.txt", "3 YoYo", "3 YoYo\n4 YoYo", "'YoYo' and 'YoYo' are the same"),
         ("ucf101", "ucfTrainTestlist/classInd.txt", "3 YoYo", "3 YoYo\n3 Zumba\n4 Surf", "must be 1 to 5, each once"),
         (

@@ -24,6 +24,8 @@ from vidprism.runtime import interruption
 from vidprism.runtime.errors import TrainingError
 from vidprism.runtime.interruption import Interrupted
 
+pytestmark = pytest.mark.slow
+
 ROW = make_row("vidprism_c", updates=12)
 FILES = ("weights/ucf101_k2.safetensors", "scores.npz", "record.json")
 

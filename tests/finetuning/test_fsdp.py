@@ -35,6 +35,8 @@ from vidprism.training.inputs import training_sets
 from vidprism.training.job import Job
 from vidprism.training.recipe import Recipe, Tuning
 
+pytestmark = pytest.mark.slow
+
 FILES = ("weights/ucf101_k2.safetensors", "scores.npz")
 METHODS = ("mean_pool", "vidprism_c", "vidprism_c_released")
 

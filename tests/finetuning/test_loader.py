@@ -18,6 +18,8 @@ from vidprism.finetuning.loader import Failed, read_ahead
 from vidprism.runtime.errors import TrainingError
 from vidprism.videos.clips import Unreadable
 
+pytestmark = pytest.mark.slow
+
 FAULTS = {3: "crash", 5: "hang", 7: "memory", 11: "unreadable"}
 
 

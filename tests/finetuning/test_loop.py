@@ -19,6 +19,8 @@ from vidprism.runtime.errors import TrainingError
 from vidprism.training.job import Job
 from vidprism.training.recipe import Recipe, Tuning
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe(6, 4, 0.01, 0.0, 0.1, backbone_lr_scale=0.5)
 
 

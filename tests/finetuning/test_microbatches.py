@@ -26,6 +26,8 @@ from vidprism.runtime.errors import TrainingError
 from vidprism.training.job import Job
 from vidprism.training.recipe import Tuning, batch_order
 
+pytestmark = pytest.mark.slow
+
 UNCOUPLED = [("mean_pool", {}), ("temporal_transformer", {}), ("vidprism_c", {"lambda_gate": 0})]
 LABELS = {
     "all": [0, 1, 2, 0, 1, 2, 0, 1],

@@ -28,6 +28,8 @@ from vidprism.training.recipe import Recipe, batch_order
 from vidprism.videos import clips as video
 from vidprism.videos import manifest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:

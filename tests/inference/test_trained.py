@@ -18,6 +18,8 @@ from vidprism.runs.train import train_here
 from vidprism.videos.clips import Unreadable
 from vidprism.videos.manifest import load_manifest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:

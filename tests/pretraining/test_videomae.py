@@ -19,6 +19,8 @@ from vidprism.features import extract
 from vidprism.pretraining import batch_parts, masked_autoencoder, videomae
 from vidprism.videos import decoding, manifest
 
+pytestmark = pytest.mark.slow
+
 SHORT = VideoPretrainConfig(steps=6, batch_size=4, threads=1)
 NAME = "mini_videomae"
 

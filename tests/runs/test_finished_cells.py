@@ -16,6 +16,8 @@ from vidprism.runs import finished_cells, train
 from vidprism.runtime.errors import TrainingError
 from vidprism.training.job import Job, Outcome
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:

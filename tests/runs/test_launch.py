@@ -24,6 +24,8 @@ from vidprism.runtime import interruption
 from vidprism.runtime.errors import TrainingError
 from vidprism.runtime.interruption import Interrupted
 
+pytestmark = pytest.mark.slow
+
 WORK = launch._work
 FAULT = "VIDPRISM_TEST_FAULT"  # what goes wrong in the second process, for it alone
 

@@ -15,6 +15,8 @@ from vidprism.finetuning import loop, track
 from vidprism.runs import train
 from vidprism.runtime import determinism
 
+pytestmark = pytest.mark.slow
+
 FILES = ("weights/ucf101_k2.safetensors", "scores.npz", "record.json")
 
 

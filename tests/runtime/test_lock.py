@@ -18,6 +18,8 @@ from vidprism.runs import finished_cells, train
 from vidprism.runtime import files, lock
 from vidprism.runtime.errors import NotWritable, TrainingError
 
+pytestmark = pytest.mark.slow
+
 ROW = make_row("mean_pool", updates=4)
 
 

@@ -26,6 +26,8 @@ from vidprism.search import search
 from vidprism.training.job import Job
 from vidprism.training.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 ODD = 1  # the test video that does not decode: 11 of 12 are left
 
 

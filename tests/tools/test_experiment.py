@@ -9,6 +9,8 @@ from dvc.utils import hydra
 from tools import experiment
 from vidprism.config import ConfigError, load_config, yaml_file
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -57,7 +57,11 @@ def test_sound_parameters(clone: Path, capsys: pytest.CaptureFixture[str]) -> No
         ("  mean_pool: {}", "  mean_pool: {layers: 2}", ["few_shot, row mean_pool", "no option 'layers'"]),
         ("shots: 4, frames: 8, updates: 10", "shots: 4, frames: 7, updates: 10", ["search.frames asks for [7]"]),
         ("  vidprism_c: {", "  vidprism_c: {rates: [16], ", ["vidprism_c", "[16] do not divide"]),
-        (VARIANT, "wrong: {rates: [4, 2]}}", ["ablations, row wrong", "rates must increase", "not [4, 2]; write [2, 4]"]),
+        (
+            VARIANT,
+            "wrong: {rates: [4, 2]}}",
+            ["ablations, row wrong", "rates must increase", "not [4, 2]; write [2, 4]"],
+        ),
         (VARIANT, "wrong: {rates: [2, 2]}}", ["ablations, row wrong", "rates must increase", "not [2, 2]; write [2]"]),
         (VARIANT, "wrong: {heads: 3}}", ["ablations, row wrong", "3 heads do not divide the width"]),
         (VARIANT, f"{VARIANT[:-1]}, {VARIANT}", ["key 'rates_2_4' is given twice", "remove or rename one"]),

@@ -17,6 +17,8 @@ from vidprism.evaluation import results
 from vidprism.records.record import REHEARSED
 from vidprism.videos import manifest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

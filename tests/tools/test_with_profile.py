@@ -11,6 +11,8 @@ import pytest
 
 from tools.with_profile import choose, main
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = "seed: 1\nsmoke: &smoke {name: smoke}\nmini: &mini {name: mini}\nprofile: *mini\n"
 

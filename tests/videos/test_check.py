@@ -21,6 +21,8 @@ from vidprism.videos.check import Facts
 from vidprism.videos.decoding import DecordReader
 from vidprism.videos.partial_decoding import PacketReader
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = CheckConfig(processes=2, seconds_per_video=2.0)
 FINE = Facts(7, 25.0, 64, 48, "start to end", "container avi", "")

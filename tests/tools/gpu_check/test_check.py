@@ -20,6 +20,8 @@ from tools.gpu_check.lines import Lines, read, wrong
 from vidprism import methods
 from vidprism.methods import mean_pool
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 TOWER = models.TOY.right[0]
 

@@ -14,6 +14,8 @@ from vidprism.config import load_config
 from vidprism.finetuning import blocks
 from vidprism.training.recipe import Tuning
 
+pytestmark = pytest.mark.slow
+
 TOWER = Tower("clip", "mini_clip", 8)
 
 
