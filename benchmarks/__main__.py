@@ -10,7 +10,7 @@ import benchmarks
 
 
 def main(names: list[str]) -> None:
-    """Run the named benchmarks, or all of them, one after the other, and print what each measured."""
+    """Run the named benchmarks, or all of them, one after the other, and print the results."""
     known = sorted(m.name for m in pkgutil.iter_modules(benchmarks.__path__) if not m.name.startswith("_"))
     unknown = set(names) - set(known)
     if unknown:

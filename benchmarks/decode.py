@@ -90,12 +90,12 @@ def exactness(path: Path, indices: np.ndarray, rounds: int) -> dict[str, str]:
 
 
 def counted(frames: clips.Frames, indices: np.ndarray) -> np.ndarray:
-    """What a clip takes: the number of frames, then some of them."""
+    """The number of frames, then some of them: the reads of a clip."""
     return frames.read(indices[indices < len(frames)])
 
 
 def opened(path: Path, indices: np.ndarray) -> np.ndarray:
-    """The same of a file, read its way."""
+    """The same for a file, read its way."""
     with decoding.opened(path) as frames:
         return counted(frames, indices)
 
@@ -146,7 +146,7 @@ def cache(path: Path) -> tuple[frame_shards.CachedFrames, float]:
 
 
 def decode_everything(path: Path) -> int:
-    """What decoding alone costs: every frame, nothing done with it."""
+    """The cost of decoding only: every frame, without further processing."""
     with av.open(str(path)) as file:
         file.streams.video[0].codec_context.thread_count = 1
         return sum(1 for _ in file.decode(video=0))

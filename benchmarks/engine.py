@@ -1,8 +1,8 @@
-"""Training in two processes against one, what saving and taking up a state costs, views scored in parts, what
-micro-batches change and what determinism costs.
+"""Training in two processes compared with one, the cost of saving and resuming a state, views scored in parts, the
+effect of micro-batches, and the cost of determinism.
 
-On the data of the chosen profile (`make reproduce` or `make smoke` makes it), in a folder of its own. Two processes
-on a machine whose two cores are threads of one share its arithmetic: the ratio says what the machine allows.
+It uses the data of the chosen profile (from `make reproduce` or `make smoke`) and a separate folder. On a machine whose
+two cores are threads of one core, two processes share its arithmetic, and the ratio shows what the machine allows.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _tuned(config: Config, row: Row) -> dict[str, str]:
 
 
 def _logging(config: Config, frozen: Row, tuned: Row) -> dict[str, str]:
-    """The log of a run (`train.log_every` 10) against none: the best of three rows each, in turn."""
+    """The log of a run (`train.log_every` 10) compared with none: the best of three rows each, alternating."""
     one_cell = replace(frozen, datasets=frozen.datasets[:1], shots=frozen.shots[-1:])
     found = {}
     for name, row in (("on cached features", one_cell), ("tuned", tuned)):
@@ -145,7 +145,7 @@ def _resume(config: Config, row: Row) -> dict[str, str]:
         loop._Loop._update = update
     launch.train_row(alone, row)
     lost = time.perf_counter() - start - whole
-    return {"stopped half way and taken up, in one process": f"{lost:.2f} s more than {whole:.1f} s"}
+    return {"stopped half way and resumed, in one process": f"{lost:.2f} s more than {whole:.1f} s"}
 
 
 def _views(config: Config, row: Row) -> dict[str, str]:
@@ -168,9 +168,9 @@ def _views(config: Config, row: Row) -> dict[str, str]:
 
 
 def _accumulated(config: Config, row: Row) -> dict[str, str]:
-    """How far micro-batches lead from whole batches: of the loss curve the largest deviation in parts of the loss, of
-    all final weights the norm of the difference in parts of their norm. The first two are uncoupled: their rounding is
-    what the other two are to be held against.
+    """How far micro-batches deviate from whole batches: the largest deviation of the loss curve, relative to the loss,
+    and the norm of the difference of all final weights, relative to their norm. The first two methods are uncoupled,
+    and their rounding is the reference for the other two.
     """
     found = {}
     uncoupled = [("mean_pool", {}), ("vidprism_c", {"lambda_gate": 0})]
@@ -194,7 +194,7 @@ def _trained(config: Config, row: Row, accumulate: int) -> tuple[np.ndarray, tor
 
 def _deterministic(config: Config, row: Row) -> dict[str, str]:
     rates = {}
-    for asked in (False, True, False, True):  # by turns, so that a machine that slows down slows both
+    for asked in (False, True, False, True):  # alternating, so that a slower phase of the machine affects both
         _seconds(_with(config, devices=1, threads=1, save_every=0, deterministic=asked), row)
         rate = results.read_json(paths.speed(config, row.group, row.key))["train_videos_per_sec"]
         rates[asked] = max(rate, rates.get(asked, 0.0))

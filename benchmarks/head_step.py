@@ -1,6 +1,7 @@
-"""Training step of the vectorised head against the loop version of the tests, in one run.
+"""Training step of the vectorised head compared with the loop version of the tests, in one run.
 
-`python -m benchmarks head_step` prints milliseconds and the ratio. Not a test: timings are no assertions.
+`python -m benchmarks head_step` prints milliseconds and the ratio. It is not a test, because timings are not
+assertions.
 """
 
 from __future__ import annotations

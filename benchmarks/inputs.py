@@ -1,6 +1,7 @@
-"""What stands before training: an epoch from the feature cache against decoding and encoding it; a list of 20,000 rows.
+"""The data path before training: an epoch from the feature cache compared with decoding and encoding it, and a list of
+20,000 rows.
 
-The cache is that of the chosen profile (mini-UCF, 32 frames); decoding and encoding is measured on some of its videos
+The cache is that of the chosen profile (mini-UCF, 32 frames). Decoding and encoding is measured on some of its videos
 with the same backbone and one thread, and scaled to the epoch.
 """
 
@@ -61,7 +62,7 @@ def _decode_and_encode(config: Config, store: FeatureStore, rows: np.ndarray) ->
 
 
 def _list_of_20000() -> dict[str, str]:
-    """Read the lists, hold a dev pool out, draw the shots: all of `prepare` that does not open a video."""
+    """Read the lists, hold out a dev pool and draw the shots: everything in `prepare` that does not open a video."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         _write_lists(root)

@@ -1,7 +1,8 @@
-"""One step of Muon on the matrices of the small VideoMAE and its decoder: the suite's against `torch.optim.Muon`.
+"""One step of Muon on the matrices of the small VideoMAE and its decoder: the suite's compared with `torch.optim.Muon`.
 
-torch's takes one matrix after the other in bfloat16, and is shown with and without what the CPU has for that type
-(oneDNN held to AVX2, in a process of its own); the suite's takes all of a shape together in float32.
+torch's version takes one matrix after the other in bfloat16, and is shown with and without the CPU's instructions for
+that type (oneDNN restricted to AVX2, in a separate process). The suite's takes all matrices of a shape together in
+float32.
 """
 
 from __future__ import annotations

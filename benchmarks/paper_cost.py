@@ -1,7 +1,7 @@
-"""What the tables of the paper profile cost on a GPU, by arithmetic from params.yaml; nothing of it was run.
+"""The cost of the paper profile's tables on a GPU, computed from params.yaml; nothing was run.
 
 `python -m benchmarks.paper_cost` prints the tables of docs/scaling.md. Multiply-adds and parameters are those of
-`vidprism.complexity`; what is assumed stands under "Assumptions" below and is printed with the numbers.
+`vidprism.complexity`. The assumptions are listed below and printed with the numbers.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Cost:
 
     @property
     def gpu_hours(self) -> float:
-        """Of one GPU at the assumed speed, were decoding free."""
+        """Hours of one GPU at the assumed speed, without decoding."""
         return (self.training + self.scoring) / SUSTAINED / 3600
 
     @property
@@ -75,7 +75,7 @@ class Cost:
 
 
 def step_factor(config: Config) -> int:
-    """Forward passes that an update is worth."""
+    """The cost of an update in forward passes."""
     return 1 + BACKWARD + (RECOMPUTED if config.profile.train.grad_checkpointing else 0)
 
 
@@ -108,7 +108,7 @@ def cell(config: Config, row: Row, dataset: str) -> Cost:
 
 
 def _tower(config: Config, row: Row, dataset: str) -> int:
-    """Parameters of the backbone: those of a method that learns nothing."""
+    """Parameters of the backbone, from a method that learns nothing."""
     spec = config.profile.backbones[row.backbone]
     return count("clip_zeroshot", spec.model, row.frames, n_classes=DATA[dataset].classes, options={}).parameters
 
@@ -119,13 +119,13 @@ def searched(config: Config) -> tuple[int, int, Cost]:
     """
     p, found, n_methods, n_trained = config.profile, Cost(), 0, 0
     for method in (m for ms in p.search.methods.values() for m in ms):
-        asked, learns = setting_of(config, method, p.few_shot.backbone), methods.load_method(method).TRAINED
-        n_models = len(values_to_try(config, method)[1]) * len(asked.draws)
+        setting, learns = setting_of(config, method, p.few_shot.backbone), methods.load_method(method).TRAINED
+        n_models = len(values_to_try(config, method)[1]) * len(setting.draws)
         options = config.methods.get(method, {})
-        row = Row("search", method, method, p.few_shot.backbone, asked.frames, (), (), (0,), options, "tuned", 0, 0)
-        for dataset in asked.datasets:
+        row = Row("search", method, method, p.few_shot.backbone, setting.frames, (), (), (0,), options, "tuned", 0, 0)
+        for dataset in setting.datasets:
             macs = counted(config, row, dataset).macs
-            clips = asked.updates * asked.batch_size if learns else 0
+            clips = setting.updates * setting.batch_size if learns else 0
             dev = p.protocol.dev_per_class * DATA[dataset].classes
             once = Cost(
                 2.0 * macs * clips * step_factor(config), 2.0 * macs * dev, (clips + 2 * dev) * DATA[dataset].clip_ms

@@ -1,12 +1,12 @@
-"""Run `dvc exp run` after making sure that every value that `-S` sets arrives in the chosen profile.
+"""Run `dvc exp run` after checking that every value that `-S` sets reaches the chosen profile.
 
     python -m tools.experiment -S profile.train.weight_decay=0.1 [--queue and other options of `dvc exp run`]
 
-DVC merges what Hydra makes of params.yaml back into the file. There `profile` is an alias, so the two share their
-mappings: a key that is appended (`+profile...`) is removed again through the other name, and one that is set through
-the anchor (`mini...`) is overwritten. DVC says nothing of either. This command applies `-S` to a copy with DVC's own
-function, looks for each value, and checks the parameters as `python -m tools.preflight` does. Nothing starts if one is
-lost or refused.
+DVC merges the params.yaml that Hydra produces back into the file. In it, `profile` is an alias, so the two names share
+their mappings: a key that is appended (`+profile...`) is removed again through the other name, and a key that is set
+through the anchor (`mini...`) is overwritten. DVC reports neither. This command applies `-S` to a copy with DVC's own
+function, looks for each value, and checks the parameters as `python -m tools.preflight` does. Nothing starts if one of
+these checks fails.
 """
 
 from __future__ import annotations
@@ -28,25 +28,26 @@ from tools import preflight
 from vidprism.config import ConfigError, find_root, load_config, yaml_file
 
 FILE = "params.yaml"
-REACHED = ("profile", "methods", "seed")  # the sections of params.yaml that the chosen profile is run with
+REACHED = ("profile", "methods", "seed")  # the sections of params.yaml that the chosen profile uses
 _NOTHING = object()
 
 
 def check(root: Path, settings: Iterable[str]) -> int:
-    """Try what `-S` sets on copies of params.yaml, one for each combination of a sweep (`-S key=1,2`); their number.
+    """Try what `-S` sets on copies of params.yaml, one for each combination of a sweep (`-S key=1,2`), and return their
+    number.
 
     Args:
         root: folder of params.yaml.
-        settings: what follows each `-S`, for example `profile.train.updates=50`.
+        settings: the argument of each `-S`, for example `profile.train.updates=50`.
 
     Raises:
-        ConfigError: a value would not arrive, its key does not exist, or the parameters are not sound with it.
+        ConfigError: a value would not arrive, its key does not exist, or the parameters are invalid with it.
     """
     try:
         sweeps = hydra.get_hydra_sweeps(to_path_overrides(settings))
         for overrides in sweeps:
             if overrides.keys() - {FILE}:
-                raise ConfigError(f"`-S` may change {FILE} alone, not {', '.join(overrides.keys() - {FILE})}")
+                raise ConfigError(f"`-S` may change only {FILE}, not {', '.join(overrides.keys() - {FILE})}")
             _try(root, list(overrides.get(FILE, ())))
     except (DvcException, HydraException) as error:
         reason = f": {error.__cause__}" if error.__cause__ else ""
@@ -86,7 +87,7 @@ def _at(mapping: Any, key: str) -> Any:
 
 
 def main(*arguments: str) -> int:
-    """Check, then hand all arguments on to `dvc exp run`; its exit status, or 1 if nothing was started."""
+    """Check, then pass all arguments to `dvc exp run`. Returns its exit status, or 1 if nothing was started."""
     parser = argparse.ArgumentParser(prog="python -m tools.experiment", add_help=False, allow_abbrev=False)
     parser.add_argument("-S", "--set-param", action="append", default=[])
     settings = parser.parse_known_args(arguments)[0].set_param

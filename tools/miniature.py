@@ -1,7 +1,7 @@
-"""Miniature copies of the official datasets, written by hand in their formats, quirks included.
+"""Miniature copies of the official datasets, written by hand in their formats, with their quirks.
 
-`BUILDERS[name](root)` writes ``annotations/`` and ``videos/`` under `root`. A new dataset adds its builder
-here, and the conformance tests find it.
+`BUILDERS[name](root)` writes ``annotations/`` and ``videos/`` under `root`. A new dataset adds its builder here, and
+the conformance tests find it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ CODECS = {".avi": "mpeg4", ".mp4": "libx264", ".webm": "libvpx-vp9"}
 
 
 def write_video(path: Path, n_frames: int = 12, size: tuple[int, int] = (64, 48), fps: int = 25) -> Path:
-    """A video whose frames get brighter, left half darker than right; `size` is (width, height) in pixels."""
+    """A video with frames that get brighter, the left half darker than the right; `size` is (width, height) in
+    pixels.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     width, height = size
     with av.open(str(path), "w") as file:
@@ -33,13 +35,13 @@ def write_video(path: Path, n_frames: int = 12, size: tuple[int, int] = (64, 48)
 
 
 def write_lines(path: Path, lines: list[str]) -> None:
-    """A text file with these lines; its folder is made."""
+    """Write a text file with these lines, and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def ucf101(root: Path, groups: int = 6, takes: int = 2) -> None:
-    """Three classes, test groups 1 and 2, training groups 3 and up; HandstandPushups files have another
+    """Three classes, test groups 1 and 2, training groups 3 and up; the file names of HandstandPushups differ in a
     capital.
     """
     tokens = {
@@ -87,9 +89,7 @@ SSV2_TEMPLATES = (
 
 
 def ssv2(root: Path) -> None:
-    """Ids in the labels file are text and in no order; templates have brackets; test entries have an id
-    alone.
-    """
+    """Ids in the labels file are unordered text; templates have brackets; test entries only have an id."""
     keys = [template.replace("[", "").replace("]", "") for template in SSV2_TEMPLATES]
     content: dict[str, object] = {
         "labels": {keys[2]: "2", keys[0]: "0", keys[1]: "1"},
@@ -133,7 +133,7 @@ def kinetics400(root: Path, blank: str = "_", is_cc: bool = False, flat: bool = 
 
 
 def custom(root: Path) -> None:
-    """A csv list with groups, a class name with an underscore, files in folders that say nothing."""
+    """A CSV list with groups, a class name with an underscore, and files in folders with other names."""
     lines = ["path,label,split,group"]
     for name in ("open_door", "close_door", 'say "hi", wave'):
         for i in range(12):

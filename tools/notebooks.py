@@ -1,10 +1,10 @@
-"""Keep notebooks as git and DVC know them: a notebook that was only opened, run or saved stays the same file.
+"""Keep notebooks in the form that git and DVC expect: opening, running or saving a notebook must not change its file.
 
-    python -m tools.notebooks            # put every notebook into that form, and name those that were not
+    python -m tools.notebooks            # bring every notebook into that form, and name those that changed
 
-DVC takes the hash of a whole notebook, so outputs, execution counts and what an editor writes into the metadata would
-make every stage of it stale. `make lab` strips them when Jupyter saves (`before_save`); `tools.preflight` strips what
-another editor has saved. The sources of the cells, their order and their tags are left as they are.
+DVC hashes whole notebooks, so outputs, execution counts and metadata of an editor would make all its stages stale.
+`make lab` strips them when Jupyter saves (`before_save`), and `tools.preflight` strips what another editor has saved.
+The sources of the cells, their order and their tags stay unchanged.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ METADATA = {
 
 
 def strip(notebook: dict[str, Any]) -> None:
-    """Drop in place what a run or an editor adds to a notebook (nbformat 4): outputs, counts, metadata but tags."""
+    """Remove in place what a run or an editor adds to a notebook (nbformat 4): outputs, counts, and metadata except
+    tags.
+    """
     notebook["metadata"] = nbformat.from_dict(METADATA)
     for cell in notebook["cells"]:
         tags = cell["metadata"].get("tags")
@@ -38,18 +40,18 @@ def before_save(model: dict[str, Any], **_: Any) -> None:
 
 
 def clean(path: Path) -> bool:
-    """Strip a notebook file; whether it changed. A clean file is not written.
+    """Strip a notebook file, and return whether it changed. A clean file is not written.
 
     Raises:
-        ValueError: the file is no notebook; the message names it.
+        ValueError: the file is not a notebook; the message names it.
     """
     before = path.read_text(encoding="utf-8")
     try:
         parsed = json.loads(before)
     except ValueError as error:
-        raise ValueError(f"{path} is no notebook: {error}; put a whole one in its place") from error
+        raise ValueError(f"{path} is not a notebook: {error}; replace it by an intact one") from error
     if not isinstance(parsed, dict) or parsed.get("nbformat") != 4 or "cells" not in parsed:
-        raise ValueError(f"{path} is no notebook of nbformat 4; put a whole one in its place")
+        raise ValueError(f"{path} is not a notebook of nbformat 4; replace it by an intact one")
     notebook = nbformat.reads(before, 4)
     strip(notebook)
     after = nbformat.writes(notebook) + "\n"

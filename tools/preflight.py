@@ -1,9 +1,10 @@
-"""Check params.yaml, the data that nothing generates, and that nothing runs here, before `dvc repro` touches anything.
+"""Before `dvc repro` changes anything, check params.yaml, the data that nothing generates, and that nothing else is
+running.
 
     python -m tools.preflight [profile]
 
-Strips notebooks that an editor saved with outputs (`tools.notebooks`), for which DVC would run their stages again.
-Prints one line and exits with 0, or with 1 at the first error.
+It also strips notebooks that an editor saved with outputs (`tools.notebooks`), for which DVC would run their stages
+again. It prints one line and exits with 0, or with 1 at the first error.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from vidprism.complexity import time_steps
 from vidprism.config import RANDOM_WEIGHTS, BackboneConfig, Config, ConfigError, load_config, paths
 from vidprism.config.rows import GROUPS, rows
 
-N_CLASSES = 2  # of the heads that are built to try their options
-WITHOUT_TEXT = ("videomae",)  # kinds of backbones that know no text
+N_CLASSES = 2  # classes of the heads that are built to check their options
+WITHOUT_TEXT = ("videomae",)  # kinds of backbones without a text tower
 
 
 def check_options(config: Config) -> int:
     """Build the head of every row that the profile expects, and of every searched method, with its options, on the meta
-    device (shapes without memory); the number of rows.
+    device (shapes without memory), and return the number of rows.
 
     Raises:
         ConfigError: an unknown option, or a value that the method cannot take for its clips or its backbone; names the
@@ -60,8 +61,8 @@ def _build(method: str, options: dict[str, Any], spec: BackboneConfig, frames: i
 
 
 def check_data(config: Config) -> list[str]:
-    """The official lists and videos of every dataset, and the weights of every backbone that something uses, of a
-    profile that does not generate them.
+    """Check the official lists and videos of every dataset and the weights of every used backbone, for a profile that
+    does not generate them.
 
     Returns:
         Notes: weights that the pipeline will have to fetch.
@@ -95,13 +96,13 @@ def check_data(config: Config) -> list[str]:
 
 
 def _is_cached(spec: BackboneConfig) -> bool:
-    from vidprism.backbones import clip  # with open_clip: seconds, which only a profile with a tag pays
+    from vidprism.backbones import clip  # imports open_clip, which takes seconds, only for a profile with a tag
 
     return clip.is_cached(spec)
 
 
 def main(profile: str | None = None) -> int:
-    """Run all checks of a profile (None: the chosen one) and print one line; the exit status."""
+    """Run all checks of a profile (None: the chosen one) and print one line. Returns the exit status."""
     try:
         config = load_config(profile)
         n_rows = check_options(config)

@@ -1,7 +1,7 @@
-"""The rehearsal's page: what ran on random weights, and every row of the paper profile built and counted.
+"""The page of the rehearsal: what ran on random weights, and every row of the paper profile, built and counted.
 
-A row is built on torch's meta device, where tensors have shapes and no values, so that a ViT-L/14 with its head
-costs nothing; its parameters are held against the formula of `vidprism.complexity`.
+A row is built on torch's meta device, where tensors have shapes and no values, so that a ViT-L/14 with its head costs
+nothing. Its parameters are compared with the formula of `vidprism.complexity`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from vidprism.report.render import render_page
 from vidprism.report.tables.layout import real_name
 
 SPEED = ("train_videos_per_sec", "eval_videos_per_sec", "peak_device_mib")
-CLASSES = {"hmdb51": 51, "kinetics400": 400, "ssv2": 174, "ucf101": 101}  # of the official datasets
+CLASSES = {"hmdb51": 51, "kinetics400": 400, "ssv2": 174, "ucf101": 101}  # classes of the official datasets
 
 
 @dataclass(frozen=True)
 class Ran:
-    """A row that was rehearsed: what it did, or why it did not run; wall time and memory of its training stage, and how
-    fast it trained and scored with reading included (None where it was not measured, or there is no GPU).
+    """A rehearsed row: what it did, or why it did not run; wall time and memory of its training stage; and its speed in
+    training and scoring, reading included (None if it was not measured, or without a GPU).
     """
 
     group: str
@@ -47,7 +47,7 @@ class Ran:
 @dataclass(frozen=True)
 class Planned:
     """A row of the paper profile: parameters as built and by formula, and 10^9 multiply-adds of a view. The last two
-    are None where the method or the backbone has no formula.
+    are None if the method or the backbone has no formula.
     """
 
     group: str
@@ -67,7 +67,7 @@ class Planned:
 
 
 def write(rehearsed: Config, paper: Config) -> Path:
-    """Write ``rehearsal.html`` beside the tables of the profile that was rehearsed; its path.
+    """Write ``rehearsal.html`` beside the tables of the rehearsed profile, and return its path.
 
     Raises:
         RuntimeError: a row did not run, or a formula disagrees with what was built; the page says which.
@@ -102,8 +102,8 @@ def _read(path: Path, keys: tuple[str, ...]) -> dict[str, float | None]:
 
 
 def plan(config: Config, rehearsed: Config) -> list[Planned]:
-    """Every row of the profile `config` in table order, built and counted; one that `rehearsed` ran in the same form
-    (group, method and options, size of backbone, frames) says so.
+    """Every row of the profile `config` in table order, built and counted. A row that `rehearsed` ran in the same form
+    (group, method and options, size of backbone, frames) is marked.
     """
     ran = {_form(rehearsed, row) for group in GROUPS for row in rows(rehearsed, group).values()}
     return [_planned(config, row, ran) for group in GROUPS for row in rows(config, group).values()]

@@ -2,11 +2,11 @@
 
     python -m tools.rehearse
 
-Runs every stage of the profile `rehearsal` in a copy of the working tree below data/rehearsal/, on miniature datasets
-in the official layouts, with their quirks and some broken files; brings its reports back; and ends with
-reports/tables/rehearsal/rehearsal.html: what ran, and every row of the paper profile built without memory and counted.
-It is a copy that runs: params.yaml and the dvc.lock files are never touched, whatever happens, and every rehearsal
-starts anew. That nothing under the name of another profile changed is checked, not believed.
+It runs every stage of the profile `rehearsal` in a copy of the working tree below data/rehearsal/, on miniature
+datasets in the official layouts, with their quirks and some broken files. It then copies the reports back, and ends
+with reports/tables/rehearsal/rehearsal.html: what ran, and every row of the paper profile, built without memory and
+counted. Because a copy runs, params.yaml and the dvc.lock files never change, and every rehearsal starts from scratch.
+A comparison of all other files before and after shows that nothing else was written.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from vidprism import datasets
 from vidprism.config import find_root, load_config
 
 PROFILE = "rehearsal"
-PAGES = ("runs", "table", "readings")  # stages that need every other one but the index
+PAGES = ("runs", "table", "readings")  # stages that together need every other stage except the index
 WATCHED = ("data", "reports", "params.yaml", "dvc.lock", "pipelines")
 
 Snapshot = dict[str, tuple[int, int]]
 
 
 def write_data(root: Path) -> None:
-    """A miniature copy of each official dataset below `root`; of each, one training and one test video are damaged and
-    a training video is missing. Of the other test videos one a class is left, the rest is missing: to score a video
-    costs half a minute on two cores.
+    """Write a miniature copy of each official dataset below `root`. In each, one training and one test video are
+    damaged and one training video is missing. Only one of the other test videos per class remains, because scoring a
+    video takes half a minute on two cores.
     """
     for name in ("hmdb51", "kinetics400", "ssv2", "ucf101"):
         miniature.BUILDERS[name](root / name)
@@ -48,12 +48,12 @@ def write_data(root: Path) -> None:
 
 
 def copy_tree(root: Path, copy: Path) -> None:
-    """The working tree as git would carry it, in a repository of its own, with the rehearsal chosen in params.yaml."""
+    """Copy the files that git would carry into a new repository, with the rehearsal chosen in params.yaml."""
     shutil.rmtree(copy, ignore_errors=True)
     listed = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
     names = subprocess.run(listed, cwd=root, check=True, capture_output=True, text=True).stdout
     for name in filter(None, names.split("\0")):
-        if (root / name).is_file():  # one that was deleted is still in git's list
+        if (root / name).is_file():  # a deleted file is still in git's list
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, copy / name)
     params = copy / "params.yaml"
@@ -65,7 +65,7 @@ def copy_tree(root: Path, copy: Path) -> None:
 
 
 def bring_back(copy: Path, root: Path) -> None:
-    """The rehearsal's own reports, in place of those of an earlier one."""
+    """Replace the reports of an earlier rehearsal by the new ones."""
     for source in (copy / "reports").glob(f"*/{PROFILE}"):
         target = root / source.relative_to(copy)
         shutil.rmtree(target, ignore_errors=True)
@@ -73,7 +73,7 @@ def bring_back(copy: Path, root: Path) -> None:
 
 
 def snapshot(root: Path) -> Snapshot:
-    """Size and time of change of every file that a pipeline may write, but for those of the rehearsal."""
+    """Size and modification time of every file that a pipeline may write, except those of the rehearsal."""
     found = {}
     for watched in WATCHED:
         top = root / watched
@@ -86,7 +86,7 @@ def snapshot(root: Path) -> Snapshot:
 
 
 def check_untouched(before: Snapshot, after: Snapshot) -> None:
-    """Nothing but the rehearsal's own files changed.
+    """Check that only the rehearsal's own files changed.
 
     Raises:
         RuntimeError: files were written, changed or deleted; the message names them.

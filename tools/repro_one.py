@@ -1,9 +1,9 @@
-"""Train one row of a table, with all that it needs.
+"""Train one row of a table, with everything that it needs.
 
     python -m tools.repro_one few_shot/vidprism_c
 
-The row is named by its group and key. Its data, features and search run if they are out of date; other rows do
-not. `dvc repro table` then evaluates and builds the tables.
+The row is named by its group and key. Its data, features and search run if they are out of date; other rows do not.
+`dvc repro table` then evaluates and builds the tables.
 """
 
 from __future__ import annotations

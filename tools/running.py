@@ -1,8 +1,8 @@
-"""What already runs in this clone, and a lock of DVC that a crash has left: what DVC does not say itself.
+"""Find other runs of the pipeline in this clone, and locks of DVC left by a crash, where DVC itself says too little.
 
-`dvc repro` names the process that holds its outputs, and clears the marks of processes that are gone. It does not see a
-stage that goes on after its `dvc repro` was killed, and trains beside it; takes any process that has got the number of
-a dead one for the holder; and does not say what to do about a file of locks that was cut off.
+`dvc repro` names the process that holds its outputs, and clears the marks of processes that no longer exist. It does
+not see a stage that continues after its `dvc repro` was killed, and trains beside it. It takes any process that now has
+the number of a dead one for the holder. And it does not say what to do about a truncated lock file.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ STAGE = "vidprism.execute"
 
 
 class Busy(RuntimeError):
-    """The pipeline cannot start; the message names the process or the file, and says what to do."""
+    """The pipeline cannot start; the message names the process or the file and says what to do."""
 
 
 def check(root: Path) -> None:
     """Look for other runs of the pipeline in the clone at `root`.
 
     Raises:
-        Busy: DVC or a stage of the pipeline is running there, or a lock of DVC needs a hand.
+        Busy: DVC or a stage of the pipeline is running there, or a lock of DVC must be removed.
     """
     folder = root / ".dvc" / "tmp"
     _check_marks(folder / "rwlock")
@@ -34,20 +34,20 @@ def check(root: Path) -> None:
         if STAGE in command and process.info["cwd"] == str(root.resolve()):
             stage = " ".join(command[command.index(STAGE) + 1 :])
             raise Busy(
-                f"the stage `{stage}` runs in this clone as process {process.pid} (a stage goes on when only its `dvc "
-                f"repro` was killed); wait until it ends, or end it with `kill {process.pid}`"
+                f"the stage `{stage}` runs in this clone as process {process.pid} (a stage continues when only its "
+                f"`dvc repro` was killed); wait until it ends, or end it with `kill {process.pid}`"
             )
 
 
 def _check_marks(path: Path) -> None:
-    """The file in which each `dvc repro` marks what it writes and reads."""
+    """Check the file in which each `dvc repro` marks what it writes and reads."""
     if not path.exists():
         return
     try:
         marks = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         raise Busy(
-            f"{path} is no JSON: a crash has cut it off. If no `dvc` runs in this clone, delete it and start again"
+            f"{path} is not valid JSON: a crash has cut it off. If no `dvc` runs here, delete it and start again"
         ) from None
     written = list(marks.get("write", {}).values())
     for mark in [*written, *(mark for marked in marks.get("read", {}).values() for mark in marked)]:
@@ -65,7 +65,7 @@ def _check_marks(path: Path) -> None:
 
 
 def _check_repository(path: Path) -> None:
-    """DVC's lock of the whole repository, which it holds except while a stage runs."""
+    """Check DVC's lock of the whole repository, which is held except while a stage runs."""
     if not path.exists():
         return
     with path.open("r+", encoding="utf-8") as file:
@@ -77,7 +77,7 @@ def _check_repository(path: Path) -> None:
 
 
 def _command(pid: int) -> str:
-    """The command line of a process; empty if there is none of that number."""
+    """The command line of a process; empty if there is no such process."""
     try:
         return " ".join(psutil.Process(pid).cmdline()) or "an unnamed process"
     except psutil.NoSuchProcess:

@@ -1,10 +1,10 @@
-"""Run the smoke profile in this checkout, as data for opening the notebooks, and leave what git holds as it was.
+"""Run the smoke profile in this checkout, as data for opening the notebooks, without changing what git holds.
 
     python -m tools.smoke
 
-All stages of its rows and tables run, but not the index: `reports/index.html` stays that of the profile in git. What
-smoke writes lies in folders of its own that git ignores. DVC also adds its stages to the dvc.lock files; those entries
-are taken out again, whatever else was written there meanwhile stays, and another run finds the outputs in DVC's cache.
+All stages of its rows and tables run, but not the index: `reports/index.html` stays that of the profile in git. Smoke
+writes to separate folders that git ignores. DVC also adds its stages to the dvc.lock files. Those entries are removed
+afterwards, other changes to the files stay, and another run finds the outputs in DVC's cache.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from tools import with_profile
 
 PROFILE = "smoke"
 PIPELINES = ("ablations", "closed_set", "few_shot")
-PAGES = ("runs", "table", "readings")  # stages that need every other one but the index
+PAGES = ("runs", "table", "readings")  # stages that together need every other stage except the index
 ENTRY = re.compile(rf"^  (\S+@{PROFILE}\S*):\n(?:(?:    .*|  - .*|)\n)*", re.MULTILINE)
 
 
 def stages(text: str) -> set[str]:
-    """The stages of the profile that a dvc.lock holds."""
+    """The stages of the profile in the text of a dvc.lock."""
     return {match[1] for match in ENTRY.finditer(text)}
 
 
 def without_new(text: str, before: set[str]) -> str:
-    """The text of a dvc.lock without those stages of the profile that it did not hold before."""
+    """The text of a dvc.lock without the profile's stages that it did not hold before."""
     return ENTRY.sub(lambda match: match[0] if match[1] in before else "", text)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from dvc.repo import Repo
 
-# notebook of a stage -> what it makes: singular, plural, and what would happen to it
+# notebook of a stage -> its product: singular, plural, and what would happen to it
 KINDS = {
     "generate": ("dataset", "datasets", "generated"),
     "prepare": ("dataset", "datasets", "prepared"),
@@ -34,8 +34,8 @@ KINDS = {
 
 
 def reasons(changes: Iterable[Any]) -> tuple[str, ...]:
-    """Why a stage is out of date, from DVC's status of it, sorted: code, notebooks and parameters that changed; where
-    there are none, the data that it reads; where there are none either, its outputs.
+    """Why a stage is out of date, from DVC's status of it, sorted: code, notebooks and parameters that changed; without
+    any, the data that it reads; without those, its outputs.
     """
     edits, data, outputs = set(), set(), set()
     for change in changes:
@@ -89,7 +89,7 @@ def main() -> int:
     status = repo.status()
     after: set[str] = set()
     todo = [stages[name] for name in status]
-    while todo:  # an edge of DVC's graph points from a stage to what it depends on
+    while todo:  # an edge of DVC's graph points from a stage to its dependencies
         for stage in graph.predecessors(todo.pop()):
             if stage.addressing not in after:
                 after.add(stage.addressing)

@@ -1,11 +1,10 @@
-"""Run a command with another profile chosen in params.yaml, then put that one line back.
+"""Run a command with another profile chosen in params.yaml, then restore that one line.
 
     python -m tools.with_profile smoke dvc repro
 
-One line is changed and one line is put back: what else was edited meanwhile stays. SIGINT, SIGTERM and SIGHUP are
-passed on to the command and to all that it has started (they form a process group of their own, which does not read
-from the terminal), and the line is put back when the last of them has ended. `kill -9` alone leaves the other profile
-chosen.
+One line is changed and restored, so that other edits made meanwhile stay. SIGINT, SIGTERM and SIGHUP are forwarded to
+the command and its child processes (they form a separate process group, which does not read from the terminal), and the
+line is restored when the last of them has ended. Only `kill -9` leaves the other profile chosen.
 """
 
 from __future__ import annotations
@@ -52,10 +51,10 @@ def choose(text: str, profile: str) -> str:
 def main(profile: str, *command: str) -> int:
     """Exit status of the command; 128 and the signal's number if it was stopped."""
     path = Path("params.yaml").resolve()
-    group, asked = [], []
+    group, received = [], []
 
     def pass_on(number: int, _: object) -> None:
-        asked.append(number)
+        received.append(number)
         for pid in group:
             with suppress(ProcessLookupError):
                 os.killpg(pid, number)
@@ -64,26 +63,26 @@ def main(profile: str, *command: str) -> int:
     handlers = {number: signal.signal(number, pass_on) for number in SIGNALS}
     try:
         write_whole(path, choose(_read(path), profile))
-        status = 0 if asked else _run(command, group, asked)
+        status = 0 if received else _run(command, group, received)
     finally:
         _put_back(path, profile, before)
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    return 128 + asked[0] if asked else status
+    return 128 + received[0] if received else status
 
 
-def _run(command: tuple[str, ...], group: list[int], asked: list[int]) -> int:
+def _run(command: tuple[str, ...], group: list[int], received: list[int]) -> int:
     """Start the command as a process group, note its number in `group`, and wait for all of it."""
     try:
         process = subprocess.Popen(command, process_group=0)
     except OSError as error:
         raise SystemExit(f"{command[0]} cannot be started: {error.strerror}") from error
     group.append(process.pid)
-    if asked:  # the signal came while the command was starting
+    if received:  # the signal came while the command was starting
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, asked[0])
+            os.killpg(process.pid, received[0])
     status = process.wait()
-    while asked and _alive(process.pid):
+    while received and _alive(process.pid):
         time.sleep(POLL_SEC)
     return status if status >= 0 else 128 - status
 
@@ -97,7 +96,7 @@ def _alive(group: int) -> bool:
 
 
 def _put_back(path: Path, profile: str, before: str) -> None:
-    """Choose the profile of before in the file as it is now, unless somebody has chosen another one meanwhile."""
+    """Restore the earlier profile in the current file, unless the line was changed meanwhile."""
     text = _read(path)
     if LINE.findall(text) == [profile]:
         write_whole(path, LINE.sub(f"profile: *{before}", text))
@@ -106,12 +105,12 @@ def _put_back(path: Path, profile: str, before: str) -> None:
 
 
 def _read(path: Path) -> str:
-    with path.open(encoding="utf-8", newline="") as file:  # line ends as they are
+    with path.open(encoding="utf-8", newline="") as file:  # keep line ends
         return file.read()
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace the file whole: nobody sees half of it, and a full disk leaves it as it was."""
+    """Replace the file in one step: no reader sees half of it, and a full disk leaves it unchanged."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with partial.open("w", encoding="utf-8", newline="") as file:

@@ -61,7 +61,7 @@ def test_learning_rates_in_the_form_that_dvc_writes_arrive(clone: Path) -> None:
         ("profile.train.updates=none", "smoke.train.updates must be int, not 'none'"),
         ("profile.train.warmup=-1", "smoke.train.warmup must be 0 or more"),
         ("profile.ablations.variants.rates_2_4.rates=[4,2]", r"row rates_2_4: .*not \[4, 2\]; write \[2, 4\]"),
-        ("other.yaml:x=1", "may change params.yaml alone, not other.yaml"),
+        ("other.yaml:x=1", "may change only params.yaml, not other.yaml"),
         ("profile.train.updates", "Error parsing override"),
     ],
 )

@@ -113,7 +113,7 @@ def test_a_mark_whose_number_another_process_has(clone: Path) -> None:
 @pytest.mark.parametrize("content", ["", '{"write": {'])
 def test_a_file_of_marks_that_was_cut_off(clone: Path, content: str) -> None:
     mark(clone, GONE).write_text(content)
-    with pytest.raises(running.Busy, match=r"rwlock is no JSON.*delete it"):
+    with pytest.raises(running.Busy, match=r"rwlock is not valid JSON.*delete it"):
         running.check(clone)
 
 

@@ -1,6 +1,6 @@
-"""A check of the suite on a machine with a GPU, in one call: ``python -m tools.gpu_check --out DIR``.
+"""Check the suite on a machine with a GPU in one call: ``python -m tools.gpu_check --out DIR``.
 
-It runs from the source tree, without installation. Each part of the check (`parts.py`) has a process and a time limit
-of its own and writes a line of JSON a measurement, at once: a run that is cut off keeps what it has. A part that cannot
-run on the machine says why and is skipped. `python -m tools.gpu_check.page` makes docs/gpu.md of the reports.
+It runs from the source tree, without installation. Each part of the check (`parts.py`) has its own process and time
+limit, and immediately writes one line of JSON per measurement: a run that is cut off keeps its results. A part that
+cannot run on the machine is skipped and says why. `python -m tools.gpu_check.page` writes docs/gpu.md from the reports.
 """

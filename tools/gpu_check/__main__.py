@@ -1,4 +1,4 @@
-"""The command line: run every part in a process and a time limit of its own, and write the report."""
+"""The command line: run every part with its own process and time limit, and write the report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-os.environ["TQDM_DISABLE"] = "1"  # before anything imports tqdm
+os.environ["TQDM_DISABLE"] = "1"  # set before anything imports tqdm
 
 import torch
 from pebble import ProcessExpired, ProcessPool
@@ -26,8 +26,8 @@ from tools.gpu_check.parts import Part
 from vidprism.runtime import provenance
 
 LINES = "lines.jsonl"
-BESIDE = 4  # parts at once, of those that measure no time
-LEAST_SEC = 5  # a part with less time than this is not begun
+BESIDE = 4  # number of simultaneous parts, among those that measure no time
+LEAST_SEC = 5  # a part is not started with less time than this
 PACKAGES = ("torchvision", "transformers", "accelerate", "timm", "open_clip_torch", "av", "decord")
 
 
@@ -59,17 +59,17 @@ def main(arguments: list[str]) -> int:
 
 
 def run_all(chosen: list[Part], toy: bool, path: Path, deadline: float) -> None:
-    """Parts that measure no time several at once, then the others one after the other, until the deadline."""
+    """Run parts that measure no time several at once, then the others one after the other, until the deadline."""
     cores = os.cpu_count() or 1
     together = [part for part in chosen if part.beside]
     at_once = min(BESIDE, cores)
-    # the references of the largest model need the cores longest, when the other parts are done
+    # the references of the largest model keep the cores busy longest, after the other parts
     _run(together, toy, path, deadline, at_once, max(1, cores // 2))
     _run([part for part in chosen if not part.beside], toy, path, deadline, 1, cores)
 
 
 def _run(chosen: list[Part], toy: bool, path: Path, deadline: float, at_once: int, threads: int) -> None:
-    """Each part in a fresh process, forked from a server that has imported everything and used no GPU."""
+    """Run each part in a fresh process, forked from a server that has imported everything and used no GPU."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tools.gpu_check.parts"])
     waiting = list(chosen)
@@ -91,14 +91,14 @@ def _run(chosen: list[Part], toy: bool, path: Path, deadline: float, at_once: in
 
 
 def _ended(job: Future, part: Part, limit_sec: float, path: Path) -> None:
-    """A line about a part that did not end well."""
+    """A line about a part that ended with an error."""
     try:
         job.result()
     except TimeoutError:
         Lines(part.name, path).skipped("the rest of the part", f"its {limit_sec:.0f} s were over")
     except ProcessExpired as error:
         Lines(part.name, path).failed("the rest of the part", f"its process ended with status {error.exitcode}")
-    except Exception as error:  # the part's own: it belongs into the report, and the other parts run all the same
+    except Exception as error:  # an error of the part: it belongs in the report, and the other parts still run
         Lines(part.name, path).failed("the rest of the part", f"{type(error).__name__}: {error}")
 
 
@@ -129,14 +129,14 @@ def slug(device: str) -> str:
 
 
 def as_json(report: dict[str, object], found: list[Line]) -> str:
-    """The report with a line a measurement."""
+    """The report, with one line per measurement."""
     head = json.dumps(report, indent=1)[:-2]
     rows = ",\n  ".join(json.dumps(asdict(line)) for line in found)
     return f'{head},\n "lines": [\n  {rows}\n ]\n}}\n'
 
 
 def summary(found: list[Line]) -> None:
-    """Print what is wrong, the goals, and how much was right."""
+    """Print what is wrong, the goals, and the number of correct results."""
     for line in wrong(found):
         print(f"WRONG  {line.part} | {line.what} | {line.value} | {line.note}")
     for line in (line for line in found if line.kind in (GOAL, LOW_GOAL)):

@@ -1,6 +1,7 @@
-"""Tensors with a shape, a type and a device, and no values (PyTorch's fake tensors): faults and memory without a GPU.
+"""Tensors with a shape, a type and a device but no values (PyTorch's fake tensors), to find faults and memory without a
+GPU.
 
-A model is built as always, inside of `fake_values`; on the device "cuda" no driver is needed for a forward pass. What
+A model is built as usual inside `fake_values`; on the device "cuda", a forward pass needs no driver. An operation that
 brings a number to the host gets 1.
 """
 
@@ -17,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 
 class _Ones(FakeTensorMode):
-    """Fake tensors, each of which is 1 where the host looks at its value."""
+    """Fake tensors that equal 1 wherever the host reads their value."""
 
     def dispatch(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         if func is torch.ops.aten._local_scalar_dense.default:
@@ -27,13 +28,13 @@ class _Ones(FakeTensorMode):
 
 @contextmanager
 def fake_values() -> Iterator[None]:
-    """In here tensors have no values, and modules can be moved to any device."""
+    """Inside the block, tensors have no values, and modules can be moved to any device."""
     with _Ones(), mock.patch.object(nn.Module, "_apply", _apply):
         yield
 
 
 def _apply(module: nn.Module, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
-    """``nn.Module._apply`` with new parameters in place of the old ones, whose data cannot change device when fake."""
+    """``nn.Module._apply`` that replaces parameters by new ones, because fake data cannot change its device."""
     for child in module.children():
         child._apply(fn)
     for name, parameter in module._parameters.items():

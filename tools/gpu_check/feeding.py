@@ -1,6 +1,6 @@
-"""A training fed by real decoding on all cores: how long the GPU waits, from the videos and from the cache of frames.
+"""Training fed by real decoding on all cores: how long the GPU waits, for videos and for the frame cache.
 
-The videos are made here: pans over a blurred picture with noise, H.264 with a key frame every 12 frames, 320 x 240.
+The videos are generated: pans over a blurred picture with noise, H.264 with a key frame every 12 frames, 320 x 240.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from vidprism.videos.clips import Frames, load_views
 from vidprism.world.encode import H264_MP4, write_video
 
 GOP, WIDTH, HEIGHT = "12", 320, 240
-WARM, MEASURED = 3, 10  # updates: the workers have to start
-MOST_WAIT = 0.10  # of the time, with the cache of frames
+WARM, MEASURED = 3, 10  # updates before the measurement, in which the workers start
+MOST_WAIT = 0.10  # largest share of waiting, with the frame cache
 FRAMES = (8, 32)
 
 
@@ -47,7 +47,7 @@ class Videos(Dataset):
         return len(self.sources)
 
     def name(self, number: int) -> str:
-        """What an error would call a clip."""
+        """The name of a clip in errors."""
         return f"video {number % len(self)}"
 
     def __getitem__(self, number: int) -> tuple[Tensor, int]:
@@ -57,7 +57,7 @@ class Videos(Dataset):
 
 
 def decoding_beside(lines: Lines, size: Size) -> None:
-    """The first backbone at each clip length, fed from videos and from the cache."""
+    """Train the first backbone at each clip length, fed from videos and from the cache."""
     cores = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -83,7 +83,7 @@ def decoding_beside(lines: Lines, size: Size) -> None:
 
 
 def _fed(sources: list, size: Size, tower: Tower, batch_size: int, cores: int) -> float:
-    """Seconds of an update of a training that reads its clips."""
+    """Seconds per update of a training that reads its clips."""
     AcceleratorState._reset_state()
     side = models.noise(tower, 1, size.n_classes).shape[1]
     clips = Videos(sources, tower.frames, side, size.n_classes)
@@ -96,13 +96,16 @@ def _fed(sources: list, size: Size, tower: Tower, batch_size: int, cores: int) -
 
 @contextmanager
 def _timed() -> Iterator[list[float]]:
-    """The time at which each update of a training in here was done."""
+    """The time at which each update of a training inside the block ended."""
     ends: list[float] = []
     update = loop._Loop._update
 
     def timed(self: loop._Loop, *batch: Tensor) -> None:
         update(self, *batch)
-        if len(ends) in (WARM - 1, WARM + MEASURED - 1):  # between them nothing waits that does not wait in a training
+        if len(ends) in (
+            WARM - 1,
+            WARM + MEASURED - 1,
+        ):  # between updates, nothing waits that does not wait in a training
             speed.wait()
         ends.append(time.perf_counter())
 
@@ -128,7 +131,7 @@ def _write_one(root: Path, i: int, n_frames: int, container: object) -> None:
 
 
 def _cached(root: Path, cores: int) -> list[frame_shards.CachedFrames]:
-    """The cache of every video, in a shard each."""
+    """The cache of every video, one shard each."""
     names = sorted(path.name for path in root.glob("*.mp4"))
     with ThreadPoolExecutor(cores) as pool:
         list(pool.map(lambda name: frame_shards.write_shard(root / f"{name}.jpegs", root, [name]), names))

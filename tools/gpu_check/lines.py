@@ -1,4 +1,4 @@
-"""What the check found: one line of JSON a measurement, written as soon as it is known."""
+"""The findings of the check: one line of JSON per measurement, written immediately."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Line:
             should not exceed it; `measured` has no bound; `skipped` could not be measured here; `failed` ended with an
             error.
         what: what was measured, or done.
-        value: the number; None where there is none.
+        value: the number, or None.
         unit: of the value ("" for a share, a count or a ratio).
-        bound: of `right`, `goal` and `low_goal` alone.
+        bound: only for `right`, `goal` and `low_goal`.
         holds: whether the value is on the right side of the bound; None without a bound.
         note: the reason of `skipped` and `failed`, or what else a reader must know.
         at_sec: seconds since the part began.
@@ -53,11 +53,11 @@ class Lines:
         self._write(MEASURED, what, value, unit, note=note)
 
     def right(self, what: str, value: float, at_most: float, unit: str = "", note: str = "") -> None:
-        """A number that must not exceed a bound; what is not a number exceeds every bound."""
+        """A number that must not exceed a bound; NaN exceeds every bound."""
         self._write(RIGHT, what, value, unit, at_most, bool(value <= at_most), note)
 
     def equal(self, what: str, holds: bool, note: str = "") -> None:
-        """Something that must hold; written as the number of differences that were found, 0 or 1."""
+        """A condition that must hold, written as the number of differences found, 0 or 1."""
         self.right(what, float(not holds), 0.0, note=note)
 
     def goal(self, what: str, value: float, at_least: float, unit: str = "", note: str = "") -> None:
@@ -69,19 +69,19 @@ class Lines:
         self._write(LOW_GOAL, what, value, unit, at_most, bool(value <= at_most), note)
 
     def skipped(self, what: str, why: str) -> None:
-        """What cannot be measured on this machine."""
+        """A measurement that is impossible on this machine."""
         self._write(SKIPPED, what, note=why)
 
     def failed(self, what: str, why: str) -> None:
-        """What ended with an error."""
+        """A measurement that ended with an error."""
         self._write(FAILED, what, note=why)
 
     @contextmanager
     def guarded(self, what: str) -> Iterator[None]:
-        """An error in here is a line of its own, and the part continues."""
+        """Turn an error inside the block into a line, and let the part continue."""
         try:
             yield
-        except Exception as error:  # whatever it is, it belongs into the report
+        except Exception as error:  # any error belongs in the report
             self.failed(what, f"{type(error).__name__}: {error}")
 
     def _write(
@@ -104,7 +104,7 @@ class Lines:
 
 
 def read(path: Path) -> list[Line]:
-    """All lines of a file; the last one is left out if it was cut off."""
+    """All lines of a file, without a last line that was cut off."""
     found = []
     for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         try:

@@ -1,8 +1,8 @@
 """Peak memory of the paper profile's trainings, predicted without a GPU: ``python -m tools.gpu_check.memory``.
 
-Two updates run on fake CPU tensors through backward and optimiser, while PyTorch's tracker adds up what is alive. bf16
-autocast of the CPU is made that of CUDA in what matters here: layer norms are in float32. What the allocator and the
-libraries hold besides is not in it. Writes reports/gpu/predicted.json, which docs/gpu.md is made from.
+Two updates run on fake CPU tensors through backward and optimiser, while PyTorch's tracker adds up the live tensors.
+The CPU's bf16 autocast is adjusted to that of CUDA: layer norms are in float32. Memory that the allocator and the
+libraries hold in addition is not included. Writes reports/gpu/predicted.json, from which docs/gpu.md is made.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from vidprism.training.recipe import Tuning
 
 PREDICTED = Path(__file__).resolve().parents[2] / "reports" / "gpu" / "predicted.json"
 CLASSES, GB = 400, 1e9
-CARD_GB = 80.0  # of the GPUs that the paper names (A100), 10^9 bytes
+CARD_GB = 80.0  # memory of the GPUs that the paper names (A100), 10^9 bytes
 METHOD = "vidprism_c"
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Peak memory of training VidPrism in one process, in 10^9 bytes; `clips` of an update, in `accumulate` parts. The
-    models of a cell's other repeats lie on the device as well: `others_gb`.
+    """Peak memory of training VidPrism in one process, in 10^9 bytes, for an update of `clips` in `accumulate` parts.
+    `others_gb` are the models of the cell's other repeats, which are on the device too.
     """
 
     backbone: str
@@ -51,7 +51,7 @@ class Prediction:
 
 
 def predict(tower: Tower, clips: int, checkpointing: bool, accumulate: int = 1, repeats: int = 1) -> Prediction:
-    """The peak of an update of AdamW in bf16; the second of two, when the moments are there."""
+    """The peak of an AdamW update in bf16; it is the second of two, so that the moments exist."""
     tuned = Tuning(grad_checkpointing=checkpointing, precision="bf16", accumulate=accumulate)
     with fake_values():
         backbone = models.load(tower, "cpu")
@@ -62,7 +62,7 @@ def predict(tower: Tower, clips: int, checkpointing: bool, accumulate: int = 1, 
         frames = torch.zeros(clips, tower.frames, size, size, 3, dtype=torch.uint8)
         labels = torch.zeros(clips, dtype=torch.int64)
         tracker = MemTracker()
-        whole = getattr(backbone, "model", backbone.module)  # with the text tower, which lies on the device too
+        whole = getattr(backbone, "model", backbone.module)  # with the text tower, which is on the device too
         held = {id(p): p.numel() * p.element_size() for m in (whole, model) for p in m.parameters()}
         tracker.track_external(model, optimizer, *([] if whole is backbone.module else [whole]))
         with tracker, _cuda_autocast():
@@ -71,7 +71,7 @@ def predict(tower: Tower, clips: int, checkpointing: bool, accumulate: int = 1, 
                     with torch.autocast("cpu", torch.bfloat16):
                         loss = share * model(part, of_part)
                     loss.backward()
-                    tracker.reset_mod_stats()  # it counts one pass through a module
+                    tracker.reset_mod_stats()  # the tracker counts one pass through a module
                 optimizer.step()
                 optimizer.zero_grad()
     peak = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]["Total"] + frames.numel()
@@ -81,7 +81,9 @@ def predict(tower: Tower, clips: int, checkpointing: bool, accumulate: int = 1, 
 
 @contextmanager
 def _cuda_autocast() -> Iterator[None]:
-    """In here layer norms are computed in float32, as CUDA's autocast does; a CPU's keeps them in bf16."""
+    """Inside the block, layer norms are computed in float32, as by CUDA's autocast; that of a CPU keeps them in
+    bf16.
+    """
     norm = F.layer_norm
 
     def in_float32(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -103,7 +105,7 @@ def towers(config: Config) -> dict[Tower, int]:
 
 
 def of_profile(config: Config) -> list[Prediction]:
-    """An update of the profile's batch and one of eight clips, with and without checkpointing."""
+    """An update of the profile's batch and an update of eight clips, with and without checkpointing."""
     train = config.profile.train
     return [
         predict(tower, clips, checkpointing, train.accumulate if clips == train.batch_size else 1, repeats)
@@ -114,7 +116,7 @@ def of_profile(config: Config) -> list[Prediction]:
 
 
 def at_settings(config: Config, found: list[Prediction]) -> list[Prediction]:
-    """Those of the profile's own batch and checkpointing: what its rows need."""
+    """The predictions for the profile's own batch and checkpointing: what its rows need."""
     train = config.profile.train
     return [p for p in found if (p.clips, p.checkpointing) == (train.batch_size, train.grad_checkpointing)]
 

@@ -1,6 +1,7 @@
 """A VidPrism row of the mini profile's Table 2 on the GPU and on the CPU of the same machine.
 
-As it stands, a cell after the other, and with all its cells in one stack. It needs the cached features of one dataset.
+The row runs as it is, one cell after the other, and with all its cells in one stack. It needs the cached features of
+one dataset.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ Means = dict[int, tuple[float, float]]  # shots -> mean accuracy in percent, and
 
 
 def of_mini(lines: Lines, size: Size) -> None:
-    """The row of the mini profile; the toy form does without."""
+    """The row of the mini profile; the toy form skips it."""
     if size is models.TOY:
         lines.skipped("a row of Table 2", "too long for the toy form")
     else:
@@ -50,36 +51,38 @@ def row(lines: Lines, real: Config, dataset: str) -> None:
         return
     where = "GPU" if torch.cuda.is_available() else "CPU"
     with _elsewhere(real) as config:
-        asked = replace(rows.row(config, GROUP, METHOD), datasets=(dataset,))
+        wanted = replace(rows.row(config, GROUP, METHOD), datasets=(dataset,))
         found: list[Means] = []
         for name, guard in (("CPU", _hidden()), (where, nullcontext())):
             with guard:
-                took = seconds(lambda: train_here(config, asked))
-            found.append(_accuracies(evaluate.evaluate_row(config, asked)))
-            lines.measured(f"{dataset}, {METHOD}: {len(asked.cells)} cells one by one on the {name}", took, "s")
+                took = seconds(lambda: train_here(config, wanted))
+            found.append(_accuracies(evaluate.evaluate_row(config, wanted)))
+            lines.measured(f"{dataset}, {METHOD}: {len(wanted.cells)} cells one by one on the {name}", took, "s")
         outcomes: list[Outcome] = []
-        took = seconds(lambda: outcomes.append(_stacked(config, asked, dataset)))
-        n = len(asked.cells) * len(asked.repeats)
+        took = seconds(lambda: outcomes.append(_stacked(config, wanted, dataset)))
+        n = len(wanted.cells) * len(wanted.repeats)
         lines.measured(f"{dataset}, {METHOD}: all {n} trainings in one stack on the {where}", took, "s")
-        found.append(_of_stack(config, asked, dataset, outcomes[0]))
+        found.append(_of_stack(config, wanted, dataset, outcomes[0]))
     for shots, (mean, spread) in found[0].items():
         for name, cells in ((where, found[1]), ("one stack", found[2])):
             other, other_spread = cells[shots]
             note = f"{other:.1f} against {mean:.1f}"
-            bound = spread + other_spread + 1.0  # deviations over repeats, in points; another device gives other bits
+            bound = (
+                spread + other_spread + 1.0
+            )  # deviations over repeats, in points, because another device gives other bits
             lines.right(f"{dataset}, {shots} shots, {name} against CPU", abs(other - mean), bound, "points", note)
 
 
 @contextmanager
 def _hidden() -> Iterator[None]:
-    """In here the suite sees no GPU."""
+    """Inside the block, the suite sees no GPU."""
     with mock.patch.object(torch.cuda, "is_available", lambda: False):
         yield
 
 
 @contextmanager
 def _elsewhere(config: Config) -> Iterator[Config]:
-    """The same data in a folder of its own: no file of this checkout is written."""
+    """The same data in a separate folder, so that no file of this checkout is written."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for name in NEEDED:
@@ -97,20 +100,20 @@ def _mean(accuracies: list[float]) -> tuple[float, float]:
     return float(np.mean(accuracies)), float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else 0.0
 
 
-def _stacked(config: Config, asked: Row, dataset: str) -> Outcome:
-    """All cells as one job: a repeat is a training set and a seed, whatever its cell."""
-    inputs = FrozenInputs(config, dataset, asked.frames, asked.backbone)
-    chosen = read_choice(config, asked.method, asked.backbone, asked.track)["chosen"]
-    recipe, prompt_set = plan(config, asked.method, chosen, asked.updates, asked.batch_size)
-    options = methods.resolve(asked.method, asked.options, inputs.n_steps)
-    sets = [s for _, shots in asked.cells for s in training_sets(config, dataset, inputs, shots, asked.repeats)]
-    seeds = list(asked.repeats) * len(asked.cells)
-    return frozen.run_frozen(Job(asked.method, options, prompt_set, recipe, sets, seeds, "test", "one stack"), inputs)
+def _stacked(config: Config, wanted: Row, dataset: str) -> Outcome:
+    """All cells as one job: a repeat is a training set and a seed, in whichever cell."""
+    inputs = FrozenInputs(config, dataset, wanted.frames, wanted.backbone)
+    chosen = read_choice(config, wanted.method, wanted.backbone, wanted.track)["chosen"]
+    recipe, prompt_set = plan(config, wanted.method, chosen, wanted.updates, wanted.batch_size)
+    options = methods.resolve(wanted.method, wanted.options, inputs.n_steps)
+    sets = [s for _, shots in wanted.cells for s in training_sets(config, dataset, inputs, shots, wanted.repeats)]
+    seeds = list(wanted.repeats) * len(wanted.cells)
+    return frozen.run_frozen(Job(wanted.method, options, prompt_set, recipe, sets, seeds, "test", "one stack"), inputs)
 
 
-def _of_stack(config: Config, asked: Row, dataset: str, outcome: Outcome) -> Means:
-    inputs = FrozenInputs(config, dataset, asked.frames, asked.backbone)
+def _of_stack(config: Config, wanted: Row, dataset: str, outcome: Outcome) -> Means:
+    inputs = FrozenInputs(config, dataset, wanted.frames, wanted.backbone)
     labels_N = inputs.labels("test")[inputs.usable("test")]
     right_R = 100 * (outcome.logits.mean(axis=2).argmax(axis=-1) == labels_N).mean(axis=1)
-    cells = right_R.reshape(len(asked.cells), len(asked.repeats)).tolist()
-    return {shots: _mean(of_cell) for (_, shots), of_cell in zip(asked.cells, cells, strict=True)}
+    cells = right_R.reshape(len(wanted.cells), len(wanted.repeats)).tolist()
+    return {shots: _mean(of_cell) for (_, shots), of_cell in zip(wanted.cells, cells, strict=True)}

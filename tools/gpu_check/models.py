@@ -1,4 +1,5 @@
-"""Models with random weights and clips of noise: what the check runs on. Sizes of the whole check and of its toy form.
+"""Models with random weights and clips of noise, on which the check runs, and the sizes of the full check and of its
+toy form.
 
 Letters: B clips, T frames, S side in pixels, C classes.
 """
@@ -33,7 +34,7 @@ B16, L14 = "ViT-B-16-quickgelu", "ViT-L-14-quickgelu"
 
 @dataclass(frozen=True)
 class Size:
-    """How large the check is. `most_frames` bounds a batch: 2,048 are the paper profile's 64 clips of 32 frames."""
+    """The size of the check. `most_frames` limits a batch: 2,048 are the paper profile's 64 clips of 32 frames."""
 
     right: tuple[Tower, ...]
     fast: tuple[Tower, ...]
@@ -78,7 +79,7 @@ TOY = Size(
 
 
 def device() -> str:
-    """The GPU, or the CPU of the toy form."""
+    """The GPU, or the CPU for the toy form."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -112,7 +113,7 @@ def assemble(
     tuned: Tuning | None = None,
     on: str | None = None,
 ) -> EndToEnd:
-    """The backbone with a head, which goes without the text loss where there are no texts.
+    """The backbone with a head, without the text loss if there are no texts.
 
     Raises:
         ConfigError: the method cannot work on this backbone.
@@ -125,7 +126,7 @@ def assemble(
 
 
 def task(tower: Tower, backbone: backbones.Backbone, n_classes: int) -> methods.Task:
-    """What a head on this backbone is built for; texts are random directions."""
+    """The task of a head on this backbone; texts are random directions."""
     texts = None
     if backbone.has_text:
         texts = torch.randn(n_classes, backbone.dim, generator=torch.Generator().manual_seed(1))
@@ -134,12 +135,12 @@ def task(tower: Tower, backbone: backbones.Backbone, n_classes: int) -> methods.
 
 
 def recipe(batch_size: int, updates: int, tuned: Tuning) -> Recipe:
-    """One that moves all weights a little."""
+    """A recipe that changes all weights a little."""
     return Recipe(updates, batch_size, 1e-3, 0.05, 0.1, 0.1, tuned=tuned)
 
 
 class Noise(Dataset):
-    """`n` labelled clips whose frames differ in colour and in noise: what `fit` trains on."""
+    """`n` labelled clips with frames of different colours and noise, as training data for `fit`."""
 
     def __init__(self, n: int, frames: int, size_px: int, n_classes: int) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -152,7 +153,7 @@ class Noise(Dataset):
         return len(self.labels)
 
     def name(self, number: int) -> str:
-        """What an error would call a clip."""
+        """The name of a clip in errors."""
         return f"clip {number % len(self)}"
 
     def __getitem__(self, number: int) -> tuple[Tensor, int]:

@@ -1,4 +1,4 @@
-"""docs/gpu.md out of the committed reports and predictions: ``python -m tools.gpu_check.page``."""
+"""Write docs/gpu.md from the committed reports and predictions: ``python -m tools.gpu_check.page``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPORTS, PAGE = ROOT / "reports" / "gpu", ROOT / "docs" / "gpu.md"
 
 @dataclass(frozen=True)
 class Report:
-    """One run of the check: what its JSON file holds. `facts` are the machine, the versions and the date."""
+    """The content of one report (JSON). `facts` are the machine, the versions and the date."""
 
     facts: dict[str, object]
     lines: list[Line]
@@ -33,8 +33,8 @@ class Report:
 
     @property
     def checks(self) -> list[tuple[str, int, int, float]]:
-        """For every part with bounds: its name, how many hold, how many there are, and the largest value in parts of
-        its bound.
+        """For every part with bounds: its name, how many of them hold, how many there are, and the largest value
+        relative to its bound.
         """
         found: dict[str, list[Line]] = {}
         for line in self.of_kind(RIGHT):
@@ -43,7 +43,7 @@ class Report:
 
     @property
     def wrong(self) -> list[Line]:
-        """What the check failed for."""
+        """The lines for which the check failed."""
         return wrong(self.lines)
 
     def measured(self, what: str) -> float | None:
@@ -52,7 +52,7 @@ class Report:
 
 
 def _share(line: Line) -> float:
-    if line.value is None or not line.bound:  # not a number, or an equality
+    if line.value is None or not line.bound:  # NaN, or an equality
         return 0.0 if line.holds else math.inf
     return line.value / line.bound
 
@@ -69,14 +69,14 @@ def read_reports(folder: Path) -> list[Report]:
 
 
 def beside(prediction: Prediction, reports: list[Report]) -> str:
-    """What was measured where the memory of a training was predicted."""
+    """The measured memory of trainings whose memory was predicted."""
     what = peak_of(prediction.backbone, prediction.frames, prediction.checkpointing, prediction.clips)
     values = [(report.measured(what), report.facts["device"]) for report in reports]
     return ", ".join(f"{value:.1f} ({device})" for value, device in values if value) or "not measured"
 
 
 def number(value: float | None) -> str:
-    """Three digits, whatever the size."""
+    """A number with three digits."""
     if value is None:
         return "not a number"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
@@ -98,7 +98,7 @@ def render(reports: list[Report], predictions: list[Prediction], most_gb: float)
 
 
 def current() -> str:
-    """The page of what is committed."""
+    """The page for the committed reports."""
     predictions = memory.read()
     own = memory.at_settings(load_config("paper", ROOT), predictions)
     return render(read_reports(REPORTS), predictions, max(p.peak_gb + p.others_gb for p in own))

@@ -16,7 +16,7 @@ from tools.gpu_check.models import Size
 
 @dataclass(frozen=True)
 class Part:
-    """`beside` says that other such parts may run at the same time: no time is measured in it."""
+    """`beside` means that other such parts may run at the same time, because the part measures no time."""
 
     name: str
     run: Callable[[Lines, Size], None]
@@ -25,10 +25,10 @@ class Part:
 
 
 def parts(size: Size) -> list[Part]:
-    """All parts; what is right comes before what is fast."""
+    """All parts; correctness comes before speed."""
     towers = [
         Part(f"right: {tower.name}", partial(right.clips, tower=tower), 150, beside=True)
-        for tower in reversed(size.right)  # the largest takes longest and begins first
+        for tower in reversed(size.right)  # the largest takes longest and starts first
     ]
     return [
         *towers,
@@ -48,7 +48,7 @@ def parts(size: Size) -> list[Part]:
 
 
 def run(name: str, toy: bool, path: Path, threads: int) -> None:
-    """One part, in the process that is its own."""
+    """Run one part in its own process."""
     torch.set_num_threads(threads)
     size = models.TOY if toy else models.FULL
     (part,) = (part for part in parts(size) if part.name == name)

@@ -1,8 +1,8 @@
-"""Whether the GPU computes what the CPU does: every method on cached features and on clips, in every precision.
+"""Check that the GPU computes the same as the CPU: every method on cached features and on clips, in every precision.
 
-The reference is the same model on the CPU in float64. An error is the norm of the difference over the norm of the
-reference. In half precision a head may choose other frames or gates than in float64, and then differs visibly; so its
-bound is what the same precision costs on the CPU. Letters: R repeats, B clips, T time steps, D width, C classes.
+The reference is the same model on the CPU in float64. An error is the norm of the difference relative to the norm of
+the reference. In half precision, a head may choose other frames or gates than in float64 and then differs visibly, so
+its bound is the error of the same precision on the CPU. Letters: R repeats, B clips, T time steps, D width, C classes.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from vidprism.training.log_values import LOGITS
 from vidprism.training.recipe import Recipe, Tuning
 
 FLOAT32 = 1e-4  # TensorFloat-32 would give about 3e-4, a wrong formula far more
-# Bound in bf16 and fp16: the floor, plus the factor times what bf16 costs on the CPU.
+# Bound in bf16 and fp16: the floor, plus the factor times the error of bf16 on the CPU.
 HALF_FLOOR, HALF_FACTOR = 0.02, 3.0
-SCALE = 1024.0  # of the objective in fp16
+SCALE = 1024.0  # scale of the objective in fp16
 LR, UPDATES = 1e-3, 10
 
 
 class Pass(NamedTuple):
-    """What one pass gave, as float64 on the CPU: logits, objective and the gradient of all parameters in a row (the
-    last two None for a method that is not trained).
+    """The result of one pass, as float64 on the CPU: logits, objective, and the gradient of all parameters in a row
+    (the last two None for a method that is not trained).
     """
 
     logits: Tensor
@@ -47,7 +47,7 @@ class Pass(NamedTuple):
 
 
 class InDouble(TorchFunctionMode):
-    """In here ``tensor.float()`` gives float64: the reference must not be rounded on its way."""
+    """Inside the block ``tensor.float()`` gives float64, so that the reference is never rounded."""
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         return (torch.Tensor.double if func is torch.Tensor.float else func)(*args, **(kwargs or {}))
@@ -76,7 +76,9 @@ def clips(lines: Lines, size: Size, tower: Tower) -> None:
 
 
 def _tensor_float(lines: Lines, size: Size, tower: Tower, data: models.Noise) -> None:
-    """What PyTorch's default, TensorFloat-32 in convolutions, costs on a GPU; all else is measured without it."""
+    """The error of PyTorch's default, TensorFloat-32 in convolutions, on a GPU; everything else is measured without
+    it.
+    """
     exact = _reference(models.build(tower, "mean_pool", size.n_classes, on="cpu"), data)
     for allowed in (True, False):
         torch.backends.cudnn.allow_tf32 = allowed
@@ -105,10 +107,10 @@ def _plain(model: EndToEnd, data: models.Noise) -> Pass:
 
 
 def _pass(model: EndToEnd, data: models.Noise, precision: str = "fp32", n_parts: int = 1) -> Pass:
-    """A pass on the device as the tuned track does it."""
+    """A pass on the device, as made by the tuned track."""
     AcceleratorState._reset_state()
     engine = accelerator(Tuning(precision=precision))
-    if engine.scaler:  # a first scale at which nothing overflows; a training finds its own
+    if engine.scaler:  # an initial scale at which nothing overflows; a training finds its own
         engine.scaler = type(engine.scaler)(init_scale=SCALE)
     frames, labels = data.clips_BTSS3.to(engine.device), data.labels.to(engine.device)
     trained = bool(list(model.head.parameters()))
@@ -168,7 +170,7 @@ def _parts(lines: Lines, size: Size, tower: Tower, method: str, data: models.Noi
 
 
 def heads(lines: Lines, size: Size) -> None:
-    """The frozen track: the stacked repeats of every method on features of noise, and some updates of them."""
+    """The frozen track: the stacked repeats of every method on noise features, and some updates of them."""
     n, n_steps, dim, n_classes = 3, 8, 64, 5
     rng = np.random.default_rng(0)
     features = rng.normal(size=(2 * size.n_clips, n_steps, dim)).astype(np.float32)

@@ -1,4 +1,6 @@
-"""Whether a training gives the same bits: run again, stopped and resumed, and as the one process of a launcher."""
+"""Check that a training gives the same bits when it is run again, when it is stopped and resumed, and as the only
+process of a launcher.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,7 @@ def train(size: Size, tower: Tower, tuned: Tuning, keeper: Keeper | None = None)
     recipe = models.recipe(size.n_clips, UPDATES, tuned)
     with workspace(tuned.deterministic):
         square = torch.ones(2, 2, device=models.device())
-        square @ square  # a row encodes its class texts before it asks for deterministic operations
+        square @ square  # a row encodes its class texts before it requests deterministic operations
         with deterministic(tuned.deterministic):
             fitted = loop.fit(model, data, recipe, size.n_clips, 0, METHOD, keeper=keeper)
     weights = torch.cat([p.detach().flatten().cpu() for p in model.parameters()])
@@ -96,8 +98,8 @@ def _resumed(size: Size, tower: Tower, tuned: Tuning) -> Trained:
 
 
 def launched(lines: Lines, size: Size) -> None:
-    """One process under torchrun, which joins a process group (NCCL on a GPU), against one without a launcher; and a
-    model in shards over that group. The suite itself refuses shards in one process, so they are made here.
+    """One process under torchrun, which joins a process group (NCCL on a GPU), compared with one without a launcher;
+    and a sharded model over that group. The suite itself refuses shards in one process, so they are created here.
     """
     tower = size.right[0]
     alone = train(size, tower, Tuning(precision="fp32"))
@@ -120,11 +122,11 @@ def launched(lines: Lines, size: Size) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """What torchrun starts: train with a strategy and write what came out."""
+    """Started by torchrun: train with a strategy and write the result."""
     strategy, path, *toy = arguments
     from accelerate import PartialState
 
-    # shards need the group before the loop makes it
+    # shards need the process group before the loop creates it
     state = PartialState(cpu=not torch.cuda.is_available())
     size = models.TOY if toy else models.FULL
     found = train(size, size.right[0], Tuning(precision="fp32", strategy=strategy))

@@ -1,4 +1,4 @@
-"""How fast the tuned track trains and scores, and how much memory it takes: clips of noise that lie on the device.
+"""The speed of the tuned track in training and scoring, and its memory, with noise clips that are on the device.
 
 Letters: B clips, V views, T frames, S side in pixels.
 """
@@ -26,30 +26,30 @@ from vidprism.records.log import Log
 from vidprism.training.recipe import Tuning
 
 METHOD = "vidprism_c"
-PASSES = 3  # a forward and a backward pass cost three forward ones; checkpointing's second forward pass is not counted
-GOALS = {False: 0.40, True: 0.30}  # share of the matrix product's speed, by checkpointing: ViT-B/16 at 8 frames
-VIEWS, VIEWS_AT_ONCE = 12, 32  # of the paper's protocol, and `train.views_per_batch`
-PREDICTED = (8, 64)  # clips of an update for which docs/gpu.md predicts the memory
-FILLED = 0.92  # of the device's memory: the rest is the allocator's and the libraries'
+PASSES = 3  # forward and backward cost three forward passes; the second forward pass of checkpointing is not counted
+GOALS = {False: 0.40, True: 0.30}  # aimed share of the matrix product's speed, by checkpointing: ViT-B/16 at 8 frames
+VIEWS, VIEWS_AT_ONCE = 12, 32  # views of the paper's protocol, and `train.views_per_batch`
+PREDICTED = (8, 64)  # clips per update for which docs/gpu.md predicts the memory
+FILLED = 0.92  # usable share of the device's memory; allocator and libraries need the rest
 GB = 1e9
 
 
 @dataclass
 class Updates:
-    """The loop of the tuned track with one batch on the device, (B, T, S, S, 3) uint8 and labels (B,)."""
+    """The loop of the tuned track with one batch on the device: (B, T, S, S, 3) uint8 and labels (B,)."""
 
     loop: _Loop
     frames: Tensor
     labels: Tensor
 
     def run(self, n: int) -> None:
-        """So many updates; they are done when this returns."""
+        """Make `n` updates, and return when they are finished."""
         for _ in range(n):
             self.loop._update(self.frames, self.labels)
         wait()
 
     def seconds(self, n: int) -> float:
-        """Seconds of one update: the mean of `n`, after two that are not counted."""
+        """Seconds per update: the mean of `n`, after two that are not counted."""
         self.run(2)
         return seconds(lambda: self.run(n)) / n
 
@@ -62,7 +62,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def wait() -> None:
-    """Until the device has done what it was given."""
+    """Wait until the device has finished its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
@@ -81,7 +81,7 @@ def updates(size: Size, tower: Tower, batch_size: int, method: str = METHOD, **t
 
 
 def forget() -> None:
-    """Free what earlier measurements held, and begin to count the peak of memory."""
+    """Free the results of earlier measurements, and reset the peak of memory."""
     AcceleratorState._reset_state()
     gc.collect()
     if torch.cuda.is_available():
@@ -90,18 +90,18 @@ def forget() -> None:
 
 
 def peak_gb() -> float:
-    """The most memory that tensors held on the GPU since `forget`, in 10^9 bytes; 0 without a GPU."""
+    """Peak memory of tensors on the GPU since `forget`, in 10^9 bytes; 0 without a GPU."""
     return torch.cuda.max_memory_allocated() / GB if torch.cuda.is_available() else 0.0
 
 
 def peak_of(backbone: str, frames: int, checkpointing: bool, clips: int) -> str:
-    """What a line is called that holds the peak memory of a training, so that a prediction can stand beside it."""
+    """The name of the line that holds the peak memory of a training, so that a prediction can be shown beside it."""
     state = "on" if checkpointing else "off"
     return f"{backbone}, {frames} frames, checkpointing {state}: peak memory with {clips} clips"
 
 
 def product_flops(size: Size) -> float:
-    """Floating-point operations a second of a large product of bf16 matrices of random numbers."""
+    """Floating-point operations per second of a large product of random bf16 matrices."""
     n = size.matrix
     a, b = (torch.randn(n, n, device=models.device()).bfloat16() for _ in range(2))
 
@@ -115,7 +115,7 @@ def product_flops(size: Size) -> float:
 
 
 def device(lines: Lines, size: Size) -> None:
-    """The two numbers that everything is held against: products of matrices, and copies within memory."""
+    """The two reference numbers: matrix products, and copies within memory."""
     lines.measured(f"product of bf16 matrices of {size.matrix} rows", product_flops(size) / 1e12, "TFLOP/s")
     source = torch.empty(size.matrix**2 * 16, dtype=torch.uint8, device=models.device())
     target = torch.empty_like(source)
@@ -155,7 +155,7 @@ def training(lines: Lines, size: Size) -> None:
 
 
 def _largest(size: Size, tower: Tower, checkpointing: bool) -> tuple[int, float]:
-    """How many clips fit, a power of two, and the seconds of an update with them."""
+    """The number of clips that fit, a power of two, and the seconds of an update with them."""
     most = size.most_frames // tower.frames
     if torch.cuda.is_available():
         small, large = (_peak_bytes(size, tower, n, checkpointing) for n in (2, 4))

@@ -1,6 +1,7 @@
-"""What other settings would change, which kernels run, and what it costs to bring clips to the device.
+"""The effect of other settings, the kernels that run, and the cost of moving clips to the device.
 
-All on the first backbone of `Size.fast` with one batch size, in one process, so that ratios are of one run.
+Everything runs on the first backbone of `Size.fast` with one batch size, in one process, so that ratios are from one
+run.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from tools.gpu_check.lines import Lines
 from tools.gpu_check.models import Size
 from tools.gpu_check.speed import Updates, seconds, updates, wait
 
-ATTENTION = "aten::_scaled_dot_product"  # how the operations begin that name the kernel
+ATTENTION = "aten::_scaled_dot_product"  # prefixes of operations that name the kernel
 WAITS = ("aten::_local_scalar_dense", "cudaStreamSynchronize", "cudaEventSynchronize", "cudaMemcpy")
 SHOWN = 10  # kernels
-STEPS = 8  # updates of each way of copying
+STEPS = 8  # updates for each way of copying
 
 
 def _batch_size(size: Size) -> int:
@@ -57,7 +58,7 @@ def _fuse(made: Updates) -> None:
 
 
 def kernels(lines: Lines, size: Size) -> None:
-    """Where the time of an update goes, by kernel, which form of attention runs, and how often the host waits."""
+    """The time of an update by kernel, the form of attention that runs, and how often the host waits."""
     made = updates(size, size.fast[0], _batch_size(size))
     made.run(2)
     on_gpu = torch.cuda.is_available()
@@ -79,7 +80,7 @@ def kernels(lines: Lines, size: Size) -> None:
 
 
 def copies(lines: Lines, size: Size) -> None:
-    """Clips that lie on the device; copied before each update, as the loop does; pinned and copied beside it."""
+    """Clips that are on the device; copied before each update, as in the loop; and pinned and copied in parallel."""
     if not torch.cuda.is_available():
         lines.skipped("clips copied beside the computation", "needs a GPU")
         return
@@ -104,7 +105,7 @@ def _before(made: Updates, here: torch.Tensor, pinned: torch.Tensor) -> None:
 
 
 def _beside(made: Updates, here: torch.Tensor, pinned: torch.Tensor) -> None:
-    """The next batch is copied in a stream of its own while an update runs."""
+    """Copy the next batch in a separate stream while an update runs."""
     stream, device = torch.cuda.Stream(), made.frames.device
     following = pinned.to(device, non_blocking=True)
     for _ in range(STEPS):
