@@ -1,5 +1,5 @@
-"""Videos in many codecs and containers whose frames carry their number, and what a decoder shows of them that goes from
-start to end: written out here with PyAV's own conversion, apart from the suite's readers.
+"""Videos in many codecs and containers whose frames show their number, and the frames that a decoder shows from start
+to end, written here with PyAV's own conversion and independent of the suite's readers.
 """
 
 from __future__ import annotations
@@ -155,6 +155,6 @@ def copied(source: Path, path: Path, skip: int = 0, shift_frames: int = 0, lost:
 
 
 def shown(path: Path) -> np.ndarray:
-    """All that a decoder going from start to end shows, (N, H, W, 3) uint8, RGB."""
+    """The frames that a decoder shows from start to end, (N, H, W, 3) uint8, RGB."""
     with av.open(str(path)) as file:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])

@@ -1,4 +1,4 @@
-"""The folder tree is the architecture: rooms on floors, imports that run downwards, small modules."""
+"""The folder tree is the architecture: rooms on floors, imports that run downwards, small modules, unique names."""
 
 import ast
 import subprocess
@@ -35,7 +35,7 @@ NAMES = {name_of(path) for path in MODULES}
 
 @cache
 def imported(path: Path) -> set[str]:
-    """The modules of the package that a file imports, those inside functions too."""
+    """The modules of the package that a file imports, including imports inside functions."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "vidprism":

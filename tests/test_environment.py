@@ -1,4 +1,4 @@
-"""pyproject.toml, requirements.lock and environment.yml say the same thing."""
+"""pyproject.toml, requirements.lock and environment.yml agree."""
 
 import importlib.metadata
 import re
@@ -74,7 +74,7 @@ def test_what_is_installed_is_the_lock() -> None:
 
 
 def test_the_audit_is_pinned_and_passes_over_nothing() -> None:
-    """Without `--strict` pip-audit ends with 0 when it could look up no package at all."""
+    """Without `--strict`, pip-audit ends with 0 even if it could look up no package at all."""
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(r"^PIP_AUDIT := \d+\.\d+\.\d+$", text, re.MULTILINE)
     assert re.search(r"pip-audit --strict --requirement requirements.lock", text)

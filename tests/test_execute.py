@@ -1,4 +1,4 @@
-"""The engine that runs a stage's notebook: parameters are checked, failures are kept and passed on."""
+"""The engine that runs a stage's notebook: it checks parameters, and keeps and forwards failures."""
 
 import json
 import subprocess
@@ -75,7 +75,7 @@ def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_failed_stage_gets_its_committed_reports_back(clone: Path) -> None:
-    """DVC has deleted them by then."""
+    """DVC has deleted them before the stage runs."""
     page = clone / "reports" / "tables" / "mini" / "table1.html"
     page.parent.mkdir(parents=True)
     page.write_text("measured")

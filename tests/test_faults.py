@@ -1,4 +1,4 @@
-"""Faults of every kind at seeded random places: what is lost must be nothing, and the table of it goes to reports/."""
+"""Faults of every kind at seeded random places: nothing may be lost, and the table goes to reports/."""
 
 import errno
 import os
@@ -80,7 +80,7 @@ def test_signals(config: Config, table: list, kind: str, signum: int) -> None:
 def strikes(
     config: Config, monkeypatch: pytest.MonkeyPatch, break_it: Callable[[random.Random], None]
 ) -> tuple[int, int]:
-    """A fault that ends the run with an error, N times at random places; each time the run is started again."""
+    """A fault that ends the run with an error, N times at random places; the run is restarted each time."""
     train.train_here(config, ROW)
     whole, rng, struck, lost = files(config), random.Random(1), 0, 0
     for _ in range(N):

@@ -1,4 +1,4 @@
-"""What comes from elsewhere is not trusted: names in pages, paths and commands; files with code; the network."""
+"""External input is not trusted: names in pages, paths and commands; files with code; the network."""
 
 import ast
 import os

@@ -1,4 +1,4 @@
-"""The smoke profile end to end in a temporary clone: what a user gets from `dvc repro`, and what an edit reruns."""
+"""The smoke profile end to end in a temporary clone: the results of `dvc repro`, and what an edit reruns."""
 
 import ast
 import csv
@@ -43,7 +43,7 @@ def git(folder: Path, *command: str) -> str:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The working tree as git would carry it, in a repository of its own, with the smoke profile chosen and run."""
+    """The files that git would carry, in a new repository, with the smoke profile chosen and run."""
     folder = tmp_path_factory.mktemp("clone") / "suite"
     for name in git(ROOT, "ls-files", "-co", "--exclude-standard").splitlines():
         if (ROOT / name).is_file():
@@ -98,7 +98,9 @@ def test_nothing_changed_means_nothing_runs(clone: Path) -> None:
 
 
 def test_declared_dependencies_are_what_the_notebooks_load(clone: Path) -> None:
-    """Every module a stage loaded is listed in its dvc.yaml (itself or its folder), and nothing is listed in vain."""
+    """Every module that a stage loaded is listed in its dvc.yaml (as a file or through its folder), and nothing else
+    is.
+    """
     lock = {}
     for path in [clone / "dvc.lock", *clone.glob("pipelines/*/dvc.lock")]:
         lock |= yaml.safe_load(path.read_text())["stages"]
@@ -165,7 +167,7 @@ def test_an_edit_reruns_what_depends_on_it(clone: Path, file: str, old: str, new
 
 @pytest.mark.parametrize("notebook", ["prepare", "table", "custom", "pretrain_video", "score_video"])
 def test_a_notebook_opens_as_it_is(clone: Path, tmp_path: Path, notebook: str) -> None:
-    """As in JupyterLab: a kernel of its own, started in notebooks/, default parameters, the smoke data."""
+    """As in JupyterLab: a new kernel, started in notebooks/, default parameters, the smoke data."""
     command = [sys.executable, "-m", "papermill", "-k", "python3", "--no-progress-bar", f"{notebook}.ipynb"]
     done = subprocess.run(
         [*command, str(tmp_path / "out.ipynb")],

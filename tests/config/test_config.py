@@ -1,4 +1,4 @@
-"""params.yaml is read strictly: what is wrong is named, with the nearest right name."""
+"""params.yaml is read strictly: errors name the wrong key and the nearest correct one."""
 
 import dataclasses
 import typing
@@ -156,7 +156,7 @@ def test_a_count_must_be_whole(tmp_path: Path) -> None:
 
 
 def test_a_key_given_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
-    """YAML keeps the last one without a word: a variant of the same name would take the place of another."""
+    """YAML silently keeps the last one: a variant of the same name would replace another."""
     line = "  rates_2_4: {rates: [2, 4]}\n"
     first = 1 + (ROOT / "params.yaml").read_text(encoding="utf-8").split(line)[0].count("\n")
     twice = edited(tmp_path, line, line + line.replace("[2, 4]", "[2, 8]"))

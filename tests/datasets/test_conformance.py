@@ -1,4 +1,4 @@
-"""What every dataset module must do, for each one that is found in vidprism/datasets."""
+"""The requirements on dataset modules, tested for each one in vidprism/datasets."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Two spellings of one path are one, and names that look the same are told apart in words."""
+"""Two spellings of one path are equal, and the difference of names that look the same is described."""
 
 import pytest
 

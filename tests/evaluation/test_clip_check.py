@@ -1,4 +1,4 @@
-"""What is reported as learned, on features whose answer is known."""
+"""The report about what was learned, on features with a known answer."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ REVERSAL = {NAMES[0]: NAMES[1], NAMES[1]: NAMES[0]}
 
 
 def _videos(seed: int, apart: float) -> PooledVideos:
-    """The third class lies along its own axis; the first two differ by `apart` along the first axis alone."""
+    """The third class has its own axis; the first two differ by `apart` along the first axis only."""
     rng, y = np.random.default_rng(seed), np.repeat([0, 1, 2], 60)
     x = rng.normal(0, 0.1, (180, 4)).astype(np.float32)
     x[y == 0, 0] += apart

@@ -1,4 +1,4 @@
-"""The feature store: what lies where, unreadable videos, fingerprints, failures."""
+"""The feature store: layout, unreadable videos, fingerprints, failures."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""How the tuned track trains a CLIP backbone: which blocks, at what rates, with which precision and averages."""
+"""How the tuned track trains a CLIP backbone: which blocks, at which rates, with which precision and averages."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -58,7 +58,7 @@ def trained(tuned: Tuning, updates: int = 4) -> EndToEnd:
 
 
 def changed(model: EndToEnd) -> set[str]:
-    """Blocks of which a parameter differs from the weights that training began with."""
+    """Blocks with a parameter that differs from the weights at the start of the training."""
     before = backbone().blocks()
     made = ClipBackbone(create("mini_clip", seed=3), None)
     made.module.load_state_dict(model.visual.state_dict())

@@ -1,4 +1,4 @@
-"""A training that is killed, asked to stop or cannot write goes on to the bits that it would have had."""
+"""A training that is killed, told to stop or cannot write ends with the bits of an uninterrupted one."""
 
 import errno
 import multiprocessing
@@ -41,7 +41,7 @@ def files(config: Config, row: Row = ROW) -> dict[str, bytes]:
 
 
 def log(config: Config, row: Row = ROW) -> dict:
-    """What the log says, without what is the machine's."""
+    """The log, without the values that depend on the machine."""
     found = live.read_log(paths.live(config, row.group, row.key))
     return {name: curves for name, curves in found.items() if name not in ("clips_per_sec", "memory_mib")}
 
@@ -71,7 +71,7 @@ def train(config: Config, row: Row, updates: "multiprocessing.sharedctypes.Synch
 
 @dataclass
 class Apart:
-    """Trains in processes that can be killed; they begin with everything imported."""
+    """Trains in processes that can be killed; they start with everything imported."""
 
     config: Config
 

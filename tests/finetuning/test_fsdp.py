@@ -1,4 +1,4 @@
-"""A model in shards in two processes: the numbers of one process, whole weights, and states that are taken up."""
+"""A sharded model in two processes: the numbers of one process, whole weights, and resumed states."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 @pytest.fixture(scope="module")
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    """Data of which one training clip cannot be read."""
+    """Data with one unreadable training clip."""
     config = changed(make_config(tmp_path_factory.mktemp("damaged")), bad_share=0.2)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(backbones, "load_backbone", load)

@@ -1,4 +1,4 @@
-"""What reads ahead: order, isolation of what crashes, hangs or asks for too much, flat memory."""
+"""Reading ahead: order, isolation of items that crash, hang or need too much memory, flat memory."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ FAULTS = {3: "crash", 5: "hang", 7: "memory", 11: "unreadable"}
 
 
 class Items(torch.utils.data.Dataset):
-    """Twenty items, of which some go wrong, each in a way of its own; what was tried is noted in a file."""
+    """Twenty items, some of which fail in different ways; a file notes what was tried."""
 
     def __init__(self, tried: Path, faults: dict[int, str], size: int = 4) -> None:
         self.tried, self.faults, self.size = tried, faults, size

@@ -1,4 +1,4 @@
-"""The loop under bad data and bad numbers: what is left out, what stops it, and what it says."""
+"""The loop with bad data and bad numbers: what is skipped, what stops it, and the messages."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A batch in micro-batches: the gradient of the whole, whatever could not be read in them."""
+"""A batch in micro-batches: the gradient of the whole batch, whichever clips could not be read."""
 
 from __future__ import annotations
 

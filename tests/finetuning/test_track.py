@@ -155,7 +155,7 @@ def test_a_loss_that_is_not_finite_names_the_place(config: Config, monkeypatch: 
 
 @pytest.mark.parametrize("views_per_batch", [1, 4, 5, 100])
 def test_views_are_scored_in_parts_with_the_same_result(config: Config, views_per_batch: int) -> None:
-    """12 views of a video: alone, in parts that divide them or not, and with other videos."""
+    """12 views of a video: separately, in parts that divide them or not, and with other videos."""
     protocol = replace(config.profile.protocol, n_clips=4, n_crops=3)
     config = replace(config, profile=replace(config.profile, protocol=protocol))
     inputs = clips.VideoInputs(config, "ucf101", 8, "mini_clip")

@@ -1,4 +1,4 @@
-"""A trained model answers a video file as the row that trained it did; what cannot be loaded is named."""
+"""A trained model answers a video file like the row that trained it; errors name what cannot be loaded."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What every method must do: a new file in vidprism/methods/ is held to this without a new test."""
+"""The requirements on methods: a new file in vidprism/methods/ is tested without a new test."""
 
 import numpy as np
 import pytest

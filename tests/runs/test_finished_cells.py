@@ -1,4 +1,4 @@
-"""Finished cells on disk: a row that failed goes on to the same files; what is kept of the weights."""
+"""Finished cells on disk: a row that failed ends with the same files; which weights are kept."""
 
 import gc
 import json

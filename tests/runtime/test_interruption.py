@@ -1,4 +1,4 @@
-"""Being asked to stop: noted once, passed on, and the second time obeyed at once."""
+"""A request to stop: noted once, forwarded, and obeyed at once the second time."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""An experiment starts only if each of its values arrives; what DVC would lose without a word is an error."""
+"""An experiment starts only if each of its values arrives; values that DVC would silently lose are errors."""
 
 import subprocess
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_a_value_that_would_be_lost_or_refused_is_an_error(clone: Path, setting:
 
 @pytest.mark.parametrize("setting", ["+profile.train.typo=3", "smoke.train.updates=7"])
 def test_dvc_itself_says_nothing_when_it_loses_a_value(clone: Path, setting: str) -> None:
-    """Why this tool is there; if this fails, DVC has learnt it."""
+    """The reason for this tool. If this test fails, DVC has changed."""
     before = yaml_file.read_yaml(clone / "params.yaml")
     hydra.apply_overrides(clone / "params.yaml", [setting])
     assert yaml_file.read_yaml(clone / "params.yaml") == before

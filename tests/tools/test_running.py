@@ -1,4 +1,4 @@
-"""Two runs of the pipeline at once, one that was killed, and locks of DVC that are left over."""
+"""Two runs of the pipeline at once, a killed run, and locks that DVC left behind."""
 
 import fcntl
 import json
@@ -62,7 +62,7 @@ def repro(clone: Path) -> subprocess.Popen:
 
 
 def mark(clone: Path, pid: int) -> Path:
-    """What a `dvc repro` with this number leaves when it is killed."""
+    """The mark that a killed `dvc repro` with this number leaves."""
     path = clone / ".dvc" / "tmp" / "rwlock"
     path.parent.mkdir(parents=True, exist_ok=True)
     info = {"pid": pid, "cmd": "dvc repro"}

@@ -1,4 +1,4 @@
-"""`make smoke` takes its own entries out of dvc.lock again and nothing else, and chooses its profile for a while."""
+"""`make smoke` removes only its own entries from dvc.lock, and chooses its profile temporarily."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Choosing a profile is one line, and a run with another profile puts that line back and leaves all else as it is."""
+"""Choosing a profile is one line; a run with another profile restores that line and changes nothing else."""
 
 import os
 import signal

@@ -145,7 +145,7 @@ def test_an_interrupted_run_goes_on_where_it_was_killed(tmp_path: Path, folder: 
 
 
 def test_few_videos_are_in_flight_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pool without processes that counts what has been asked for and not yet been taken."""
+    """A pool without processes that counts the requests that have not been collected yet."""
     waiting, most = set(), []
 
     class Future:

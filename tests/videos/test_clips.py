@@ -186,7 +186,7 @@ def test_bad_files_say_why(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".avi", ".webm", ".mp4"])
 def test_file_cut_in_half_is_not_a_shorter_video(tmp_path: Path, suffix: str) -> None:
-    """Decoders open half an avi or webm without a word."""
+    """Decoders silently open half an avi or webm."""
     path = write_video(tmp_path / f"a{suffix}", n_frames=60)
     assert clips.inspect_video(path).n_frames == 60
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -1,4 +1,4 @@
-"""What is said of files that are no videos, when a file is whole, and how pictures are turned."""
+"""Errors about files that are not videos, complete and incomplete files, and rotated pictures."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One video under several names: what counts once, what stays, and what is said of it."""
+"""Videos with several names: what counts once, what stays, and what is reported."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The frame cache: what it holds, what it costs in pixels, how a run goes on, the ways in which it can be missing."""
+"""The frame cache: its content, its cost in pixels, continuing after an interruption, and missing caches."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""Manifests: every listed video is a row, and the checks find what is odd."""
+"""Manifests: every listed video is a row, and the checks find oddities."""
 
 import json
 import os

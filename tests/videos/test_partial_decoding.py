@@ -1,4 +1,4 @@
-"""Decoding less gives the very pixels of decoding from start to end, whatever the pictures are like, and less of it."""
+"""Decoding less gives exactly the pixels of decoding from start to end, for all kinds of pictures."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Decoding from start to end: what is counted, what a file must begin with, and where damage ends it."""
+"""Decoding from start to end: what is counted, how a file must begin, and where damage ends it."""
 
 import subprocess
 import sys
@@ -70,7 +70,7 @@ def test_a_start_that_does_not_decode_is_a_reason(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bad, n_frames", [(38, 38), (20, None)])
 def test_damage_at_the_end_costs_the_frames_after_it(tmp_path: Path, bad: int, n_frames: int | None) -> None:
-    """A packet of noise: if 90 % of the frames come before it they are the video, else there is none."""
+    """A packet of noise: if 90 % of the frames come before it, they are the video; otherwise there is none."""
     path = write(tmp_path / "a.mkv", KINDS["vp8"])
     whole, content = shown(path), bytearray(path.read_bytes())
     at = packet_places(path, bytes(content))[bad]

@@ -1,4 +1,4 @@
-"""External lists of K shots: read, recognised, trained on, and refused with a reason."""
+"""External lists of K shots: read, recognised, used for training, and refused with a reason."""
 
 import dataclasses
 import hashlib

@@ -1,5 +1,5 @@
-"""Every way of reading gives, frame by frame and bit by bit, what a decoder shows that goes from start to end, over all
-codecs and containers; and gives it every time.
+"""Every way of reading gives, frame by frame and bit by bit, what a decoder shows from start to end, over all codecs
+and containers, and does so every time.
 """
 
 import multiprocessing
@@ -31,7 +31,7 @@ FAST = ("h264", "h264 key frames", "h264 B-frames", "h264 pyramid", "hevc", "hev
 
 
 def requests(n_frames: int) -> list[np.ndarray]:
-    """All frames, every 13th from each of the first 13, the last alone, and what a clip of 8 frames takes."""
+    """All frames, every 13th from each of the first 13, only the last one, and the frames of a clip of 8."""
     apart = [np.arange(first, n_frames, 13) for first in range(min(13, n_frames))]
     return [np.arange(n_frames), *apart, np.array([n_frames - 1]), clips.frame_indices(n_frames, 8)]
 

@@ -1,4 +1,4 @@
-"""The check itself, in its toy form on the CPU; what it finds, and what it says of a part that does not end well."""
+"""The check itself, in its toy form on the CPU: what it finds, and its report of a part that fails."""
 
 import json
 import subprocess
@@ -82,7 +82,7 @@ def test_a_part_that_does_not_end_well_is_a_line(path: Path, error: Exception, k
 
 
 def test_a_wrong_head_is_found(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The planted fault is one of float32 alone, as a kernel's would be."""
+    """The planted fault affects only float32, like that of a kernel."""
     forward = mean_pool.MeanPool.forward
 
     def slightly_wrong(self: mean_pool.MeanPool, x_BTD: torch.Tensor) -> methods.Output:
