@@ -431,3 +431,11 @@ def test_what_is_odd_in_lists_and_copy_is_shown_and_nothing_else(tmp_path: Path,
     found = "mini-K400: a known copy by its counts: CVDF; video files that no list names: 3; videos with two labels: 2"
     assert f"{found}; videos by the way they are read: packets 3, start to end 21" in text
     assert "listed more than once" not in text and "mini-UCF: " not in text
+
+
+def test_the_version_covers_the_code_that_makes_pages() -> None:
+    covered = {file for name in report.CODE for file in report.code_files(report.PACKAGE / name)}
+    names = {file.relative_to(report.PACKAGE).as_posix() for file in covered}
+    assert {"report/templates/table.html.j2", "report/tables/cells.py", "evaluation/stats.py"} <= names
+    with pytest.raises(FileNotFoundError, match="no code of the report"):
+        report.code_files(report.PACKAGE / "tables")

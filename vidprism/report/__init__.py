@@ -22,7 +22,7 @@ from vidprism.report.tables.layout import Block
 from vidprism.report.tables.setting import GROUP_OF_TABLE, setting
 
 PACKAGE = Path(__file__).resolve().parents[1]
-CODE = ("complexity", "live.py", "report", "tables", "templates", "record.py", "results.py", "stats.py")
+CODE = ("complexity", "report", "records", "evaluation/results.py", "evaluation/stats.py")  # what pages are made by
 
 
 def write_table(config: Config, table: str | int) -> Path:
@@ -152,7 +152,7 @@ def report_version(config: Config, inputs: list[Path]) -> str:
     """First 12 hex digits of the sha256 over the existing inputs, the profile (without its note, which affects no
     number), and the report's code and templates.
     """
-    code = sorted(file for name in CODE for file in _sources(PACKAGE / name))
+    code = sorted(file for name in CODE for file in code_files(PACKAGE / name))
     digest = hashlib.sha256(repr((replace(config.profile, note=""), sorted(config.methods.items()))).encode())
     for path in [*inputs, *code]:
         content = path.read_bytes() if path.is_file() else b"absent"
@@ -160,8 +160,16 @@ def report_version(config: Config, inputs: list[Path]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _sources(path: Path) -> list[Path]:
-    return [path] if path.is_file() else [*path.glob("*.py"), *path.glob("*.j2")]
+def code_files(path: Path) -> list[Path]:
+    """The modules and templates of a folder and its subfolders, or the file itself.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    found = [path] if path.is_file() else [*path.rglob("*.py"), *path.rglob("*.j2")]
+    if not found:
+        raise FileNotFoundError(f"no code of the report at {path}")
+    return found
 
 
 def _write(path: Path, text: str) -> None:

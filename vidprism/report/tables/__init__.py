@@ -16,7 +16,7 @@ from vidprism.report.tables.layout import Block, Table
 from vidprism.report.tables.setting import setting
 from vidprism.report.tables.to_csv import to_csv
 
-__all__ = ["build", "to_csv"]
+__all__ = ["build_table", "to_csv"]
 
 BLOCKS = {
     1: comparison.table1,
