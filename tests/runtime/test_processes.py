@@ -148,7 +148,7 @@ def test_a_world_size_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch, 
 def test_a_search_runs_in_one_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(
-        TrainingError, match=r"search of mean_pool: 2 processes were started, and a search trains in one"
+        TrainingError, match=r"search of mean_pool: 2 processes were started, but a search trains in a single process"
     ):
         search.search(small_config(tmp_path), "mean_pool", "mini_clip")
 

@@ -95,4 +95,4 @@ def test_what_is_no_notebook_is_one_line(
     (clone / "notebooks" / "train.ipynb").write_text(text)
     assert preflight.main("smoke") == 1
     out = capsys.readouterr().out
-    assert out.count("\n") == 1 and "train.ipynb is no notebook" in out
+    assert out.count("\n") == 1 and "train.ipynb is not a notebook" in out
