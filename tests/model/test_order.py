@@ -21,7 +21,7 @@ BLIND = {
 SETTINGS: dict[str, dict[str, Any]] = {
     **VARIANTS,
     **{f"{key}, combined by {kind}": {**VARIANTS[key], "combination": kind}
-       for key in BLIND for kind in ("avg", "linear", "mlp", "local_attn")},
+       for key in sorted(BLIND) for kind in ("avg", "linear", "mlp", "local_attn")},
     "max, no interaction": {"interaction": "none", "aggregation": "max"},
     "mean, slow to fast": {"interaction": "slow2fast", "aggregation": "avg"},
     "no pair across rate 8": {"rates": [2, 4], "slow_rule": "rate8"},
