@@ -27,6 +27,8 @@ from vidprism.training import frozen
 from vidprism.training.adamw import AdamW
 from vidprism.training.recipe import Recipe, Tuning, parameter_groups
 
+pytestmark = pytest.mark.slow
+
 KEYS = methods.available()
 TRAINED = [key for key in KEYS if methods.load_method(key).TRAINED]
 R, B, T, C = 2, 4, 8, 3

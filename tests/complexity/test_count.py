@@ -77,6 +77,7 @@ def test_tower_against_torchs_counter(model: str) -> None:
     assert measured_macs(visual, frames) == pytest.approx(2 * shape.frame.macs, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "frames"), [("videomae_base", 16), ("videomae_large", 32), ("mini_videomae", 8)])
 def test_clip_encoder_against_torchs_counter(model: str, frames: int) -> None:
     encoder, _ = videomae_backbone.visual(model)

@@ -66,6 +66,7 @@ def test_gradients_are_finite_and_reach_the_classifier(key: str) -> None:
     assert any("classifier" in name and grad.abs().sum() > 0 for name, grad in found.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", TRAINED)
 def test_overfits_eight_clips(key: str) -> None:
     stack = frozen.Stack([methods.build(key, task(), {}, seed=0)], "cpu")

@@ -21,6 +21,8 @@ from vidprism.runtime.errors import NotWritable, TrainingError
 from vidprism.search import search, trials
 from vidprism.training import inputs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:

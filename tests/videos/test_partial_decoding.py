@@ -14,6 +14,8 @@ from vidprism.videos import clips, decoding
 from vidprism.videos.sequential import StartToEnd
 from vidprism.videos.ways import PACKETS, START_TO_END
 
+pytestmark = pytest.mark.slow
+
 
 def test_less_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two wanted frames in groups of 12: no packet of other groups, none after the wanted one."""

@@ -68,6 +68,7 @@ def test_a_start_that_does_not_decode_is_a_reason(tmp_path: Path) -> None:
             read(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad, n_frames", [(38, 38), (20, None)])
 def test_damage_at_the_end_costs_the_frames_after_it(tmp_path: Path, bad: int, n_frames: int | None) -> None:
     """A packet of noise: if 90 % of the frames come before it, they are the video; otherwise there is none."""

@@ -20,6 +20,8 @@ from vidprism.runs.train import train_here
 from vidprism.training.inputs import FrozenInputs, training_sets
 from vidprism.videos import draws, manifest, shot_lists
 
+pytestmark = pytest.mark.slow
+
 TWO = [
     "v_ApplyEyeMakeup_g03_c01.avi 0",
     "v_ApplyEyeMakeup_g04_c02.avi 0",
