@@ -83,6 +83,7 @@ def test_tools_import_no_tests() -> None:
             assert not any((name or "").split(".")[0] == "tests" for name in names), path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     [

@@ -40,6 +40,7 @@ def stage_names(folder: Path, profile: str) -> list[str]:
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("profile", "at_most"), [("smoke", 24), ("mini", 115), ("paper", 200), ("rehearsal", 30)])
 def test_it_expands(bare: Path, profile: str, at_most: int) -> None:
     names = stage_names(bare, profile)
@@ -102,6 +103,7 @@ def code_of(bare: Path) -> dict[str, tuple[str, set[str]]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "train", "only"),
     [

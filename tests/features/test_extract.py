@@ -139,6 +139,7 @@ def changed_fingerprint(root: Path, **protocol: object) -> str:
     return extract.extract(prepared(root, **protocol), "ucf101", "mini_clip").meta["fingerprint"]
 
 
+@pytest.mark.slow
 def test_fingerprint_follows_data_choices_and_weights(
     tmp_path: Path, backbone: FakeBackbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +247,7 @@ def test_wrong_requests_are_named(tmp_path: Path, backbone: FakeBackbone) -> Non
         extract.extract(prepared(tmp_path, prompt_sets=("foto",)), "ucf101", "mini_clip")
 
 
+@pytest.mark.slow
 def test_reading_the_store_needs_neither_torch_nor_decord(tmp_path: Path, backbone: FakeBackbone) -> None:
     store = extract.extract(prepared(tmp_path), "ucf101", "mini_clip")
     program = (

@@ -57,6 +57,7 @@ def test_the_temporal_transformer_refuses_what_does_not_fit(options: dict) -> No
         methods.build("temporal_transformer", TASK, options, 0)
 
 
+@pytest.mark.slow
 def test_controls_do_not_load_the_model() -> None:
     """Editing vidprism/model/ must not rerun a control's rows."""
     controls = [key for key in methods.available() if not key.startswith("vidprism")]

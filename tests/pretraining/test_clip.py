@@ -14,6 +14,7 @@ from vidprism.pretraining.clip import pretrain
 SHORT = PretrainConfig(steps=8, batch_size=16, pool=84, threads=1)
 
 
+@pytest.mark.slow
 def test_same_seed_same_weights_and_a_falling_loss(tmp_path: Path) -> None:
     reports = [pretrain(WorldConfig(), SHORT, tmp_path / name) for name in ("a", "b")]
     files = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("a", "b")]
@@ -26,6 +27,7 @@ def test_same_seed_same_weights_and_a_falling_loss(tmp_path: Path) -> None:
     assert backbone.logit_scale == pytest.approx(reports[0]["logit_scale"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_another_seed_other_weights(tmp_path: Path) -> None:
     one = replace(SHORT, steps=2)
     pretrain(WorldConfig(), one, tmp_path / "a")

@@ -394,6 +394,7 @@ def test_filters() -> None:
     assert spans(["a", "a", "b"]) == [("a", 2), ("b", 1)]
 
 
+@pytest.mark.slow
 def test_all_pages_without_torch(config: Config, tmp_path: Path) -> None:
     """A table, the readings and the index are rebuilt from JSON in a process that never loads torch."""
     shutil.copytree(config.root_dir / "reports", tmp_path / "reports")

@@ -137,6 +137,7 @@ def test_a_repeat_is_the_same_alone_and_in_company(config: Config) -> None:
     np.testing.assert_allclose(logits[0, 1, 2][1], logits[1,][0], rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_cells_do_not_depend_on_how_many_run_at_once(config: Config) -> None:
     def cells(threads: int) -> list:
         train = replace(config.profile.train, threads=threads)
@@ -161,6 +162,7 @@ def test_an_untrained_method_sees_no_clip(config: Config) -> None:
     np.testing.assert_array_equal(stored.logits[0], stored.logits[1])
 
 
+@pytest.mark.slow
 def test_a_row_is_logged_and_the_log_changes_no_number(config: Config) -> None:
     row, folder = make_row(config, "vidprism_c"), paths.run(config, "few_shot", "vidprism_c")
     found = []

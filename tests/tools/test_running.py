@@ -70,6 +70,7 @@ def mark(clone: Path, pid: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_second_repro_and_one_that_was_killed(clone: Path) -> None:
     """DVC refuses a second run. Killed, it leaves its stage running: the next run would start the same stage beside it,
     which `running.check` says and DVC does not.

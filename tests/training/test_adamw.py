@@ -34,6 +34,7 @@ def test_equals_torchs_adamw_bit_for_bit() -> None:
     assert torch.equal(ours[2], start[2]) and not torch.equal(ours[0], start[0])
 
 
+@pytest.mark.slow
 def test_training_does_not_import_the_compiler() -> None:
     program = (
         "import sys, torch; from vidprism.training.adamw import AdamW; p = torch.ones(2, requires_grad=True); "

@@ -17,6 +17,8 @@ from vidprism.videos import clips, decoding, ways
 from vidprism.videos.sequential import StartToEnd
 from vidprism.videos.ways import PACKETS, START_TO_END
 
+pytestmark = pytest.mark.slow
+
 CONTAINERS = {
     "avi": [kind for kind in KINDS if not kind.startswith("hevc")],
     "mp4": [kind for kind in KINDS if kind not in ("msmpeg4", "vp8")],
