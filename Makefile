@@ -43,7 +43,7 @@ rehearse: $(ENV)  ## the paper profile's chain at full model size, random weight
 test: test-fast  ## all tests: those of test-fast, then the others one by one, the smoke pipeline among them
 	OMP_NUM_THREADS=1 python -m pytest -m "(slow or pipeline) and not long"
 
-test-fast: $(ENV)  ## tests without pipeline, processes and waiting, two at a time (two to three minutes on two cores)
+test-fast: $(ENV)  ## tests without pipeline, processes and waiting, two at a time (two minutes on two cores)
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -m "not (long or slow or pipeline)"
 
 test-all: $(ENV)  ## all tests, and those that try random things many times; writes reports/test-all.txt and faults.md
