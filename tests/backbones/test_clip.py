@@ -66,7 +66,6 @@ def test_a_checkpoint_of_another_shape(tmp_path: Path) -> None:
         backbones.load_backbone(BackboneConfig("clip", "mini_clip", "B/16", str(tmp_path)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "error", "message"),
     [
