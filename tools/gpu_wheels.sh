@@ -9,8 +9,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=${1:-.wheels}
 most_kib=$((60 * 1024))
-# open_clip with its own needs, PyAV, and the pool that gives every part a time limit; decord is not needed
-packages=(open-clip-torch ftfy wcwidth av pebble)
+# open_clip and pydantic with their own needs, PyAV, and the pool that gives every part a time limit; decord is not needed
+packages=(open-clip-torch ftfy wcwidth pydantic pydantic-core annotated-types typing-extensions typing-inspection av pebble)
 carried=(data/features/mini/mini_clip/hmdb51 data/manifests/mini/hmdb51)
 
 pins=()
