@@ -40,8 +40,8 @@ smoke: $(ENV)  ## run the smoke profile in this checkout (data for opening the n
 rehearse: $(ENV)  ## the paper profile's chain at full model size, random weights, miniature data (a quarter of an hour on two cores)
 	python -m tools.rehearse
 
-test: test-fast  ## all tests: those of test-fast, then the others one by one, the smoke pipeline among them
-	OMP_NUM_THREADS=1 python -m pytest -m "(slow or pipeline) and not long"
+test: test-fast  ## all tests: those of test-fast, then the slow ones, the smoke pipeline among them, two files at a time
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -m "(slow or pipeline) and not long"
 
 test-fast: $(ENV)  ## tests without pipeline, processes and waiting, two at a time (two minutes on two cores)
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -m "not (long or slow or pipeline)"
