@@ -75,9 +75,10 @@ def write(rehearsed: Config, paper: Config) -> Path:
     ran, planned = what_ran(rehearsed), plan(paper, rehearsed)
     target = paths.tables(rehearsed) / "rehearsal.html"
     version = report_version(rehearsed, [paths.results(rehearsed, group) for group in GROUPS])
-    page = {"ran": ran, "planned": planned, "title": "Rehearsal", "home": "../../index.html", "here": ""}
+    page = {"ran": ran, "planned": planned, "title": "Rehearsal"}
+    file = target.relative_to(rehearsed.root_dir / "reports").as_posix()
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render_page("rehearsal", rehearsed, version=version, **page), encoding="utf-8")
+    target.write_text(render_page("rehearsal", rehearsed, file, version=version, **page), encoding="utf-8")
     wrong = [row.row for row in ran if row.status != REHEARSED] + [row.row for row in planned if not row.agrees]
     if wrong:
         raise RuntimeError(f"the rehearsal did not succeed for {', '.join(wrong)}; see {target}")

@@ -95,6 +95,11 @@ def tables(config: Config) -> Path:
     return config.root_dir / "reports" / "tables" / config.profile.name
 
 
+def overview(config: Config) -> Path:
+    """Folder of the profile's index.html and trust.html (in git)."""
+    return config.root_dir / "reports" / "overview" / config.profile.name
+
+
 def speed(config: Config, group: str, row: str) -> Path:
     """Videos per second of a row on the tuned track, beside the wall times of the stages."""
     return timings(config) / f"speed-{group}-{row}.json"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from vidprism import paper
 from vidprism.config import Config, paths
@@ -22,6 +23,7 @@ from vidprism.report.tables.layout import Block
 from vidprism.report.tables.setting import GROUP_OF_TABLE, setting
 
 PACKAGE = Path(__file__).resolve().parents[1]
+KINDS = ("*.py", "*.j2", "*.css", "*.js")  # files of code
 CODE = ("complexity", "report", "records", "evaluation/results.py", "evaluation/stats.py")  # what pages are made by
 
 
@@ -44,19 +46,8 @@ def write_table(config: Config, table: str | int) -> Path:
     version = report_version(config, [paths.results(config, GROUP_OF_TABLE[number]), paper.table_path(number)])
     panels = provenance.panels(config.profile, filled.lines)
     _write(target.with_suffix(".csv"), tables.to_csv(filled))
-    _write(
-        target,
-        render_page(
-            "table",
-            config,
-            version=version,
-            table=filled,
-            panels=panels,
-            home="../../index.html",
-            here="",
-            title=f"Table {number}",
-        ),
-    )
+    title = f"Table {number}"
+    _write_page(config, target, "table", version=version, table=filled, panels=panels, title=title)
     return target
 
 
@@ -87,10 +78,7 @@ def write_readings(config: Config) -> Path:
         "setting": (*setting(config, 3), ("Draws and groups", families.sampled([shown]))),
         "panels": panels,
     }
-    _write(
-        target,
-        render_page("readings", config, version=version, home="../../index.html", here="", title="Readings", **context),
-    )
+    _write_page(config, target, "readings", version=version, title="Readings", **context)
     return target
 
 
@@ -111,19 +99,18 @@ def write_runs(config: Config, group: str) -> list[Path]:
     for run in run_pages.build_run_page(config, group, results.load_results(config, group).values()):
         log = paths.live(config, group, run.key)
         version = report_version(config, [paths.results(config, group), *sorted(log.rglob("*.tsv"))])
-        here = f"../../../tables/{config.profile.name}/"
-        context = {"run": run, "log": log.relative_to(config.root_dir).as_posix(), "title": run.key}
-        text = render_page("run", config, version=version, home="../../../index.html", here=here, **context)
         targets.append(folder / f"{run.key}.html")
-        _write(targets[-1], text)
+        context = {"run": run, "log": log.relative_to(config.root_dir).as_posix(), "title": run.key}
+        _write_page(config, targets[-1], "run", version=version, **context)
     return targets
 
 
-def write_index(config: Config) -> Path:
-    """Write ``reports/index.html``: what was measured on which data, links to everything, and what is missing.
+def write_index(config: Config) -> list[Path]:
+    """Write ``overview/<profile>/index.html``, which says what was found, ``overview/<profile>/trust.html``, which says
+    what the numbers rest on, and ``index.html``, which links the profiles that have results.
 
     Returns:
-        The HTML file.
+        The HTML files.
 
     Raises:
         ResultsError: a results file that cannot be read.
@@ -131,21 +118,11 @@ def write_index(config: Config) -> Path:
     from vidprism.report import index_page
 
     page = index_page.build_index(config)
-    target = config.root_dir / "reports" / "index.html"
     version = report_version(config, index_page.inputs(config))
-    _write(
-        target,
-        render_page(
-            "index",
-            config,
-            version=version,
-            page=page,
-            home="index.html",
-            here=f"tables/{config.profile.name}/",
-            title="Overview",
-        ),
-    )
-    return target
+    found, trust = (paths.overview(config) / name for name in ("index.html", "trust.html"))
+    _write_page(config, found, "index", version=version, page=page, title="Results")
+    _write_page(config, trust, "trust", version=version, page=page, title="Data and trust")
+    return [found, trust]
 
 
 def report_version(config: Config, inputs: list[Path]) -> str:
@@ -166,10 +143,15 @@ def code_files(path: Path) -> list[Path]:
     Raises:
         FileNotFoundError: there is none.
     """
-    found = [path] if path.is_file() else [*path.rglob("*.py"), *path.rglob("*.j2")]
+    found = [path] if path.is_file() else [file for kind in KINDS for file in path.rglob(kind)]
     if not found:
         raise FileNotFoundError(f"no code of the report at {path}")
     return found
+
+
+def _write_page(config: Config, target: Path, template: str, **context: Any) -> None:
+    file = target.relative_to(config.root_dir / "reports").as_posix()
+    _write(target, render_page(template, config, file, **context))
 
 
 def _write(path: Path, text: str) -> None:

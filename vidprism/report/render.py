@@ -1,7 +1,13 @@
-"""Turn templates into text: every value is escaped, and an unknown name is an error."""
+"""Turn templates into text: every value is escaped, and an unknown name is an error.
+
+A page has one style sheet and one script, both from `templates/`. The page's content security policy names the script
+by its hash, so that no other one runs.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import itertools
 import re
 from collections.abc import Iterable
@@ -17,8 +23,15 @@ from vidprism.report import panels
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
-def render_page(template: str, config: Config, **context: Any) -> str:
-    """A page as text; every value is escaped."""
+def render_page(template: str, config: Config | None, file: str, **context: Any) -> str:
+    """A page as text; every value is escaped.
+
+    Args:
+        template: name in `templates/`, without `.html.j2`.
+        config: its profile is named on the page and in the navigation; None for the page of all profiles.
+        file: path of the page below `reports/`, from which its links are relative.
+        context: what the template reads.
+    """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -35,7 +48,35 @@ def render_page(template: str, config: Config, **context: Any) -> str:
         "edges": edges,
     }
     environment.globals |= {"anchor": panels.anchor, "repeat_headings": panels.REPEAT_HEADINGS}
-    return environment.get_template(f"{template}.html.j2").render(profile=config.profile, **context)
+    script = (TEMPLATES / "script.js").read_text(encoding="utf-8").strip()
+    frame = {
+        "profile": config.profile if config else None,
+        "random_weights": config is not None
+        and any(backbone.weights == "random" for backbone in config.profile.backbones.values()),
+        "navigation": navigation(config) if config else (),
+        "base": "../" * file.count("/"),
+        "page_file": file,
+        "script": Markup(script),  # the suite's own text, not a value
+        "script_hash": script_hash(script),
+    }
+    return environment.get_template(f"{template}.html.j2").render(**frame, **context)
+
+
+def navigation(config: Config) -> tuple[tuple[str, str], ...]:
+    """The pages of a profile as (path below reports/, name), in the order of the navigation."""
+    name = config.profile.name
+    tables = tuple((f"tables/{name}/{table}.html", f"Table {table[5:]}") for table in config.profile.tables)
+    return (
+        (f"overview/{name}/index.html", "Results"),
+        *tables,
+        (f"tables/{name}/readings.html", "Readings"),
+        (f"overview/{name}/trust.html", "Data and trust"),
+    )
+
+
+def script_hash(script: str) -> str:
+    """A script as a content security policy names it: `sha256-` and the hash in base 64."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def format_number(value: float | None, digits: int = 1) -> str:
