@@ -1,6 +1,8 @@
 """The CLIP backbone: shapes, gradients, determinism, and clear errors for weights that do not fit."""
 
 import pickle
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -87,6 +89,13 @@ def test_a_checkpoint_of_another_shape(tmp_path: Path) -> None:
 def test_errors_name_the_way_out(spec: BackboneConfig, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         backbones.load_backbone(spec)
+
+
+def test_a_misspelt_model_is_answered_before_any_model_was_made() -> None:
+    """The small models are known from the start, not only after one of them was made."""
+    code = "from vidprism.backbones.clip import create; create('mini_clap')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "did you mean 'mini_clip'" in done.stderr
 
 
 def written(kind: str, folder: Path) -> Path:

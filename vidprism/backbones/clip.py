@@ -215,8 +215,7 @@ def create(name: str, seed: int = 0, device: str = "cpu") -> Any:
     """
     import open_clip
 
-    own = _OWN_MODELS / f"{name}.json"
-    if own.is_file():
+    for own in sorted(_OWN_MODELS.glob("*clip*.json")):  # all of them, so that an error can name the nearest
         open_clip.add_model_config(own)
     if name not in open_clip.list_models():
         raise ValueError(
