@@ -12,7 +12,7 @@ from vidprism.evaluation import results
 from vidprism.records.record import Cell, Record, Repeat, cell_key
 from vidprism.report.tables import identity
 from vidprism.report.tables.cost import NO_FORMULA, counted
-from vidprism.report.tables.layout import Line
+from vidprism.report.tables.layout import Line, heading
 from vidprism.report.tables.setting import learning_rate, training_videos, views_in_words
 
 UNREADABLE_SHOWN = 20  # a page lists this many unreadable videos of a cell; the results JSON lists all of them
@@ -69,7 +69,7 @@ def panels(profile: Profile, lines: Iterable[Line]) -> list[Panel]:
 
 def _panel(profile: Profile, line: Line) -> Panel:
     record = line.record
-    cells = tuple(_cell(record, line.run, cell) for cell in record["cells"])
+    cells = tuple(_cell(profile, record, line.run, cell) for cell in record["cells"])
     return Panel(
         anchor(line.run),
         f"{line.run}: {identity.title(identity.from_record(record))}",
@@ -111,7 +111,7 @@ def _search(profile: Profile, record: Record, search: dict[str, Any]) -> str:
     return f"{found}{edge}; {learning_rate(record['group'], record['track'], profile.protocol.track)}"
 
 
-def _cell(record: Record, run: str, cell: Cell) -> CellPanel:
+def _cell(profile: Profile, record: Record, run: str, cell: Cell) -> CellPanel:
     scored = f"{cell['n_scored']} of {cell['n_listed']} listed test videos"
     seen = f"{cell['frames']} frames, {views_in_words(cell['n_clips'], cell['n_crops'])}"
     cost = counted(record, cell)
@@ -134,7 +134,7 @@ def _cell(record: Record, run: str, cell: Cell) -> CellPanel:
     place = anchor(run, cell_key(cell["dataset"], cell["shots"]))
     return CellPanel(
         place,
-        f"{cell['dataset']}, {training_videos(cell['shots'])}",
+        f"{heading(profile, cell['dataset'])}, {training_videos(cell['shots'])}",
         tuple(facts),
         tuple(map(_repeat, cell["repeats"])),
         listed,

@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 
 from vidprism.config import Config
 from vidprism.report import panels
+from vidprism.report.numbers import format_number, signed
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -77,17 +78,6 @@ def navigation(config: Config) -> tuple[tuple[str, str], ...]:
 def script_hash(script: str) -> str:
     """A script as a content security policy names it: `sha256-` and the hash in base 64."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def format_number(value: float | None, digits: int = 1) -> str:
-    """A number as the tables print it; nothing for None."""
-    return "" if value is None else f"{value:.{digits}f}"
-
-
-def signed(value: float, digits: int = 1) -> str:
-    """A number with its sign: a true minus, and no sign on zero."""
-    text = f"{abs(value):.{digits}f}"
-    return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"
 
 
 def losses(label: str) -> Markup:

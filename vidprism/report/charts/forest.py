@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vidprism.report.charts.axes import linear, tick_text
+from vidprism.report.numbers import signed
 
 WIDTH, LABELS, TOP, ROW, BOTTOM = 520, 150, 10, 19, 34  # in the units of the picture
 SIGNS = {"better": "good", "worse": "bad", "same": "tie"}
@@ -65,7 +66,7 @@ def forest(title: str, effects: Sequence[Effect], axis_name: str = "points", lab
     bars = tuple(
         Bar(
             e.label,
-            f"{e.label}: {_signed(e.difference)} [{_signed(e.low)}, {_signed(e.high)}], {e.verdict}",
+            f"{e.label}: {signed(e.difference)} [{signed(e.low)}, {signed(e.high)}], {e.verdict}",
             SIGNS[e.verdict],
             TOP + ROW * (i + 0.5),
             axis.at(e.difference),
@@ -78,7 +79,3 @@ def forest(title: str, effects: Sequence[Effect], axis_name: str = "points", lab
     counts = {verdict: sum(e.verdict == verdict for e in effects) for verdict in SIGNS}
     summary = f"{title}: " + ", ".join(f"{verdict} {n}" for verdict, n in counts.items()) + f" of {len(effects)}"
     return Forest(title, summary, axis_name, WIDTH, TOP + ROW * len(bars) + BOTTOM, axis.at(0.0), ticks, bars)
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")

@@ -126,9 +126,7 @@ def plot(
     )
 
 
-def _horizontal(
-    xs: list[float], values: list[float], log: bool, start: float, end: float
-) -> tuple[Axis, list[float]]:
+def _horizontal(xs: list[float], values: list[float], log: bool, start: float, end: float) -> tuple[Axis, list[float]]:
     low, high = min(xs + values), max(xs + values)
     if log and values:  # the given ticks, for example shots, with no margin
         return Axis(low, high, start + 8, end - 8, log=True), values

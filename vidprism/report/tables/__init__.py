@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from vidprism import paper
 from vidprism.config import Config
-from vidprism.report.tables import ablations, comparison, families, identity, order
+from vidprism.records.record import MEASURED
+from vidprism.report.tables import ablations, comparison, families, figures, finding, identity, order
 from vidprism.report.tables.layout import Block, Table
-from vidprism.report.tables.setting import setting
+from vidprism.report.tables.setting import GROUP_OF_TABLE, setting
 from vidprism.report.tables.to_csv import to_csv
 
 __all__ = ["build_table", "to_csv"]
@@ -47,9 +48,14 @@ def build_table(config: Config, number: int) -> Table:
         (*setting(config, number), *families.caption(blocks, signs, columns)),
         tuple(blocks),
         paper.remarks(number),
+        finding.finding(number, blocks),
         (agreement,) if agreement else (),
+        tuple(figures.draw(number, block) for block in blocks),
+        GROUP_OF_TABLE[number],
     )
 
 
 def _distinct(block: Block) -> Block:
-    return replace(block, lines=identity.with_distinct_labels(block.lines))
+    """The block with measured rows first, and labels that differ."""
+    lines = identity.with_distinct_labels(block.lines)
+    return replace(block, lines=tuple(sorted(lines, key=lambda line: line.status != MEASURED)))

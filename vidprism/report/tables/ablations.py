@@ -13,7 +13,7 @@ from vidprism.model.readings import PRESETS, differences
 from vidprism.paper import PARTS, PublishedRow
 from vidprism.records.record import NOT_RUN, Record
 from vidprism.report.tables import identity, order
-from vidprism.report.tables.cells import add_signs, measured_entry, published
+from vidprism.report.tables.cells import add_changes, measured_entry, published
 from vidprism.report.tables.identity import Trained
 from vidprism.report.tables.layout import Block, Column, Entry, Line, heading, real_name
 
@@ -84,7 +84,9 @@ def _blocks(config: Config, number: int) -> list[Block]:
     trained = runs(config, records)
     parts = list(dict.fromkeys(row.labels["part"] for row in printed_rows))
     return [
-        add_signs(_block(config, number, part, [r for r in printed_rows if r.labels["part"] == part], trained, records))
+        add_changes(
+            _block(config, number, part, [r for r in printed_rows if r.labels["part"] == part], trained, records)
+        )
         for part in parts
     ]
 

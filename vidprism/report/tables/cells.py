@@ -9,7 +9,7 @@ import numpy as np
 from vidprism.evaluation import results, stats
 from vidprism.paper import PublishedRow
 from vidprism.records.record import MEASURED, NOT_RUN, Record, ResultsError
-from vidprism.report.tables.layout import Block, Column, Entry, Line, Published, Sign
+from vidprism.report.tables.layout import BETTER, WORSE, Block, Change, Column, Entry, Line, Published
 
 ANSWERS: dict[str, results.Answers] = {"top1": "correct", "top5": "correct5"}
 
@@ -64,30 +64,34 @@ def compare(a: Entry, b: Entry) -> stats.Comparison:
     return stats.paired(answers_a, answers_b, of_video)
 
 
-def add_signs(block: Block) -> Block:
-    """For each entry of an ablation, the sign of its effect against the default row, in the paper and as measured.
-    `families.verdicts` decides over the whole table which of them are separable.
+def add_changes(block: Block) -> Block:
+    """For each measured entry of an ablation, its effect against the default row: the difference, its sign, and its
+    sign in the paper if the paper prints both. `families.verdicts` decides over the whole table which effects are
+    separable.
     """
     default = next((line for line in block.lines if line.default), None)
     if default is None:
         return block
-    lines = [line if line.default else _line_with_signs(line, default) for line in block.lines]
-    return replace(block, lines=tuple(lines), with_signs=True)
+    lines = [line if line.default else _line_with_changes(line, default) for line in block.lines]
+    return replace(block, lines=tuple(lines), with_changes=True)
 
 
-def _line_with_signs(line: Line, default: Line) -> Line:
+def _line_with_changes(line: Line, default: Line) -> Line:
     return replace(
-        line, entries=tuple(map(_with_sign, line.entries, default.entries, line.published, default.published))
+        line, entries=tuple(map(_with_change, line.entries, default.entries, line.published, default.published))
     )
 
 
-def _with_sign(entry: Entry, default: Entry, printed: Published, printed_default: Published) -> Entry:
-    if None in (entry.mean, default.mean, printed.value, printed_default.value):
+def _with_change(entry: Entry, default: Entry, printed: Published, printed_default: Published) -> Entry:
+    if None in (entry.mean, default.mean):
         return entry
-    effect = compare(entry, default)
-    paper = int(np.sign(round(printed.value - printed_default.value, 6)))
-    agreement = {1: "agrees", -1: "opposite", 0: "agrees" if paper == effect.sign else "differs"}[paper * effect.sign]
-    return replace(entry, sign=Sign(paper, effect.sign, agreement, effect))
+    found = compare(entry, default)
+    if None in (printed.value, printed_default.value):
+        return replace(entry, change=Change(None, found.sign, BETTER if found.sign > 0 else WORSE, found))
+    of_paper = round(printed.value - printed_default.value, 6)
+    sign = int(np.sign(of_paper))
+    agreement = {1: "agrees", -1: "opposite", 0: "agrees" if sign == found.sign else "differs"}[sign * found.sign]
+    return replace(entry, change=Change(sign, found.sign, agreement, found, printed=of_paper))
 
 
 def published(

@@ -1,4 +1,4 @@
-"""Families of tests (docs/protocol.md): which verdicts and which bold entries of a table hold together, by Holm's
+"""Families of tests (docs/protocol.md): which verdicts, bold entries and ties of a table hold together, by Holm's
 steps, and which differences a family can detect.
 """
 
@@ -15,10 +15,10 @@ from vidprism.evaluation import stats
 from vidprism.evaluation.stats import Comparison
 from vidprism.records.record import MEASURED
 from vidprism.report.tables.cells import compare
-from vidprism.report.tables.layout import Block, Entry, Line, Sign
+from vidprism.report.tables.layout import NOT_SEPARABLE, Block, Change, Entry, Line
+from vidprism.report.tables.letters import tie_letters
 
 ALPHA = 1 - stats.LEVEL
-NOT_SEPARABLE = "not separable"
 Place = tuple[int, int, int]  # block, line, column
 
 
@@ -49,24 +49,24 @@ def verdicts(blocks: Sequence[Block]) -> tuple[list[Block], Family]:
     """Family (a): the verdicts of a table, over all its blocks. A verdict that Holm does not separate is marked as
     such.
     """
-    signs = [e.sign for block in blocks for line in block.lines for e in line.entries if e.sign]
+    signs = [e.change for block in blocks for line in block.lines for e in line.entries if e.change]
     p_holm = iter(adjusted([sign.comparison for sign in signs])) if signs else iter(())
 
     def settled(entry: Entry) -> Entry:
-        return replace(entry, sign=_settled(entry.sign, float(next(p_holm)))) if entry.sign else entry
+        return replace(entry, change=_settled(entry.change, float(next(p_holm)))) if entry.change else entry
 
     changed = [_with_entries(block, [[settled(e) for e in line.entries] for line in block.lines]) for block in blocks]
     return changed, describe_family([sign.comparison for sign in signs])
 
 
-def _settled(sign: Sign, p_holm: float) -> Sign:
-    return replace(sign, p_holm=p_holm, verdict=sign.verdict if p_holm <= ALPHA else NOT_SEPARABLE)
+def _settled(change: Change, p_holm: float) -> Change:
+    return replace(change, p_holm=p_holm, verdict=change.verdict if p_holm <= ALPHA else NOT_SEPARABLE)
 
 
 def bold(blocks: Sequence[Block]) -> tuple[list[Block], list[Family]]:
     """Family (b): the bold entries of a column: the best measured entry and all entries that Holm over the pairs of the
     column does not separate from it. All pairs count, because the same answers choose the best. Rows compete within one
-    contest, one track and one encoder, across blocks.
+    contest, one track and one encoder, across blocks. Letters show all ties of the column (`tie_letters`).
     """
     contests: dict[tuple, list[Place]] = defaultdict(list)
     for b, block in enumerate(blocks):
@@ -75,33 +75,36 @@ def bold(blocks: Sequence[Block]) -> tuple[list[Block], list[Family]]:
                 if entry.status == MEASURED:
                     contests[(*_contest(line), column.key)].append((b, i, c))
     best: set[Place] = set()
+    letters: dict[Place, str] = {}
     found = []
     for places in contests.values():
         entries = [blocks[b].lines[i].entries[c] for b, i, c in places]
         if len(entries) > 1:
-            chosen, family = _best(entries)
+            chosen, tied, family = _best(entries)
             best |= {places[i] for i in chosen}
+            letters |= dict(zip(places, tied, strict=True))
             found.append(family)
-    return [_with_bold(block, b, best) for b, block in enumerate(blocks)], found
+    return [_with_bold(block, b, best, letters) for b, block in enumerate(blocks)], found
 
 
 def _contest(line: Line) -> tuple[str, str, str]:
     return line.contest, line.record["track"], str(line.record["backbone"].get("name"))
 
 
-def _best(entries: Sequence[Entry]) -> tuple[set[int], Family]:
-    """Which entries are the best or not separable from it, and the family of all pairs."""
+def _best(entries: Sequence[Entry]) -> tuple[set[int], list[str], Family]:
+    """Which entries are the best or not separable from it, the letters of all, and the family of all pairs."""
     top = max(range(len(entries)), key=lambda i: entries[i].mean)
     pairs = list(itertools.combinations(range(len(entries)), 2))
     comparisons = [compare(entries[i], entries[j]) for i, j in pairs]
     apart = {pair for pair, p in zip(pairs, adjusted(comparisons), strict=True) if p <= ALPHA}
     chosen = {i for i in range(len(entries)) if (min(i, top), max(i, top)) not in apart}
-    return chosen, describe_family(comparisons)
+    return chosen, tie_letters([e.mean for e in entries], sorted(apart)), describe_family(comparisons)
 
 
-def _with_bold(block: Block, b: int, best: set[Place]) -> Block:
+def _with_bold(block: Block, b: int, best: set[Place], letters: dict[Place, str]) -> Block:
     rows = [
-        [replace(e, best=(b, i, c) in best) for c, e in enumerate(line.entries)] for i, line in enumerate(block.lines)
+        [replace(e, best=(b, i, c) in best, letters=letters.get((b, i, c), "")) for c, e in enumerate(line.entries)]
+        for i, line in enumerate(block.lines)
     ]
     return _with_entries(block, rows)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from vidprism.complexity.published import Check
 from vidprism.config import Profile
 from vidprism.evaluation.stats import Comparison, Mean
-from vidprism.records.record import Record, cell_key
+from vidprism.records.record import MEASURED, Record, cell_key
 
+BETTER, WORSE, NOT_SEPARABLE = "better", "worse", "not separable"
+WIDEST_PRINTED = 6  # measured columns that fit on a sheet of paper
 REPORTED = "reported"  # the paper prints a number, and the suite has no run for the row
 
 # Heading of a dataset: its name, and the name of its generated counterpart.
@@ -47,16 +51,24 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Sign:
-    """Effect against the default row: its sign in the paper, its measured sign, and whether they agree; the paired
-    comparison behind it, and its p after Holm among the verdicts of the table.
+class Change:
+    """Change of a row against the default row: the paired comparison, its sign, the sign and the change in points that
+    the paper prints (None if it does not print both rows), and its p after Holm among the effects of the table.
     """
 
-    paper: int
+    paper: int | None
     measured: int
-    verdict: str  # agrees, opposite, differs; not separable where p_holm says so
+    verdict: str  # agrees, opposite, differs; better, worse for rows that are not in the paper; or NOT_SEPARABLE
     comparison: Comparison
     p_holm: float = 1.0
+    printed: float | None = None
+
+    @property
+    def outcome(self) -> str:
+        """`better` or `worse` than the default row, or `same` if the effect is not separable from zero."""
+        if self.verdict == NOT_SEPARABLE or not self.measured:
+            return "same"
+        return BETTER if self.measured > 0 else WORSE
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,8 @@ class Entry:
     n_scored: int = 0
     n_listed: int = 0
     best: bool = False
-    sign: Sign | None = None
+    letters: str = ""  # rows of the column that share a letter cannot be told apart
+    change: Change | None = None
     seeds: tuple[int, ...] = ()
     answers: np.ndarray | None = field(default=None, compare=False, repr=False)
     of_video: np.ndarray | None = field(default=None, compare=False, repr=False)  # group numbers; None: no groups
@@ -162,7 +175,7 @@ class Block:
     lines: tuple[Line, ...]
     fact_headings: tuple[str, ...] = ()
     check_headings: tuple[str, ...] = ()
-    with_signs: bool = False
+    with_changes: bool = False
     note: str = ""
     footnotes: tuple[str, ...] = ()
 
@@ -183,16 +196,28 @@ class Block:
             return next(iter(marked.values()))
         return "; ".join(["Published by the paper", *(f"{name}: {text}" for name, text in marked.items())])
 
+    def n_columns(self, chosen: Sequence[int]) -> int:
+        """Columns of a table that shows the chosen measured columns and everything beside them."""
+        beside = len(self.published_headings) - len(self.columns) + len(self.fact_headings) + len(self.check_headings)
+        return len(self.label_headings) + len(chosen) * (2 if self.with_changes else 1) + beside
+
     @property
-    def n_measured(self) -> int:
-        """Columns of the measured panel: numbers, what they were measured with, and signs."""
-        return len(self.columns) * (2 if self.with_signs else 1) + len(self.fact_headings)
+    def print_parts(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """How the block is printed: as one table, or, if it is too wide for a sheet, as one table for each group of
+        columns, as (group, numbers of its columns).
+        """
+        if len(self.columns) <= WIDEST_PRINTED:
+            return (("", tuple(range(len(self.columns)))),)
+        parts: dict[str, list[int]] = {}
+        for i, column in enumerate(self.columns):
+            parts.setdefault(column.group, []).append(i)
+        return tuple((group, tuple(found)) for group, found in parts.items())
 
 
 @dataclass(frozen=True)
 class Table:
     """A table of the paper, filled: title, the setting its numbers were measured in, blocks, remarks on the
-    printed numbers, findings on the measured ones.
+    printed numbers, the finding in a sentence, further findings, and the charts of each block.
     """
 
     number: int
@@ -202,12 +227,25 @@ class Table:
     setting: tuple[tuple[str, str], ...]
     blocks: tuple[Block, ...]
     remarks: tuple[str, ...]
+    finding: str = ""
     findings: tuple[str, ...] = ()
+    figures: tuple[Any, ...] = ()  # tables.figures.Figures
+    results: str = ""  # the group of rows whose results file it reads
 
     @property
     def lines(self) -> list[Line]:
         """All lines of all blocks."""
         return [line for block in self.blocks for line in block.lines]
+
+    @property
+    def n_reported(self) -> int:
+        """Lines without a measurement."""
+        return sum(line.status != MEASURED for line in self.lines)
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """The sections that lines stand in, in order."""
+        return tuple(dict.fromkeys(line.section for line in self.lines if line.section))
 
 
 def heading(profile: Profile, dataset: str) -> str:

@@ -50,7 +50,7 @@ def agreement(lines: Iterable[Line]) -> str:
     row is marked.
     """
     lines = list(lines)
-    agreeing = [line.mark == MARK for line in lines for e in line.entries if e.sign and e.sign.verdict == "agrees"]
+    agreeing = [line.mark == MARK for line in lines for e in line.entries if e.change and e.change.verdict == "agrees"]
     total, blind = len(agreeing), sum(agreeing)
     if not total or not footnotes(lines):
         return ""

@@ -83,14 +83,14 @@ def _cost(check: Check) -> dict[str, object]:
 def _numbers(entry: Entry) -> dict[str, object]:
     signs = (
         {}
-        if entry.sign is None
+        if entry.change is None
         else {
-            "sign_paper": entry.sign.paper,
-            "sign_measured": entry.sign.measured,
-            "difference": _text(entry.sign.comparison.difference),
-            "p": f"{entry.sign.comparison.p:.3g}",
-            "p_holm": f"{entry.sign.p_holm:.3g}",
-            "verdict": entry.sign.verdict,
+            "sign_paper": entry.change.paper,
+            "sign_measured": entry.change.measured,
+            "difference": _text(entry.change.comparison.difference),
+            "p": f"{entry.change.comparison.p:.3g}",
+            "p_holm": f"{entry.change.p_holm:.3g}",
+            "verdict": entry.change.verdict,
         }
     )
     if entry.mean is None:
