@@ -211,7 +211,8 @@ def test_random_weights_have_no_score(config: Config, monkeypatch: pytest.Monkey
     assert found["chosen"] == config.profile.search.lr[0] and "random weights" in found["reason"]
     assert found["trials"] == {"0.001": None, "0.01": None} and found["failed"] == {}
     assert not any(found["dev"].values()) and found["widened"] == [] and found["error"]["0.001"] is None
-    page = render_page("trust", config, "overview/x/trust.html", page=index_page.build_index(config), version="0", title="")
+    built = index_page.build_index(config)
+    page = render_page("trust", config, "overview/x/trust.html", page=built, version="0", title="")
     row = page.split("<h2>The search</h2>")[1].split("<h2>")[0]
     assert "0.001: no score" in row and "random weights" in row
     assert "diverged" not in row and "at the edge of the range<" not in row

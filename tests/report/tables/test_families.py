@@ -58,7 +58,7 @@ def test_a_difference_that_is_significant_alone_is_not_in_a_family(config: Confi
 
 def test_verdicts_of_a_table_are_one_family(config: Config) -> None:
     table = tables.build_table(config, 3)
-    signs = [entry.sign for line in table.lines for entry in line.entries if entry.sign]
+    signs = [entry.change for line in table.lines for entry in line.entries if entry.change]
     expected = stats.holm([sign.comparison.p for sign in signs])
     assert len(signs) == 26 and [sign.p_holm for sign in signs] == pytest.approx(expected.tolist())
     for sign in signs:
@@ -126,7 +126,7 @@ def test_bold_holds_over_all_pairs_of_a_column() -> None:
     rng = np.random.default_rng(0)
     answers = [(rng.random((5, 200)) < p).astype(np.int8) for p in (0.9, 0.5, 0.5)]
     found = [Entry("measured", accuracy=stats.accuracy(a), seeds=tuple(range(5)), answers=a) for a in answers]
-    chosen, family = families._best(found)
+    chosen, _, family = families._best(found)
     assert chosen == {0} and (family.n_tests, family.n_separable) == (3, 2)
 
 

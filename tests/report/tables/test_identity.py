@@ -45,7 +45,8 @@ def lines_of(table: Table, run: str) -> list[Line]:
 
 
 def is_not_in_the_paper(line: Line) -> bool:
-    return line.extra and all(p.value is None for p in line.published) and all(e.sign is None for e in line.entries)
+    unprinted = all(p.value is None for p in line.published)
+    return line.extra and unprinted and all(e.change is None or e.change.paper is None for e in line.entries)
 
 
 def test_a_key_that_says_something_else_is_not_believed(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_a_key_that_says_something_else_is_not_believed(tmp_path: Path) -> None:
     table = tables.build_table(config, 3)
     (line,) = lines_of(table, "rates_2_4")
     assert line.labels == ("2 experts", "4, 8 [rates_2_4]") and not line.extra
-    assert [p.value for p in line.published] == [95.2, 73.7] and line.entries[0].sign.paper == -1
+    assert [p.value for p in line.published] == [95.2, 73.7] and line.entries[0].change.paper == -1
     assert [x.labels[1] for x in lines_of(table, "rates_4_8")] == ["4, 8 [rates_4_8]"]
     (printed,) = [x for x in table.lines if x.labels == ("2 experts", "2, 4")]
     assert (printed.status, printed.run, printed.published[0].value) == ("not run", "", 95.1)
@@ -84,7 +85,7 @@ def test_the_record_decides_and_not_params(tmp_path: Path) -> None:
     table = tables.build_table(config, 3)
     assert [line.labels for line in lines_of(table, "default")] == [("3 experts", "2, 4, 8 [default]")]
     (full,) = [line for line in table.lines if line.labels == ("4 experts", "2, 4, 8, 16")]
-    assert full.status == "not run" and all(e.sign is None for line in table.lines for e in line.entries)
+    assert full.status == "not run" and all(e.change is None for line in table.lines for e in line.entries)
     (without,) = lines_of(table, "int_none")
     assert without.labels == ("3 experts", "2, 4, 8 (interaction=none)") and is_not_in_the_paper(without)
 
@@ -116,7 +117,7 @@ def test_a_printed_ablation_under_any_name_gets_its_numbers(tmp_path: Path, key:
     config = measured(with_profile(fake_config(tmp_path), "ablations", variants=variants), {key: 0.2})
     (line,) = lines_of(tables.build_table(config, 5), key)
     assert (
-        line.labels == ("Fast2Slow",) and line.published[0].value == 95.0 and line.entries[0].sign.verdict == "agrees"
+        line.labels == ("Fast2Slow",) and line.published[0].value == 95.0 and line.entries[0].change.verdict == "agrees"
     )
 
 

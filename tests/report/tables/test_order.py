@@ -12,12 +12,12 @@ from vidprism.config.rows import rows
 from vidprism.evaluation.stats import Comparison, Mean
 from vidprism.report import tables
 from vidprism.report.tables import identity, order
-from vidprism.report.tables.layout import Entry, Line, Sign
+from vidprism.report.tables.layout import Change, Entry, Line
 
 
 def line(mark: str, *verdicts: str) -> Line:
     comparison = Comparison(1.0, 0.5, 1.5, 0.01, Mean(1.0, 0.1, 0.1, 0.0, 5, 84))
-    entries = tuple(Entry("measured", sign=Sign(1, 1, verdict, comparison)) for verdict in verdicts)
+    entries = tuple(Entry("measured", change=Change(1, 1, verdict, comparison)) for verdict in verdicts)
     return Line(("a",), (*entries, Entry("not run")), (), mark=mark)
 
 

@@ -132,13 +132,13 @@ def test_bold_is_the_best_and_what_cannot_be_separated(built: dict[int, Table]) 
 
 
 def test_signs(built: dict[int, Table]) -> None:
-    worse = _line(built[3], "rates_2").entries[0].sign
+    worse = _line(built[3], "rates_2").entries[0].change
     assert (worse.paper, worse.measured, worse.verdict) == (-1, -1, "agrees")
-    better = _line(built[5], "comb_mlp").entries[0].sign
+    better = _line(built[5], "comb_mlp").entries[0].change
     assert (better.paper, better.measured, better.verdict) == (-1, 1, "opposite")
-    assert _line(built[5], "int_none").entries[0].sign.verdict == "not separable"
-    assert all(e.sign is None for n in (3, 4, 5) for line in built[n].lines if line.default for e in line.entries)
-    assert all(e.sign is None for n in (1, 2) for line in built[n].lines for e in line.entries)
+    assert _line(built[5], "int_none").entries[0].change.verdict == "not separable"
+    assert all(e.change is None for n in (3, 4, 5) for line in built[n].lines if line.default for e in line.entries)
+    assert all(e.change is None for n in (1, 2) for line in built[n].lines for e in line.entries)
 
 
 def test_no_difference_to_the_paper_on_generated_data(built: dict[int, Table]) -> None:
@@ -240,7 +240,7 @@ def test_without_default_there_are_no_signs(config: Config) -> None:
     variants = {k: v for k, v in config.profile.ablations.variants.items() if k != "default"}
     table = tables.build_table(_with_variants(config, variants), 4)
     assert table.lines[-1].status == "not run"
-    assert all(e.sign is None for line in table.lines for e in line.entries)
+    assert all(e.change is None for line in table.lines for e in line.entries)
 
 
 @pytest.mark.parametrize("number", paper.TITLES)

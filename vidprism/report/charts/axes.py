@@ -47,13 +47,13 @@ def round_ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [round(i * step, 12) for i in range(first, last + 1)]
 
 
-def linear(low: float, high: float, start: float, end: float, most: int = 6) -> tuple[Axis, list[float]]:
+def linear_axis(low: float, high: float, start: float, end: float, most: int = 6) -> tuple[Axis, list[float]]:
     """A linear axis that begins and ends at a tick, and its ticks."""
     values = round_ticks(low, high, most)
     return Axis(values[0], values[-1], start, end), values
 
 
-def logarithmic(low: float, high: float, start: float, end: float) -> tuple[Axis, list[float]]:
+def log_axis(low: float, high: float, start: float, end: float) -> tuple[Axis, list[float]]:
     """A logarithmic axis over `low` to `high`, both above 0, with a margin, and ticks at 1, 2 and 5 times the powers of
     ten; only at the powers if there are many.
     """

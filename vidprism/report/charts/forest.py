@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vidprism.report.charts.axes import linear, tick_text
+from vidprism.report.charts.axes import linear_axis, tick_text
 from vidprism.report.numbers import signed
 
 WIDTH, LABELS, TOP, ROW, BOTTOM = 520, 150, 10, 19, 34  # in the units of the picture
@@ -62,7 +62,7 @@ def forest(title: str, effects: Sequence[Effect], axis_name: str = "points", lab
         labels: the space for the labels, in the units of the picture (about 6 for each letter).
     """
     low, high = min(0.0, *(e.low for e in effects)), max(0.0, *(e.high for e in effects))
-    axis, values = linear(low, high, labels, WIDTH - 12.0)
+    axis, values = linear_axis(low, high, labels, WIDTH - 12.0)
     bars = tuple(
         Bar(
             e.label,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vidprism.report.charts.axes import Axis, linear, logarithmic
+from vidprism.report.charts.axes import Axis, linear_axis, log_axis
 
 WIDTH, HEIGHT = 340.0, 230.0
 LEFT, RIGHT, TOP, BOTTOM = 40.0, 12.0, 8.0, 38.0  # margins, in the units of the picture
@@ -105,7 +105,7 @@ def plot(
     xs = [p.x for p in points]
     x_axis, ticks = _horizontal(xs, list(x_values), x_log, LEFT, width - RIGHT)
     ys = [v for p in points for v in (p.y, p.low, p.high) if v is not None] + [0.0] * from_zero
-    y_axis, y_values = linear(min(ys), max(ys), height - BOTTOM, TOP)
+    y_axis, y_values = linear_axis(min(ys), max(ys), height - BOTTOM, TOP)
     summary = f"{title}: {y_name} against {x_name}; " + "; ".join(
         f"{s.name} {s.points[0].y:.3g} to {s.points[-1].y:.3g}" for s in series[:12] if s.points
     )
@@ -131,8 +131,8 @@ def _horizontal(xs: list[float], values: list[float], log: bool, start: float, e
     if log and values:  # the given ticks, for example shots, with no margin
         return Axis(low, high, start + 8, end - 8, log=True), values
     if log:
-        return logarithmic(low, high, start, end)
-    return linear(low, high, start, end) if not values else (Axis(low, high, start + 8, end - 8), values)
+        return log_axis(low, high, start, end)
+    return linear_axis(low, high, start, end) if not values else (Axis(low, high, start + 8, end - 8), values)
 
 
 def _drawn(series: Series, x_axis: Axis, y_axis: Axis) -> Drawn:

@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from vidprism import paper
 from vidprism.config import Config
-from vidprism.records.record import MEASURED
 from vidprism.report.tables import ablations, comparison, families, figures, finding, identity, order
 from vidprism.report.tables.layout import Block, Table
 from vidprism.report.tables.setting import GROUP_OF_TABLE, setting
@@ -56,6 +55,4 @@ def build_table(config: Config, number: int) -> Table:
 
 
 def _distinct(block: Block) -> Block:
-    """The block with measured rows first, and labels that differ."""
-    lines = identity.with_distinct_labels(block.lines)
-    return replace(block, lines=tuple(sorted(lines, key=lambda line: line.status != MEASURED)))
+    return replace(block, lines=identity.with_distinct_labels(block.lines))

@@ -196,6 +196,11 @@ class Block:
             return next(iter(marked.values()))
         return "; ".join(["Published by the paper", *(f"{name}: {text}" for name, text in marked.items())])
 
+    @property
+    def measured_first(self) -> tuple[Line, ...]:
+        """The lines as a page shows them: those with a measurement, then the others, each in the table's order."""
+        return tuple(sorted(self.lines, key=lambda line: line.status != MEASURED))
+
     def n_columns(self, chosen: Sequence[int]) -> int:
         """Columns of a table that shows the chosen measured columns and everything beside them."""
         beside = len(self.published_headings) - len(self.columns) + len(self.fact_headings) + len(self.check_headings)
