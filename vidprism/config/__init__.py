@@ -57,6 +57,7 @@ __all__ = [
 ]
 
 REQUIRED = ("seed", "methods", "profile")  # top-level keys beside the profiles
+OPTIONAL = ("published",)
 SHARED = ("variants", "train_defaults", "recipes", "base")  # anchors that profiles merge
 
 
@@ -83,15 +84,17 @@ def load_config(profile: str | None = None, root: Path | None = None) -> Config:
     root = find_root() if root is None else Path(root)
     raw = yaml_file.read_yaml(root / "params.yaml")
     profiles = {key: v for key, v in raw.items() if isinstance(v, dict) and "name" in v}
-    known = {*REQUIRED, *SHARED, *profiles}
+    known = {*REQUIRED, *OPTIONAL, *SHARED, *profiles}
     for key in raw:
         if key not in known:
             raise ConfigError(f"params.yaml: unknown key '{key}'; {nearest(key, known)}")
     _check_required(raw)
     _check_recipes(raw.get("recipes"))
-    chosen = _choose(raw["profile"], {v["name"]: v for v in profiles.values()}, profile)
+    named = {v["name"]: v for v in profiles.values()}
+    chosen = _choose(raw["profile"], named, profile)
     methods = {str(name): mapping(options, f"methods.{name}") for name, options in raw["methods"].items()}
-    config = Config(raw["seed"], methods, build_section(Profile, chosen, chosen.get("name", "profile")), root)
+    section = build_section(Profile, chosen, chosen.get("name", "profile"))
+    config = Config(raw["seed"], methods, section, root, _published(raw.get("published", []), named))
     check_config(config)
     return config
 
@@ -117,6 +120,16 @@ def _check_recipes(raw: Any) -> None:
         if parts.keys() != {"train", "lr"}:
             raise ConfigError(f"params.yaml: {where} must have the keys train and lr, not {', '.join(map(str, parts))}")
         build_section(TrainConfig, parts["train"], f"{where}.train")
+
+
+def _published(raw: Any, profiles: dict[str, dict]) -> tuple[str, ...]:
+    """The names of profiles under `published`, checked."""
+    if not isinstance(raw, list):
+        raise ConfigError(f"params.yaml: published must be a list of profiles, not {raw!r}")
+    for name in raw:
+        if not isinstance(name, str) or name not in profiles:
+            raise ConfigError(f"params.yaml: published names the unknown profile '{name}'; {nearest(name, profiles)}")
+    return tuple(raw)
 
 
 def _choose(default: dict[str, Any], profiles: dict[str, dict], name: str | None) -> dict[str, Any]:

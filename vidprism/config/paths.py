@@ -90,6 +90,16 @@ def results(config: Config, group: str) -> Path:
     return config.root_dir / "reports" / "results" / config.profile.name / f"{group}.json"
 
 
+def pictures(config: Config) -> Path:
+    """Folder with strips of frames of generated videos (in git); `results(config, "pictures")` lists them."""
+    return config.root_dir / "reports" / "pictures" / config.profile.name
+
+
+def front(config: Config) -> Path:
+    """The page that links the profiles that have results (in git)."""
+    return config.root_dir / "reports" / "index.html"
+
+
 def tables(config: Config) -> Path:
     """Folder of the profile's table1..5.html and .csv and readings.html (in git)."""
     return config.root_dir / "reports" / "tables" / config.profile.name

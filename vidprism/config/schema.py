@@ -176,9 +176,10 @@ class Profile:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """params.yaml with one profile chosen."""
+    """params.yaml with one profile chosen. `published` names the profiles whose results are kept in git."""
 
     seed: int
     methods: dict[str, dict]
     profile: Profile
     root_dir: Path = dataclasses.field(compare=False)
+    published: tuple[str, ...] = ()

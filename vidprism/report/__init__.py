@@ -106,23 +106,44 @@ def write_runs(config: Config, group: str) -> list[Path]:
 
 
 def write_index(config: Config) -> list[Path]:
-    """Write ``overview/<profile>/index.html``, which says what was found, ``overview/<profile>/trust.html``, which says
-    what the numbers rest on, and ``index.html``, which links the profiles that have results.
+    """Write ``overview/<profile>/index.html``, which says what was found, and ``overview/<profile>/trust.html``, which
+    says what the numbers rest on.
 
     Returns:
         The HTML files.
 
     Raises:
+        ResultsError: a results file or a picture that cannot be read.
+    """
+    from vidprism.report.overview import contests, found, limits, trust  # imported here: they read all results
+
+    built = [tables.build_table(config, paper.table_number(name)) for name in config.profile.tables]
+    matches, rests_on = contests.find_contests(config), trust.build_trust(config)
+    page = found.build_found(config, matches, rests_on, built)
+    lines = [line for table in built if table.number == 2 for line in table.lines]
+    doubts = limits.limits(config.profile, rests_on, matches, lines)
+    version = report_version(config, found.found_inputs(config))
+    targets = [paths.overview(config) / name for name in ("index.html", "trust.html")]
+    _write_page(config, targets[0], "index", version=version, page=page, title="Results")
+    _write_page(config, targets[1], "trust", version=version, page=rests_on, limits=doubts, title="Data and trust")
+    return targets
+
+
+def write_front(config: Config) -> Path:
+    """Write ``index.html``, which links the profiles that `published` names and that have results. It does not depend
+    on the chosen profile.
+
+    Returns:
+        The HTML file.
+
+    Raises:
         ResultsError: a results file that cannot be read.
     """
-    from vidprism.report import index_page
+    from vidprism.report.overview import front
 
-    page = index_page.build_index(config)
-    version = report_version(config, index_page.inputs(config))
-    found, trust = (paths.overview(config) / name for name in ("index.html", "trust.html"))
-    _write_page(config, found, "index", version=version, page=page, title="Results")
-    _write_page(config, trust, "trust", version=version, page=page, title="Data and trust")
-    return [found, trust]
+    target, profiles = paths.front(config), front.published_profiles(config)
+    _write(target, render_page("front", None, target.name, profiles=profiles, title="Profiles"))
+    return target
 
 
 def report_version(config: Config, inputs: list[Path]) -> str:

@@ -52,7 +52,13 @@ class Forest:
     bars: tuple[Bar, ...]
 
 
-def forest(title: str, effects: Sequence[Effect], axis_name: str = "points", labels: int = LABELS) -> Forest:
+def forest(
+    title: str,
+    effects: Sequence[Effect],
+    axis_name: str = "points",
+    labels: int = LABELS,
+    shared: Sequence[Effect] = (),
+) -> Forest:
     """A forest plot of one or more effects.
 
     Args:
@@ -60,8 +66,10 @@ def forest(title: str, effects: Sequence[Effect], axis_name: str = "points", lab
         effects: from top to bottom.
         axis_name: the name of the horizontal axis.
         labels: the space for the labels, in the units of the picture (about 6 for each letter).
+        shared: effects of all plots that share the horizontal axis with this one.
     """
-    low, high = min(0.0, *(e.low for e in effects)), max(0.0, *(e.high for e in effects))
+    reach = [*effects, *shared]
+    low, high = min(0.0, *(e.low for e in reach)), max(0.0, *(e.high for e in reach))
     axis, values = linear_axis(low, high, labels, WIDTH - 12.0)
     bars = tuple(
         Bar(
