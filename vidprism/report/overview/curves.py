@@ -74,9 +74,7 @@ def _plots(
 
 def _series(contenders: Sequence[Contender], dataset: str, colours: dict[str, str]) -> tuple[charts.Series, ...]:
     return tuple(
-        charts.Series(c.label, colours[c.method], points)
-        for c in contenders
-        if (points := tuple(_points(c, dataset)))
+        charts.Series(c.label, colours[c.method], points) for c in contenders if (points := tuple(_points(c, dataset)))
     )
 
 

@@ -65,9 +65,7 @@ def sentence(contest: Contest) -> str:
 
 def extremes(contest: Contest) -> list[str]:
     """The largest separable gain and loss over methods that are not VidPrism, in words."""
-    found = [
-        (e, m) for m in contest.matches if not m.opponent.is_vidprism for e in m.effects if e.verdict != "same"
-    ]
+    found = [(e, m) for m in contest.matches if not m.opponent.is_vidprism for e in m.effects if e.verdict != "same"]
     gains = [pair for pair in found if pair[0].difference > 0]
     losses = [pair for pair in found if pair[0].difference < 0]
     said = []
@@ -87,8 +85,8 @@ def count_ablations(config: Config, built: Sequence[Table]) -> AblationEffects:
     verdicts: list[str] = []
     said: list[tuple[str, str, str]] = []
     for table in built:
-        here = [e.sign.verdict for line in table.lines for e in line.entries if e.sign]
-        finding = _signs(here) if any(block.with_signs for block in table.blocks) else _rows(table.lines)
+        here = [e.change.verdict for line in table.lines for e in line.entries if e.change]
+        finding = _signs(here) if any(block.with_changes for block in table.blocks) else _rows(table.lines)
         said.append((f"table{table.number}.html", f"Table {table.number}: {table.title}", finding))
         verdicts += here
     readings = readings_page.build_readings(config)

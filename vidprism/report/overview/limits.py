@@ -27,8 +27,10 @@ def _data(profile: Profile, contests: Sequence[Contest]) -> Iterator[tuple[str, 
     if profile.generated:
         yield (
             "Generated data",
-            "The videos are drawn and small, and so is the encoder. They show what they were built to show. No accuracy "
-            "here says what a method reaches on real videos; only differences between methods can be read.",
+            (
+                "The videos are drawn and small, and so is the encoder. They show what they were built to show. No accuracy "
+                "here says what a method reaches on real videos; only differences between methods can be read."
+            ),
         )
     entries = [entry for contest in contests for c in contest.contenders for entry in c.entries.values()]
     if entries:
@@ -36,9 +38,11 @@ def _data(profile: Profile, contests: Sequence[Contest]) -> Iterator[tuple[str, 
         few = min(groups)
         yield (
             "Test videos",
-            f"Each accuracy rests on {min(e.n_scored for e in entries)} to {max(e.n_scored for e in entries)} test "
-            f"videos in {few} to {max(groups)} groups. Groups, not videos, count as independent"
-            f"{': ' + str(few) + ' are few' if few < FEW_GROUPS else ''}.",
+            (
+                f"Each accuracy rests on {min(e.n_scored for e in entries)} to {max(e.n_scored for e in entries)} test "
+                f"videos in {few} to {max(groups)} groups. Groups, not videos, count as independent"
+                f"{': ' + str(few) + ' are few' if few < FEW_GROUPS else ''}."
+            ),
         )
 
 
@@ -47,14 +51,18 @@ def _tests(contests: Sequence[Contest]) -> Iterator[tuple[str, str]]:
     if smallest:
         yield (
             "Wide tests",
-            f"A difference must be large to be seen: the comparisons on the first page need {np.median(smallest):.1f} "
-            f"points in the median, {min(smallest):.1f} to {max(smallest):.1f}. “Cannot be told apart” does not mean "
-            "“equal”.",
+            (
+                f"A difference must be large to be seen: the comparisons on the first page need {np.median(smallest):.1f} "
+                f"points in the median, {min(smallest):.1f} to {max(smallest):.1f}. “Cannot be told apart” does not mean "
+                "“equal”."
+            ),
         )
         yield (
             "False verdicts",
-            f"Each family of comparisons holds a false verdict with a probability of at most {families.ALPHA:.0%}; "
-            "there are several families, and the tables have their own.",
+            (
+                f"Each family of comparisons holds a false verdict with a probability of at most {families.ALPHA:.0%}; "
+                "there are several families, and the tables have their own."
+            ),
         )
 
 
@@ -64,14 +72,18 @@ def _training(trust: Trust) -> Iterator[tuple[str, str]]:
         close = sum(any(trial.close for trial in search.trials) for search in trust.searches)
         yield (
             "Choice of the learning rate",
-            f"{edge} of {n} searches end at the edge of the rates that were tried. In {close} of {n}, other values "
-            "cannot be told from the chosen one, so that the choice among them is chance.",
+            (
+                f"{edge} of {n} searches end at the edge of the rates that were tried. In {close} of {n}, other values "
+                "cannot be told from the chosen one, so that the choice among them is chance."
+            ),
         )
     if trust.not_flat:
         yield (
             "Short training",
-            f"The loss of some repeats of {len(trust.not_flat)} rows was still falling at the end: longer training "
-            "could change their order.",
+            (
+                f"The loss of some repeats of {len(trust.not_flat)} rows was still falling at the end: longer training "
+                "could change their order."
+            ),
         )
 
 
@@ -80,8 +92,10 @@ def _encoders(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
     if marked:
         yield (
             "Pre-training of the video encoder",
-            f"{len(marked)} rows of Table 2 are marked {video_encoders.MARK}: their encoder was not shown to be better "
-            "than the same network untrained on every dataset that was probed.",
+            (
+                f"{len(marked)} rows of Table 2 are marked {video_encoders.MARK}: their encoder was not shown to be better "
+                "than the same network untrained on every dataset that was probed."
+            ),
         )
 
 

@@ -113,7 +113,9 @@ class Trust:
         fewest = min((search.n_draws for search in self.searches if search.space == "lr"), default=searches.LEAST_DRAWS)
         if fewest >= searches.LEAST_DRAWS:
             return ""
-        return f"Searched over {fewest} of {searches.LEAST_DRAWS} draws (search.draws): too few to trust a choice of rate."
+        return (
+            f"Searched over {fewest} of {searches.LEAST_DRAWS} draws (search.draws): too few to trust a choice of rate."
+        )
 
 
 def trust_inputs(config: Config) -> list[Path]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from vidprism import paper
 from vidprism.config import Config
+from vidprism.report.colours import method_colours
 from vidprism.report.tables import ablations, comparison, families, figures, finding, identity, order
 from vidprism.report.tables.layout import Block, Table
 from vidprism.report.tables.setting import GROUP_OF_TABLE, setting
@@ -49,7 +50,7 @@ def build_table(config: Config, number: int) -> Table:
         paper.remarks(number),
         finding.finding(number, blocks),
         (agreement,) if agreement else (),
-        tuple(figures.draw(number, block) for block in blocks),
+        tuple(figures.draw(number, block, method_colours(config)) for block in blocks),
         GROUP_OF_TABLE[number],
     )
 

@@ -15,7 +15,6 @@ from vidprism.report.charts import Effect, Forest, Plot, Point, Series
 from vidprism.report.tables import cost
 from vidprism.report.tables.layout import Block, Column, Line
 
-COLOURS = 8  # s0 to s7 of style.css
 LETTER = 6.2  # width of a letter of a label, in the units of a picture
 
 
@@ -30,24 +29,33 @@ class Figures:
     forests: tuple[Forest, ...] = ()
 
 
-def draw(number: int, block: Block) -> Figures:
-    """The charts of a block of Table `number`; without any if nothing in it is measured."""
+def draw(number: int, block: Block, colours: dict[str, str]) -> Figures:
+    """The charts of a block of Table `number`; without any if nothing in it is measured.
+
+    Args:
+        number: 1 to 5.
+        block: its verdicts are settled.
+        colours: the CSS class of each method (`vidprism.report.colours`).
+    """
     measured = [line for line in block.lines if line.status == MEASURED]
     if not measured:
         return Figures()
     if number == 1:
-        return _against_cost(block, measured)
-    return _against_shots(block, measured) if number == 2 else _differences(block, measured)
+        return _against_cost(block, measured, css_of(measured, colours))
+    return _against_shots(block, measured, css_of(measured, colours)) if number == 2 else _differences(block, measured)
 
 
-def colours(lines: Sequence[Line]) -> list[str]:
-    """The colour of each line, by its name: VidPrism's rows come first, the others follow in the order of the table."""
-    names = [line.labels[0] for line in sorted(lines, key=lambda line: not line.labels[0].startswith("VidPrism"))]
-    numbers = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    return [f"s{numbers[line.labels[0]] % COLOURS}" for line in lines]
+def css_of(lines: Sequence[Line], colours: dict[str, str]) -> list[str]:
+    """The CSS classes of each line: the colour of its method, and dashes if a line of another name has that colour."""
+    first: dict[str, str] = {}
+    found = []
+    for line in lines:
+        colour, name = colours[line.record["method"]], line.labels[0]
+        found.append(colour if first.setdefault(colour, name) == name else f"{colour} dashed")
+    return found
 
 
-def _against_shots(block: Block, measured: list[Line]) -> Figures:
+def _against_shots(block: Block, measured: list[Line], css: list[str]) -> Figures:
     by_group: dict[str, list[int]] = {}
     for i, column in enumerate(block.columns):
         if column.shots is not None:
@@ -55,7 +63,6 @@ def _against_shots(block: Block, measured: list[Line]) -> Figures:
     by_group = {group: found for group, found in by_group.items() if len(found) > 1}
     if not by_group:
         return Figures()
-    css = colours(measured)
     plots = []
     for group, found in by_group.items():
         columns = [block.columns[i] for i in found]
@@ -79,8 +86,8 @@ def _interval(accuracy: Mean) -> tuple[float | None, float | None]:
     return (None, None) if accuracy.n_groups == 1 else accuracy.interval
 
 
-def _against_cost(block: Block, measured: list[Line]) -> Figures:
-    css, dataset = colours(measured), block.columns[0].dataset
+def _against_cost(block: Block, measured: list[Line], css: list[str]) -> Figures:
+    dataset = block.columns[0].dataset
     found = []
     for line, colour in zip(measured, css, strict=True):
         cell = results.find_cell(line.record, dataset, None)
