@@ -2,7 +2,7 @@
 
     python -m vidprism.execute train group=few_shot row=mean_pool profile=mini
 
-The cells run inside this process: a kernel would cost another second per stage, and a stage has one notebook.
+The cells run inside this process (`vidprism.runtime.engine`). The terminal shows how far the stage is.
 """
 
 from __future__ import annotations
@@ -16,65 +16,22 @@ import json  # noqa: E402
 import resource  # noqa: E402
 import subprocess  # noqa: E402
 import time  # noqa: E402
-import traceback  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 import nbformat  # noqa: E402
 import papermill  # noqa: E402
-from nbformat.v4 import new_output  # noqa: E402
-from papermill.engines import Engine, papermill_engines  # noqa: E402
 from papermill.exceptions import PapermillExecutionError  # noqa: E402
 
 from vidprism.config import ConfigError, find_root, nearest  # noqa: E402
-from vidprism.runtime import interruption, provenance  # noqa: E402
+from vidprism.runtime import engine, interruption, progress, provenance  # noqa: E402
 
 
 class StageError(RuntimeError):
     """A notebook cell raised; the message holds the error and the path of the executed copy."""
 
 
-class InProcess(Engine):
-    """A Papermill engine that runs the cells in this process, in one IPython shell."""
-
-    @classmethod
-    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **_: Any) -> None:
-        """Run every code cell in order, until one raises."""
-        from IPython.core.interactiveshell import InteractiveShell
-
-        InteractiveShell.clear_instance()
-        shell = InteractiveShell.instance(colors="nocolor")
-        for index, cell in enumerate(nb_man.nb.cells):
-            if cell.cell_type != "code":
-                continue
-            nb_man.cell_start(cell, index)
-            try:
-                failed = _run_cell(shell, cell)
-            finally:
-                nb_man.cell_complete(cell, cell_index=index)
-            if failed:
-                return  # Papermill sees the error output, marks the cell, saves the notebook and raises
-
-
-def _run_cell(shell: Any, cell: Any) -> bool:
-    """Run one cell and fill in its outputs; True if it raised."""
-    from IPython.utils.capture import capture_output
-
-    with capture_output() as captured:
-        result = shell.run_cell(cell.source, store_history=True)
-    error = result.error_before_exec or result.error_in_exec
-    cell.execution_count = shell.execution_count - 1
-    streams = [("stdout", "" if error else captured.stdout), ("stderr", captured.stderr)]
-    cell.outputs = [new_output("stream", name=name, text=text) for name, text in streams if text]
-    cell.outputs += [new_output("display_data", data=o.data, metadata=o.metadata) for o in captured.outputs]
-    if error is not None:
-        lines = traceback.format_exception(error)
-        cell.outputs.append(new_output("error", ename=type(error).__name__, evalue=str(error), traceback=lines))
-    return error is not None
-
-
-papermill_engines.register("inprocess", InProcess)
-ENGINE = {"engine_name": "inprocess", "kernel_name": "python3", "language": "python", "progress_bar": False}
+ENGINE = {"engine_name": engine.NAME, "kernel_name": "python3", "language": "python", "progress_bar": False}
 
 
 def execute(notebook: str, parameters: dict[str, str], root: Path | None = None) -> Path:
@@ -105,7 +62,8 @@ def execute(notebook: str, parameters: dict[str, str], root: Path | None = None)
     target.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     try:
-        papermill.execute_notebook(str(source), str(target), parameters=values, **ENGINE, cwd=str(root))
+        with progress.stage(" ".join([notebook, *(f"{v}" for k, v in values.items() if k != "profile" and v != "")])):
+            papermill.execute_notebook(str(source), str(target), parameters=values, **ENGINE, cwd=str(root))
     except PapermillExecutionError as error:
         where = target.relative_to(root)
         if error.ename == interruption.Interrupted.__name__:

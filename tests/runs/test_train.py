@@ -225,6 +225,6 @@ def test_a_draw_of_another_list_is_refused(tmp_path: Path) -> None:
 
 
 def test_side_by_side_keeps_the_order_and_raises_the_first_error() -> None:
-    assert run_in_threads(lambda x: x * x, range(5), threads=2, desc="squares") == [0, 1, 4, 9, 16]
+    assert run_in_threads(lambda x: x * x, range(5), threads=2, what="square") == [0, 1, 4, 9, 16]
     with pytest.raises(ZeroDivisionError):
-        run_in_threads(lambda x: 1 // (x - 1), range(4), threads=2, desc="fails")
+        run_in_threads(lambda x: 1 // (x - 1), range(4), threads=2, what="number")

@@ -55,7 +55,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., lis
         for name in names:
             if not (tmp_path / name).exists():
                 (tmp_path / name).touch()
-        return probing.check_videos(tmp_path, names, tmp_path / "table.csv", QUICK, "checking")
+        return probing.check_videos(tmp_path, names, tmp_path / "table.csv", QUICK)
 
     return check
 
@@ -88,7 +88,7 @@ def test_a_file_is_checked_again_only_when_it_changed(tmp_path: Path, folder: Ca
     os.utime(tmp_path / "b.avi", ns=(1, 1))
     assert folder(*names) == [FINE] * 3 and calls(tmp_path) == ["a.avi", "b.avi"]
     (tmp_path / "c.avi").unlink()
-    probing.check_videos(tmp_path, names, tmp_path / "table.csv", QUICK, "checking")
+    probing.check_videos(tmp_path, names, tmp_path / "table.csv", QUICK)
     assert calls(tmp_path) == ["c.avi"]
     assert len(list(csv.reader((tmp_path / "table.csv").open()))) == 4  # the heading, and one row a path
 
@@ -126,7 +126,7 @@ def test_an_interrupted_run_goes_on_where_it_was_killed(tmp_path: Path, folder: 
         "import sys; from pathlib import Path; from tests.videos import test_check as t\n"
         "from vidprism.videos import check as probing; probing.video_facts = t.awkward\n"
         "folder = Path(sys.argv[1]); names = sorted(p.name for p in folder.glob('*.avi'))\n"
-        "probing.check_videos(folder, names, folder / 'table.csv', t.QUICK, 'checking')"
+        "probing.check_videos(folder, names, folder / 'table.csv', t.QUICK)"
     )
     running = subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
@@ -168,7 +168,7 @@ def test_few_videos_are_in_flight_at_once(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(probing, "ProcessPool", Pool)
     names = [f"{i}.avi" for i in range(500)]
-    assert probing.check_videos(tmp_path, names, tmp_path / "t.csv", QUICK, "checking") == [FINE] * 500
+    assert probing.check_videos(tmp_path, names, tmp_path / "t.csv", QUICK) == [FINE] * 500
     assert max(most) == 2 * probing.IN_FLIGHT
 
 
@@ -180,7 +180,7 @@ def test_real_files(tmp_path: Path) -> None:
     cut = write_video(tmp_path / "cut.mp4")
     cut.write_bytes(cut.read_bytes()[:700])
     names = ["good.avi", "zero.avi", "page.avi", "folder.avi", "cut.mp4", "missing.avi"]
-    found = probing.check_videos(tmp_path, names, tmp_path / "table.csv", CheckConfig(), "checking")
+    found = probing.check_videos(tmp_path, names, tmp_path / "table.csv", CheckConfig())
     assert found[0] == Facts(12, 25.0, 64, 48, "start to end", "container avi", "")
     assert all(facts.reason and facts[:4] == (0, 0.0, 0, 0) for facts in found[1:])
     assert "missing" in found[5].reason and str(tmp_path) not in "".join(facts.reason for facts in found)
@@ -217,7 +217,7 @@ def test_what_a_quick_check_found_does_not_stand_for_a_full_one(tmp_path: Path) 
     write(tmp_path / "a.mp4", KINDS["h264"])
     table, full = tmp_path / "table.csv", dataclasses.replace(QUICK, decoding="full")
     for settings in (QUICK, full, QUICK):
-        probing.check_videos(tmp_path, ["a.mp4"], table, settings, "checking")
+        probing.check_videos(tmp_path, ["a.mp4"], table, settings)
         assert [len(probing.read_check_table(table, kind)) for kind in ("quick", "full")] == [
             settings == QUICK,
             settings == full,
@@ -243,6 +243,6 @@ def test_an_unexpected_error_costs_one_row(tmp_path: Path, folder: Callable[...,
 
 def test_a_name_that_no_file_system_takes(tmp_path: Path) -> None:
     names = ["n" * 300 + ".avi", "missing.avi"]
-    found = probing.check_videos(tmp_path, names, tmp_path / "table.csv", QUICK, "checking")
+    found = probing.check_videos(tmp_path, names, tmp_path / "table.csv", QUICK)
     assert "File name too long" in found[0].reason and found[1].reason == "missing file"
     assert str(tmp_path) not in found[0].reason

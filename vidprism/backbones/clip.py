@@ -7,7 +7,10 @@ six seconds to import, so it is imported where a model is built.
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -221,9 +224,20 @@ def create(name: str, seed: int = 0, device: str = "cpu") -> Any:
         raise ValueError(
             f"no model '{name}' in vidprism/backbones or open_clip; {nearest(name, open_clip.list_models())}"
         )
-    with torch.random.fork_rng(devices=[]), torch.device(device):
+    with torch.random.fork_rng(devices=[]), torch.device(device), _without_warnings():
         torch.manual_seed(seed)
         return open_clip.create_model(name, pretrained=None, device=device)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Silence open_clip's warning that a model has random weights: weights are loaded afterwards."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def visual(name: str) -> tuple[nn.Module, int]:

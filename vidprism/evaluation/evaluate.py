@@ -19,6 +19,7 @@ from vidprism.evaluation.groups import of_test
 from vidprism.evaluation.video_check import compare_probes
 from vidprism.records.record import NOT_RUN, REHEARSED, Record, cell_key
 from vidprism.records.scores import CellScores, hits, load_scores
+from vidprism.runtime import progress
 
 
 def evaluate(config: Config, group: str) -> dict[str, Any]:
@@ -32,7 +33,8 @@ def evaluate(config: Config, group: str) -> dict[str, Any]:
         ResultsError: a record or its scores are damaged, or a training diverged.
         ConfigError: the manifest of a dataset is missing or belongs to another test list.
     """
-    records = [evaluate_row(config, row) for row in rows(config, group).values()]
+    found = rows(config, group)
+    records = [evaluate_row(config, row) for row in progress.track(list(found.values()), "row")]
     plots.write_plots(config, group, records)
     return results.read_json(results.write_results(config, group, cast(list[Record], records)))
 

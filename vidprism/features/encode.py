@@ -18,11 +18,11 @@ from tempfile import NamedTemporaryFile
 import numpy as np
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
 
 from vidprism.backbones import Backbone
 from vidprism.config import ProtocolConfig
 from vidprism.features.prompts import sentences
+from vidprism.runtime import progress
 from vidprism.videos.clips import Frames, Unreadable, read_views
 from vidprism.videos.frame_cache import Source
 
@@ -125,7 +125,7 @@ def encode_split(
     n_torch_threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            done = tqdm(pool.map(encode, readable), total=len(readable), desc="encoding", mininterval=1.0)
+            done = progress.track(pool.map(encode, readable), "video", len(readable))
             for row, found in zip(readable, done, strict=True):
                 reasons[row], hashes[row] = found
     finally:

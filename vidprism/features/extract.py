@@ -19,6 +19,7 @@ import pandas as pd
 
 from vidprism.config import Config, ConfigError, nearest, paths
 from vidprism.features.store import INDEX_COLUMNS, SPLITS, FeatureStore, open_store, values_sha256
+from vidprism.runtime import progress
 
 # The choices of the protocol that determine the arrays.
 CHOICES = ("split", "frames", "n_clips", "n_crops", "sampling", "resize", "prompt_sets")
@@ -123,7 +124,7 @@ def _write_arrays(
     from vidprism.features import encode
 
     parts, digest = [], hashlib.sha256()
-    for split in SPLITS:
+    for split in progress.track(SPLITS, "split"):
         part = df[df["split"] == split].reset_index(drop=True)
         n_clips, n_crops = encode.views(protocol, split)
         arrays = {

@@ -7,7 +7,7 @@ Shapes: B batch, S updates.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,14 +17,13 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm.auto import tqdm
 
 from vidprism.finetuning import blocks, fsdp, microbatches
 from vidprism.finetuning.checkpoint import Keeper, State, generators, set_generators
 from vidprism.finetuning.inputs import Reading
 from vidprism.finetuning.loader import Clips, Failed, read_ahead
 from vidprism.records.log import Log
-from vidprism.runtime import interruption, processes, watchdog
+from vidprism.runtime import interruption, processes, progress, watchdog
 from vidprism.runtime.errors import TrainingError
 from vidprism.training import log_values
 from vidprism.training.recipe import LOG_EVERY, Recipe, Tuning, batch_order
@@ -135,7 +134,7 @@ class _Loop:
         numbers = self.numbers_SB[self.step :, mine]
         settings = reading.workers, reading.limit_sec, 2 * size, self.failed
         with closing(read_ahead(self.clips, numbers.ravel().tolist(), *settings)) as items:
-            for of_update in self._bar(numbers):
+            for of_update in progress.track(numbers, "update", self.recipe.updates, self.step):
                 self._update(*self._batch(of_update, items))
                 self._look_and_save()
         self.engine.free_memory()
@@ -157,12 +156,6 @@ class _Loop:
         frames = torch.stack(pictures)
         labels = torch.tensor([-1 if isinstance(item, Failed) else item[1] for item in found])
         return frames.to(self.engine.device), labels.to(self.engine.device)
-
-    def _bar(self, batches: Iterable) -> Iterable:
-        settings: dict[str, Any] = {"total": self.recipe.updates, "initial": self.step, "leave": False}
-        if processes.world_size() > 1:  # a launcher forwards whole lines, and one bar is enough
-            settings |= {"disable": processes.rank() > 0, "bar_format": "{l_bar}{bar}{r_bar}\n", "mininterval": 10.0}
-        return tqdm(batches, desc=self.where, **{"mininterval": 1.0, **settings})
 
     def _update(self, frames: Tensor, labels: Tensor) -> None:
         watchdog.alive(f"{self.where}, update {self.step + 1}")

@@ -62,7 +62,7 @@ def _run(job: Job, inputs: VideoInputs) -> Outcome:
 
     # processes that train together must run repeats in the same order, and a single repeat uses all cores
     split = world_size == 1 and len(models) > 1
-    done = run_in_threads(repeat, range(len(models)), inputs.threads, job.where, split=split)
+    done = run_in_threads(repeat, range(len(models)), inputs.threads, "repeat", split=split)
     return join_outcomes(done * (len(job.seeds) // len(done)), device.type)
 
 

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from vidprism.backbones._checkpoints import WEIGHTS_FILE
 from vidprism.backbones.clip import ClipBackbone, create
 from vidprism.config import PretrainConfig, WorldConfig
+from vidprism.runtime import progress
 from vidprism.world.random import stream
 from vidprism.world.stills import draw, make_pool
 
@@ -73,7 +73,7 @@ def _train(net: nn.Module, world: WorldConfig, cfg: PretrainConfig, model: str) 
     optimizer = torch.optim.AdamW(_groups(net, cfg.weight_decay), lr=cfg.lr, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, cfg.lr, total_steps=cfg.steps, pct_start=0.1)
     losses = []
-    for step, (images, tokens) in enumerate(tqdm(_batches(world, cfg, tokenizer), total=cfg.steps)):
+    for step, (images, tokens) in enumerate(progress.track(_batches(world, cfg, tokenizer), "update", cfg.steps)):
         loss = _contrastive(net, encoder.encode_frames(images), tokens)
         if not torch.isfinite(loss):
             reason = f"pre-training loss is {loss.item()} at step {step}"

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from vidprism.backbones._checkpoints import WEIGHTS_FILE
 from vidprism.backbones.videomae import ClipEncoder, VideoMAEBackbone, create
@@ -25,6 +24,7 @@ from vidprism.config import Config, VideoPretrainConfig, paths
 from vidprism.pretraining.batch_parts import Run, mean_gradients, one_core_each
 from vidprism.pretraining.masked_autoencoder import MaskedAutoencoder, initialise, masks
 from vidprism.pretraining.muon import Muon
+from vidprism.runtime import progress
 from vidprism.videos import decoding, manifest
 from vidprism.videos.clips import spatial_views
 
@@ -122,7 +122,7 @@ def train(encoder: ClipEncoder, videos: list[np.ndarray], cfg: VideoPretrainConf
             torch.optim.lr_scheduler.OneCycleLR(adamw, cfg.lr, cfg.steps, pct_start=0.1),
         ]
         others = [p for group in adamw.param_groups for p in group["params"]]
-        for step, batch in enumerate(tqdm(_batches(encoder, videos, cfg), total=cfg.steps, mininterval=1.0)):
+        for step, batch in enumerate(progress.track(_batches(encoder, videos, cfg), "update", cfg.steps)):
             loss, gradients = mean_gradients(autoencoder, batch, run, cfg.threads)
             if not math.isfinite(loss):
                 reason = f"video pre-training loss is {loss} at step {step}"

@@ -98,3 +98,9 @@ def spans(names: Iterable[str]) -> list[tuple[str, int]]:
 def edges(names: Iterable[str]) -> list[str]:
     """Per column the CSS class `first` where a run of equal names begins, else an empty string."""
     return ["" if i else "first" for _, run in itertools.groupby(names) for i, _ in enumerate(run)]
+
+
+def has_only_its_script(text: str) -> bool:
+    """Whether a page holds one script, the one that its content security policy names."""
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    return text.count("<script") == len(scripts) == 1 and f"script-src '{script_hash(scripts[0])}'" in text

@@ -74,7 +74,7 @@ def _cells(config: Config, row: Row, choice: dict[str, Any], cells: Sequence[Cel
         lambda cell: train_cell(config, row, choice, *cell),
         cells,
         config.profile.train.threads,
-        row.key,
+        "cell",
         split=row.track == "frozen",
     )
 

@@ -12,19 +12,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
-from tqdm.auto import tqdm
+
+from vidprism.runtime import progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def run_in_threads(
-    work: Callable[[Item], Result], items: Sequence[Item], threads: int, desc: str, split: bool = True
+    work: Callable[[Item], Result], items: Sequence[Item], threads: int, what: str, split: bool = True
 ) -> list[Result]:
-    """Results of `work` for every item, in order, with a progress bar.
+    """Results of `work` for every item, in order; their progress is shown.
 
     Args:
         threads: cores to use.
+        what: an item in a word, such as "cell".
         split: run `threads` items at once on one core each; False runs them one by one on all of them (large
             models, or a GPU).
 
@@ -34,10 +36,10 @@ def run_in_threads(
     torch.set_num_threads(1 if split else threads)
     if not split or threads == 1 or torch.cuda.is_available():
         # in this thread: no item starts after a failure, and the current CUDA device belongs to a thread
-        return [work(item) for item in tqdm(items, desc=desc, leave=False)]
+        return [work(item) for item in progress.track(items, what)]
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
-            return [future.result() for future in tqdm(futures, desc=desc, leave=False)]
+            return [future.result() for future in progress.track(futures, what)]
         finally:
             pool.shutdown(cancel_futures=True)

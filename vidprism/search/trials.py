@@ -22,6 +22,7 @@ from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError, paths
 from vidprism.records import scores
 from vidprism.runs import finished_cells
 from vidprism.runs.tracks import Run, open_track
+from vidprism.runtime import progress
 from vidprism.runtime.errors import NotWritable, TrainingError
 from vidprism.runtime.threads import run_in_threads
 from vidprism.training.inputs import Inputs, training_sets
@@ -120,13 +121,13 @@ def run_trial(
     texts are encoded once. Trials of the tuned track keep their work in `kept`.
     """
     found: dict[Value, Trial] = {value: {} for value in to_try}
-    for dataset in setting.datasets:
+    for dataset in progress.track(setting.datasets, "dataset"):
         track = open_track(config, setting.track, dataset, setting.frames, backbone)
         outcomes = run_in_threads(
             partial(_attempt, config, method, setting, track, dataset, kept),
             to_try,
             config.profile.train.threads,
-            f"search {method}, {dataset}",
+            "trial",
             split=setting.track == "frozen",
         )
         for value, outcome in zip(to_try, outcomes, strict=True):

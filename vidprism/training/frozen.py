@@ -14,10 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
-from tqdm.auto import tqdm
 
 from vidprism.records.log import Log
-from vidprism.runtime import interruption
+from vidprism.runtime import interruption, progress
 from vidprism.training import log_values
 from vidprism.training.adamw import AdamW
 from vidprism.training.inputs import Inputs
@@ -151,7 +150,7 @@ def fit_stack(
     orders = torch.from_numpy(orders_RSB).to(stack.device)
     history: list[Tensor] = []
     log = log or Log("")
-    for step in tqdm(range(recipe.updates), desc=where, leave=False, mininterval=1.0):
+    for step in progress.track(range(recipe.updates), "update"):
         at_RB = orders[:, step]
         labels_RB = labels[at_RB]
         seen = stack.objective(features[at_RB], labels_RB)

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pebble import ProcessExpired, ProcessPool
-from tqdm.auto import tqdm
 
 from vidprism.config import CheckConfig
+from vidprism.runtime import progress
 from vidprism.videos import clips
 
 VERSION = "2"  # version of the check; rows of another version or another `check.decoding` are not reused
@@ -51,19 +51,18 @@ def unreadable(reason: str) -> Facts:
 Key = tuple[str, int, int]  # path below the folder, size in bytes, modification time in ns
 
 
-def check_videos(folder: Path, names: Sequence[str], table: Path, settings: CheckConfig, title: str) -> list[Facts]:
+def check_videos(folder: Path, names: Sequence[str], table: Path, settings: CheckConfig) -> list[Facts]:
     """Facts of the videos `names` below `folder`, in their order: known ones come from `table`, the others are decoded.
 
     Args:
         table: CSV of earlier results. It is created if missing, grows during the run, and ends with one row per file.
         settings: number of processes and seconds per video.
-        title: title of the progress bar.
     """
     known = read_check_table(table, settings.decoding)
     keys = [_key(folder, name) for name in names]
     todo = [i for i, key in enumerate(keys) if key not in known]
     with _appending(table, settings.decoding) as add:
-        found = dict(_decoded(folder, names, todo, settings, title, lambda i, facts: add(keys[i], facts)))
+        found = dict(_decoded(folder, names, todo, settings, lambda i, facts: add(keys[i], facts)))
     results = [found[i] if i in found else known[key] for i, key in enumerate(keys)]
     if todo:
         _rewrite(table, settings.decoding, known | {keys[i]: facts for i, facts in found.items() if _is_kept(facts)})
@@ -120,7 +119,6 @@ def _decoded(
     names: Sequence[str],
     todo: list[int],
     settings: CheckConfig,
-    title: str,
     done: Callable[[int, Facts], None],
 ) -> Iterator[tuple[int, Facts]]:
     """(position, facts) of the videos at `todo`, in order, with at most `IN_FLIGHT` at once per worker."""
@@ -133,7 +131,7 @@ def _decoded(
     left = iter(todo)
     with (
         ProcessPool(n_workers, context=context) as pool,
-        tqdm(total=len(names), initial=len(names) - len(todo), desc=title, mininterval=1.0) as bar,
+        progress.counting("video", len(names), len(names) - len(todo)) as counted,
     ):
         while True:
             while len(waiting) < n_workers * IN_FLIGHT and (i := next(left, None)) is not None:
@@ -143,7 +141,7 @@ def _decoded(
             i, future = waiting.popleft()
             result = _result(future, settings, folder)
             done(i, result)
-            bar.update()
+            counted.step()
             yield i, result
 
 

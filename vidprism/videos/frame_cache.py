@@ -15,10 +15,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from vidprism.config import Config, ConfigError, load_config, paths
 from vidprism.datasets import DatasetError
+from vidprism.runtime import progress
 from vidprism.videos import clips, frame_shards, manifest
 from vidprism.videos.sequential import StartToEnd
 from vidprism.videos.ways import START_TO_END
@@ -46,7 +45,7 @@ def build_cache(config: Config, dataset: str, threads: int = os.cpu_count() or 1
             file.unlink()
     with ThreadPoolExecutor(threads) as pool:
         done = pool.map(lambda shard: frame_shards.write_shard(shard, videos, parts[shard]), parts)
-        for _ in tqdm(done, total=len(parts), desc=f"frames of {dataset}, shards", mininterval=1.0):
+        for _ in progress.track(done, "part of the frame cache", len(parts)):
             pass
     return folder
 

@@ -155,7 +155,7 @@ def build_manifest(
     videos = duplicates.drop_duplicates(listed, duplicates.first_of_file(root, listed))
     dev = draws.hold_out([v for v in videos if v.split == "train"], dev_per_class, seed, module.GROUPED, reserved)
     datasets.check_placed(root, module.NAME, videos)
-    probed = check_videos(root / "videos", [v.path for v in videos], table, settings, f"checking {module.NAME}")
+    probed = check_videos(root / "videos", [v.path for v in videos], table, settings)
     missing = [v.path for v, facts in zip(videos, probed, strict=True) if facts.reason == MISSING]
     hints = datasets.beside(root / "videos", missing)
     rows = [
