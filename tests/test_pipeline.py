@@ -114,7 +114,7 @@ def code_of(bare: Path) -> dict[str, tuple[str, set[str]]]:
         ("vidprism/search/search.py", 12, ("search",)),
         ("vidprism/evaluation/stats.py", 0, ()),
         ("vidprism/evaluation/evaluate.py", 0, ()),
-        ("vidprism/report/index_page.py", 0, ()),
+        ("vidprism/report/overview/found.py", 0, ()),
     ],
 )
 def test_an_edit_makes_stale_what_depends_on_it(code_of: dict, file: str, train: int, only: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from tests.training.toy import ToyBackbone
 from vidprism import backbones
 from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError, load_config, paths
 from vidprism.finetuning import checkpoint, loop
-from vidprism.report import index_page
+from vidprism.report.overview import trust
 from vidprism.report.render import render_page
 from vidprism.runs.choice import read_choice
 from vidprism.runtime import lock
@@ -211,8 +211,8 @@ def test_random_weights_have_no_score(config: Config, monkeypatch: pytest.Monkey
     assert found["chosen"] == config.profile.search.lr[0] and "random weights" in found["reason"]
     assert found["trials"] == {"0.001": None, "0.01": None} and found["failed"] == {}
     assert not any(found["dev"].values()) and found["widened"] == [] and found["error"]["0.001"] is None
-    built = index_page.build_index(config)
-    page = render_page("trust", config, "overview/x/trust.html", page=built, version="0", title="")
+    context = {"page": trust.build_trust(config), "limits": (), "version": "0", "title": ""}
+    page = render_page("trust", config, "overview/x/trust.html", **context)
     row = page.split("<h2>The search</h2>")[1].split("<h2>")[0]
     assert "0.001: no score" in row and "random weights" in row
     assert "diverged" not in row and "at the edge of the range<" not in row

@@ -13,7 +13,7 @@ from tools.miniature import BUILDERS
 from vidprism import datasets
 from vidprism.config import Config, paths
 from vidprism.datasets import DatasetError
-from vidprism.report import index_page
+from vidprism.report.overview import trust
 from vidprism.training import inputs
 from vidprism.videos import manifest
 
@@ -301,7 +301,7 @@ def test_a_training_video_that_is_a_test_video_is_tested_on_and_not_trained_on(
     odd = inputs.oddities(config, "custom")
     assert odd.pop("readers") == {"packets": 36}
     assert odd == {"train_test_overlap": 1, **({} if kind == "spelling" else {"same_file": 1})}
-    assert set(odd) <= set(index_page.ODDITIES), "what travels with the results has words on the index"
+    assert set(odd) <= set(trust.ODDITIES), "what travels with the results has words on the index"
 
 
 def test_two_training_videos_of_one_file_are_one_and_two_test_videos_stay(tmp_path: Path) -> None:

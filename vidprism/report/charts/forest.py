@@ -58,6 +58,7 @@ def forest(
     axis_name: str = "points",
     labels: int = LABELS,
     shared: Sequence[Effect] = (),
+    width: int = WIDTH,
 ) -> Forest:
     """A forest plot of one or more effects.
 
@@ -67,10 +68,11 @@ def forest(
         axis_name: the name of the horizontal axis.
         labels: the space for the labels, in the units of the picture (about 6 for each letter).
         shared: effects of all plots that share the horizontal axis with this one.
+        width: of the picture, in its units.
     """
     reach = [*effects, *shared]
     low, high = min(0.0, *(e.low for e in reach)), max(0.0, *(e.high for e in reach))
-    axis, values = linear_axis(low, high, labels, WIDTH - 12.0)
+    axis, values = linear_axis(low, high, labels, width - 12.0)
     bars = tuple(
         Bar(
             e.label,
@@ -86,4 +88,4 @@ def forest(
     ticks = tuple((axis.at(v), f"{'+' if v > 0 else ''}{tick_text(v)}") for v in values)
     counts = {verdict: sum(e.verdict == verdict for e in effects) for verdict in SIGNS}
     summary = f"{title}: " + ", ".join(f"{verdict} {n}" for verdict, n in counts.items()) + f" of {len(effects)}"
-    return Forest(title, summary, axis_name, WIDTH, TOP + ROW * len(bars) + BOTTOM, axis.at(0.0), ticks, bars)
+    return Forest(title, summary, axis_name, width, TOP + ROW * len(bars) + BOTTOM, axis.at(0.0), ticks, bars)

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from vidprism.config import Config
 from vidprism.report import charts
-from vidprism.report.overview.contests import Contender, Contest
+from vidprism.report.overview.contests import Contender, Contest, Match
 from vidprism.report.tables.layout import heading
 
 AT_ONCE = 8  # series of a plot
-FORESTS_SHOWN = 6  # forest plots that are not folded
+WIDTH, LABELS = 400, 122  # of a forest plot and of its labels: legible on a narrow screen
 
 
 @dataclass(frozen=True)
 class ContestPictures:
-    """Forest plots; and plots over shots, one for each dataset, of at most `AT_ONCE` methods, with the series that they
-    show. What comes after the first `FORESTS_SHOWN` forest plots and the first group of plots is folded on the page.
+    """Forest plots; and plots over shots, one for each dataset, in groups of at most `AT_ONCE` methods with the series
+    of the group. VidPrism is in every group.
     """
 
     contest: Contest
@@ -29,7 +29,7 @@ def contest_pictures(config: Config, contest: Contest, colours: dict[str, str]) 
     """The pictures of a contest; a contest of a single number of shots has no plots over shots."""
     every = [effect for match in contest.matches for effect in match.effects]
     forests = tuple(
-        charts.forest(f"{match.subject.label} minus {match.opponent.label}", match.effects, shared=every)
+        charts.forest(_title(match), match.effects, labels=LABELS, shared=every, width=WIDTH)
         for match in contest.matches
     )
     return ContestPictures(contest, forests, tuple(_plots(config, contest, colours)))
@@ -45,6 +45,10 @@ def shots_of(contenders: Sequence[Contender]) -> dict[str, list[int]]:
     return {dataset: sorted(shots) for dataset, shots in found.items()}
 
 
+def _title(match: Match) -> str:
+    return f"{match.subject.label} minus {match.opponent.label}"
+
+
 def _plots(
     config: Config, contest: Contest, colours: dict[str, str]
 ) -> Iterator[tuple[tuple[charts.Series, ...], tuple[charts.Plot, ...]]]:
@@ -58,7 +62,7 @@ def _plots(
         plots = tuple(
             charts.plot(
                 heading(config.profile, dataset),
-                series,
+                series[::-1],  # VidPrism is drawn last, on top
                 "training videos for each class (K)",
                 "top-1 (%)",
                 x_log=True,

@@ -39,13 +39,12 @@ def answer(contests: Sequence[Contest]) -> str:
     worse = [m.count("worse") for m in matches]
     if not any(better) and not any(worse):
         return "These data cannot tell: no difference is separable from zero."
-    if not any(worse) and all(2 * b > len(m.effects) for b, m in zip(better, matches, strict=True)):
-        return "Yes: it is better in most cells, and worse in none."
-    if all(w > b for b, w in zip(better, worse, strict=True)):
-        return "No: it is worse more often than better."
+    if not any(worse):
+        in_most = all(2 * b > len(m.effects) for b, m in zip(better, matches, strict=True))
+        return f"{'Yes: it is better in most' if in_most else 'In part: it is better in some'} cells and worse in none."
     if not any(better):
-        return "Not here: it is better in no cell."
-    return "It depends on what it is compared with."
+        return "No: it is worse in some cells and better in none."
+    return "It depends: it is better in some cells and worse in others."
 
 
 def sentence(contest: Contest) -> str:
@@ -55,16 +54,21 @@ def sentence(contest: Contest) -> str:
     matches = [m for m in contest.matches if not m.opponent.is_vidprism]
     if not matches:
         return ""
+    subject = matches[0].subject.label
+    if all(len(m.effects) == 1 for m in matches):
+        return f"{subject} in the one cell that is measured: {'; '.join(_single(m) for m in matches[:NAMED])}."
     parts = [_part(m) for m in matches[:NAMED]]
     if len(matches) > NAMED:
         parts.append(f"{len(matches) - NAMED} more methods are below")
     same, total = sum(m.count("same") for m in matches), sum(len(m.effects) for m in matches)
-    rest = f" {same} of these {total} comparisons cannot be told apart from zero." if same else ""
-    return f"{matches[0].subject.label} is {'; '.join(parts)}.{rest}"
+    rest = f" In {same} of these {total} comparisons the difference cannot be told from zero." if same else ""
+    return f"{subject} is better {'; '.join(parts)}.{rest}"
 
 
 def extremes(contest: Contest) -> list[str]:
     """The largest separable gain and loss over methods that are not VidPrism, in words."""
+    if all(len(m.effects) == 1 for m in contest.matches):
+        return []
     found = [(e, m) for m in contest.matches if not m.opponent.is_vidprism for e in m.effects if e.verdict != "same"]
     gains = [pair for pair in found if pair[0].difference > 0]
     losses = [pair for pair in found if pair[0].difference < 0]
@@ -107,7 +111,12 @@ def count_ablations(config: Config, built: Sequence[Table]) -> AblationEffects:
 def _part(match: Match) -> str:
     n, better, worse = len(match.effects), match.count("better"), match.count("worse")
     worse_too = f" (worse in {worse})" if worse else ""
-    return f"better than {match.opponent.label} in {better} of {n} cells{worse_too}"
+    return f"than {match.opponent.label} in {better or 'none'} of {n} cells{worse_too}"
+
+
+def _single(match: Match) -> str:
+    verdict = "" if match.count("same") == 0 else ", not separable from zero"
+    return f"{_effect(match.effects[0], match)}{verdict}"
 
 
 def _effect(effect: Effect, match: Match) -> str:

@@ -28,8 +28,8 @@ def _data(profile: Profile, contests: Sequence[Contest]) -> Iterator[tuple[str, 
         yield (
             "Generated data",
             (
-                "The videos are drawn and small, and so is the encoder. They show what they were built to show. No accuracy "
-                "here says what a method reaches on real videos; only differences between methods can be read."
+                "The videos are drawn and small, and so is the encoder. They show what they were built to show. No "
+                "accuracy here says what a method reaches on real videos; only differences between methods can be read."
             ),
         )
     entries = [entry for contest in contests for c in contest.contenders for entry in c.entries.values()]

@@ -103,11 +103,6 @@ class Trust:
         return tuple(search.method for search in self.searches if search.at_edge)
 
     @property
-    def n_trials(self) -> int:
-        """The largest number of trials of any method."""
-        return max((len(search.trials) for search in self.searches), default=1)
-
-    @property
     def few_draws(self) -> str:
         """A warning if a search of learning rates trained fewer draws than three."""
         fewest = min((search.n_draws for search in self.searches if search.space == "lr"), default=searches.LEAST_DRAWS)
