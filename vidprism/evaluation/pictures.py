@@ -18,7 +18,7 @@ from vidprism.videos.manifest import load_manifest
 
 N_FRAMES = 8  # frames of a strip, evenly spaced from the first to the last of its video
 WIDTH, HEIGHT = 64, 48  # pixels of a frame
-QUALITY = 60  # of the WebP encoder
+QUALITY = 50  # of the WebP encoder
 
 
 def write_pictures(config: Config) -> list[dict]:

@@ -106,8 +106,8 @@ def write_runs(config: Config, group: str) -> list[Path]:
 
 
 def write_index(config: Config) -> list[Path]:
-    """Write ``overview/<profile>/index.html``, which says what was found, and ``overview/<profile>/trust.html``, which
-    says what the numbers rest on.
+    """Write ``overview/<profile>/index.html``, which says what was found, ``cells.html``, which shows VidPrism against
+    each other method in every cell, and ``trust.html``, which says what the numbers rest on.
 
     Returns:
         The HTML files.
@@ -123,10 +123,14 @@ def write_index(config: Config) -> list[Path]:
     lines = [line for table in built if table.number == 2 for line in table.lines]
     doubts = limits.limits(config.profile, rests_on, matches, lines)
     version = report_version(config, found.found_inputs(config))
-    targets = [paths.overview(config) / name for name in ("index.html", "trust.html")]
-    _write_page(config, targets[0], "index", version=version, page=page, title="Results")
-    _write_page(config, targets[1], "trust", version=version, page=rests_on, limits=doubts, title="Data and trust")
-    return targets
+    contexts = {
+        "index": {"page": page, "title": "Results"},
+        "cells": {"page": page, "title": "Cell by cell"},
+        "trust": {"page": rests_on, "limits": doubts, "title": "Data and trust"},
+    }
+    for name, context in contexts.items():
+        _write_page(config, paths.overview(config) / f"{name}.html", name, version=version, **context)
+    return [paths.overview(config) / f"{name}.html" for name in contexts]
 
 
 def write_front(config: Config) -> Path:

@@ -69,6 +69,7 @@ def navigation(config: Config) -> tuple[tuple[str, str], ...]:
     tables = tuple((f"tables/{name}/{table}.html", f"Table {table[5:]}") for table in config.profile.tables)
     return (
         (f"overview/{name}/index.html", "Results"),
+        (f"overview/{name}/cells.html", "Cell by cell"),
         *tables,
         (f"tables/{name}/readings.html", "Readings"),
         (f"overview/{name}/trust.html", "Data and trust"),

@@ -44,8 +44,8 @@ class Contender:
 
 @dataclass(frozen=True)
 class Match:
-    """The subject against one other method: an effect for each cell that both have, the comparisons behind them, and
-    their family.
+    """The subject against one other method: an effect for each cell that both have, the comparisons behind them, their
+    p after Holm, and their family.
     """
 
     subject: Contender
@@ -53,6 +53,7 @@ class Match:
     cells: tuple[CellPlace, ...]
     effects: tuple[Effect, ...]
     comparisons: tuple[Comparison, ...]
+    p_holm: tuple[float, ...]
     family: Family
 
     def count(self, verdict: str) -> int:
@@ -154,11 +155,12 @@ def _matches(profile: Profile, contenders: tuple[Contender, ...]) -> Iterable[Ma
 
 def _match(profile: Profile, subject: Contender, opponent: Contender, cells: tuple[CellPlace, ...]) -> Match:
     comparisons = tuple(compare(subject.entries[cell], opponent.entries[cell]) for cell in cells)
+    p_holm = tuple(map(float, families.adjusted(comparisons)))
     effects = tuple(
         Effect(cell_label(profile, cell), c.difference, c.low, c.high, _verdict(c, p))
-        for cell, c, p in zip(cells, comparisons, families.adjusted(comparisons), strict=True)
+        for cell, c, p in zip(cells, comparisons, p_holm, strict=True)
     )
-    return Match(subject, opponent, cells, effects, comparisons, families.describe_family(comparisons))
+    return Match(subject, opponent, cells, effects, comparisons, p_holm, families.describe_family(comparisons))
 
 
 def _verdict(comparison: Comparison, p_holm: float) -> str:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from vidprism.config import Config
 from vidprism.report import charts
 from vidprism.report.overview.contests import Contender, Contest, Match
+from vidprism.report.panels import anchor
 from vidprism.report.tables.layout import heading
 
 AT_ONCE = 8  # series of a plot
-WIDTH, LABELS = 400, 122  # of a forest plot and of its labels: legible on a narrow screen
+WIDTH, LABELS = 330, 114  # of a forest plot and of its labels: legible on a narrow screen
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,14 @@ class ContestPictures:
     """
 
     contest: Contest
+    title: str
     forests: tuple[charts.Forest, ...]
     plots: tuple[tuple[tuple[charts.Series, ...], tuple[charts.Plot, ...]], ...]
+
+    @property
+    def anchor(self) -> str:
+        """Its id on the page."""
+        return anchor(self.contest.encoder, self.contest.track)
 
 
 def contest_pictures(config: Config, contest: Contest, colours: dict[str, str]) -> ContestPictures:
@@ -32,7 +39,8 @@ def contest_pictures(config: Config, contest: Contest, colours: dict[str, str]) 
         charts.forest(_title(match), match.effects, labels=LABELS, shared=every, width=WIDTH)
         for match in contest.matches
     )
-    return ContestPictures(contest, forests, tuple(_plots(config, contest, colours)))
+    title = f"{contest.matches[0].subject.label} on {contest.encoder}, {contest.track} track"
+    return ContestPictures(contest, title, forests, tuple(_plots(config, contest, colours)))
 
 
 def shots_of(contenders: Sequence[Contender]) -> dict[str, list[int]]:

@@ -52,9 +52,9 @@ def _tests(contests: Sequence[Contest]) -> Iterator[tuple[str, str]]:
         yield (
             "Wide tests",
             (
-                f"A difference must be large to be seen: the comparisons on the first page need {np.median(smallest):.1f} "
-                f"points in the median, {min(smallest):.1f} to {max(smallest):.1f}. “Cannot be told apart” does not mean "
-                "“equal”."
+                f"A difference must be large to be seen: the comparisons on the first page need "
+                f"{np.median(smallest):.1f} points in the median, {min(smallest):.1f} to {max(smallest):.1f}. “Same” "
+                "means that the data cannot tell, not that two methods are equal."
             ),
         )
         yield (
@@ -93,8 +93,8 @@ def _encoders(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
         yield (
             "Pre-training of the video encoder",
             (
-                f"{len(marked)} rows of Table 2 are marked {video_encoders.MARK}: their encoder was not shown to be better "
-                "than the same network untrained on every dataset that was probed."
+                f"{len(marked)} rows of Table 2 are marked {video_encoders.MARK}: their encoder was not shown to be "
+                "better than the same network untrained on every dataset that was probed."
             ),
         )
 
