@@ -71,9 +71,13 @@ def ran(out: str) -> list[str]:
 def test_reports_are_there_and_labelled(clone: Path) -> None:
     tables = clone / "reports" / "tables" / "smoke"
     pages = [tables / "table1.html", tables / "table2.html", tables / "table3.html", tables / "readings.html"]
-    for page in [*pages, clone / "reports" / "index.html"]:
+    overview = [clone / "reports" / "overview" / "smoke" / f"{name}.html" for name in ("index", "cells", "trust")]
+    for page in [*pages, *overview]:
         text = page.read_text(encoding="utf-8")
-        assert "generated" in text.lower() and "<script" not in text and "http-equiv" in text, page.name
+        assert "generated" in text.lower() and text.count("<script") == 1 and "http-equiv" in text, page.name
+    assert overview[0].read_text(encoding="utf-8").count("data:image/webp;base64,") == 2
+    front = (clone / "reports" / "index.html").read_text(encoding="utf-8")
+    assert "overview/mini/index.html" in front and "smoke" not in front, "smoke is not published"
     with (tables / "table3.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert any(row["status"] == "measured" for row in rows) and any(row["status"] == "not run" for row in rows)
@@ -193,7 +197,8 @@ def test_dvc_shows_how_a_row_trained(clone: Path) -> None:
     assert latest[""]["data"][f"{row}/metrics.json"]["data"]["ucf101_k2"]["step"] == 20
     page = (clone / "reports/runs/smoke/few_shot/vidprism_c.html").read_text(encoding="utf-8")
     assert page.count("<polyline") == 12 and "Share of expert 3" in page
-    assert 'href="runs/smoke/few_shot/vidprism_c.html"' in (clone / "reports/index.html").read_text(encoding="utf-8")
+    trust = (clone / "reports/overview/smoke/trust.html").read_text(encoding="utf-8")
+    assert 'href="../../runs/smoke/few_shot/vidprism_c.html"' in trust
 
 
 def test_dvc_shows_metrics(clone: Path) -> None:
