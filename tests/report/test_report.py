@@ -78,9 +78,6 @@ def test_links_lead_somewhere(config: Config, page: str) -> None:
     for link in found.links:
         file, _, anchor = link.partition("#")
         target = (here.parent / file).resolve() if file else here
-        if "timings" in link:  # written by the stages, outside git
-            assert target.parent == paths.timings(config).resolve()
-            continue
         assert target.is_file(), link
         assert not anchor or anchor in _ids(target), link
 
@@ -249,29 +246,6 @@ def test_hostile_names_are_escaped(tmp_path: Path) -> None:
         assert found.tags.count("script") == 1 and "img" not in found.tags
         assert "alert('x')" in "".join(found.text) or path.name == "cells.html", "nothing can be compared here"
     assert "and 10 more" in (paths.tables(config) / "table2.html").read_text(encoding="utf-8")
-
-
-def test_a_run_shows_its_curves(config: Config) -> None:
-    text = _read(config, "runs/mini/few_shot/vidprism_c.html")
-    assert text.count("<polyline") == 3 * 2 and "Share of expert 1" in text
-    assert 'points="100,0 200,90 300,120"' in text, "3 updates of 30, from the highest value to the lowest"
-    assert "no curves" in _read(config, "runs/mini/few_shot/clip_zeroshot.html")
-
-
-def test_a_run_shows_what_was_left_out(tmp_path: Path) -> None:
-    config = fake_config(tmp_path)
-    record = fake_record(config, rows(config, "few_shot")["mean_pool"])
-    first = record["cells"][0]["repeats"]
-    first[0]["failed_videos"] = [{"path": HOSTILE, "reason": "decoder crashed"}, {"path": "b.avi", "reason": "cut off"}]
-    first[1]["skipped_updates"] = [["c.avi", "d.avi"]]
-    results.write_results(config, "few_shot", [record])
-    (page,) = report.write_runs(config, "few_shot")
-    found = Page(page.read_text(encoding="utf-8"))
-    text = "".join(found.text)
-    assert "decoder crashed; b.avi: cut off" in text and "repeat 1: c.avi, d.avi" in text
-    assert found.tags.count("script") == 1 and "img" not in found.tags
-    table = report.write_table(config, 2).read_text(encoding="utf-8")
-    assert "Training videos that could not be read</dt><dd>2, over all repeats" in table
 
 
 @pytest.mark.parametrize("profile", ["smoke", "mini", "paper"])

@@ -70,13 +70,11 @@ def write_readings(config: Config) -> Path:
         [paths.results(config, group) for group in ("ablations", "closed_set", "few_shot")]
         + [PACKAGE / "model" / "readings.py"],
     )
-    panels = provenance.panels(config.profile, page.lines)
     context = {
         "page": page,
         "not_measured": paper.release_only(),
         "choices": paper.choices(),
         "setting": (*setting(config, 3), ("Draws and groups", families.sampled([shown]))),
-        "panels": panels,
     }
     _write_page(config, target, "readings", version=version, title="Readings", **context)
     return target

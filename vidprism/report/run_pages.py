@@ -1,32 +1,24 @@
-"""The page of a run as data: its cells, what its training left out, and its log as curves."""
+"""The page of a run as data: what was trained, its accuracies, what differs from the defaults, where its numbers come
+from, what its training left out, and its log as curves.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from vidprism.config import Config, paths
 from vidprism.evaluation import results
 from vidprism.records import log as live
-from vidprism.records.record import MEASURED, Cell, Record, cell_key
+from vidprism.records.record import MEASURED, Cell, Record
+from vidprism.report import panels, run_curves
+from vidprism.report.charts import Plot, Series
+from vidprism.report.panels import Panel
 from vidprism.report.tables import identity
-
-WIDTH, HEIGHT = 300.0, 120.0  # size of a chart's area, in its own units
-
-Curves = dict[str, list[tuple[int, float]]]  # series -> points (updates done, value)
-
-
-@dataclass(frozen=True)
-class Chart:
-    """One metric over the updates: the values at its lower and upper edge, the updates at its right edge, and for each
-    series the number of its colour and the points of its line.
-    """
-
-    title: str
-    low: str
-    high: str
-    updates: int
-    lines: tuple[tuple[str, int, str], ...]
+from vidprism.report.tables.ablations import READINGS, home
+from vidprism.report.tables.layout import heading
+from vidprism.report.tables.setting import training_videos
 
 
 @dataclass(frozen=True)
@@ -36,6 +28,7 @@ class TrainedCell:
     """
 
     title: str
+    anchor: str
     top1: float
     half_width: float | None
     updates: int
@@ -46,68 +39,99 @@ class TrainedCell:
 
 @dataclass(frozen=True)
 class Run:
-    """One row's page."""
+    """One row's page. `differs` are (name, value, default); `tables` are pages that show the row, as (path below
+    reports/, name, id of the row there); `before` and `after` are the keys of its neighbours, "" at the ends.
+    """
 
     key: str
     label: str
     group: str
+    what: tuple[tuple[str, str], ...]
+    differs: tuple[tuple[str, str, str], ...]
+    tables: tuple[tuple[str, str, str], ...]
     cells: tuple[TrainedCell, ...]
-    charts: tuple[Chart, ...]
+    panel: Panel
+    charts: tuple[Plot, ...]
+    keys: tuple[Series, ...]
     each_alone: bool  # a line is a repeat; otherwise it is the mean over the repeats of a cell
-    series: tuple[str, ...]
+    before: str = ""
+    after: str = ""
 
 
 def build_run_page(config: Config, group: str, records: Iterable[Record]) -> list[Run]:
     """The pages of the measured rows of a group."""
-    return [_run(config, group, record) for record in records if record["status"] == MEASURED]
+    measured = [record for record in records if record["status"] == MEASURED]
+    keys = ["", *(record["row"] for record in measured), ""]
+    return [_run(config, group, record, keys[i], keys[i + 2]) for i, record in enumerate(measured)]
 
 
-def _run(config: Config, group: str, record: Record) -> Run:
+def _run(config: Config, group: str, record: Record, before: str, after: str) -> Run:
     log = live.read_log(paths.live(config, group, record["row"]))
-    series = list(dict.fromkeys(name for curves in log.values() for name in curves))
-    charts = tuple(_chart(title, log[metric], series) for metric, title in titles(log).items())
-    cells = tuple(_trained(cell) for cell in record["cells"])
+    plots, keys = run_curves.draw_log(log, config.profile.datasets) if log else ((), ())
     return Run(
         record["row"],
         identity.title(identity.from_record(record)),
         group,
-        cells,
-        charts,
+        _what(record),
+        tuple(differences_from_defaults(config, record)),
+        tuple(_tables(config, group, record)),
+        tuple(_trained(config, record, cell) for cell in record["cells"]),
+        panels.row_panel(config.profile, record),
+        plots,
+        keys,
         record["track"] == "tuned",
-        tuple(series),
+        before,
+        after,
     )
 
 
-def titles(log: Iterable[str]) -> dict[str, str]:
-    """Metric -> title of its chart, in page order: the objective, its terms, accuracy, experts, the rest."""
-    terms = sorted(name for name in log if name.startswith("loss/") and name not in ("loss/total", "loss/cls"))
-    experts = sorted((name for name in log if name.startswith("experts/")), key=lambda name: int(name.split("_")[-1]))
-    known = {
-        "loss/total": "Objective",
-        "loss/cls": "Its term cls",
-        **{name: f"Its term {name.removeprefix('loss/')}, unweighted" for name in terms},
-        "accuracy": "Correct clips of the batch, %",
-        **{name: f"Share of {name.removeprefix('experts/').replace('_', ' ')}" for name in experts},
-        "lr": "Learning rate",
-        "clips_per_sec": "Clips a second (of this machine)",
-        "memory_mib": "Memory, MiB (of this machine)",
-    }
-    return {name: title for name, title in known.items() if name in log}
+def _what(record: Record) -> tuple[tuple[str, str], ...]:
+    backbone = record["backbone"]
+    found = [("Method", record["method"]), ("Reading", record.get("reading") or ""), ("Track", record["track"])]
+    found += [("Encoder", f"{backbone.get('name')} ({backbone.get('model')})")]
+    found += [("Frames", ", ".join(dict.fromkeys(str(cell["frames"]) for cell in record["cells"])))]
+    return tuple((name, value) for name, value in found if value)
 
 
-def _chart(title: str, curves: Curves, series: list[str]) -> Chart:
-    values = [value for points in curves.values() for _, value in points]
-    low, high, last = min(values), max(values), max(step for points in curves.values() for step, _ in points)
-    lines = tuple((name, series.index(name), _line(points, low, high, last)) for name, points in curves.items())
-    return Chart(title, f"{low:.4g}", f"{high:.4g}", last, lines)
+def differences_from_defaults(config: Config, record: Record) -> Iterable[tuple[str, str, str]]:
+    """(name, value, default) of the options that differ from VidPrism's preset of the row's reading, of all options of
+    another method, and of the values of the recipe that differ from the profile's.
+    """
+    trained = identity.from_record(record)
+    preset: dict[str, Any] = identity.preset(trained)
+    for name, value in identity.changed_options(trained).items():
+        yield f"options.{name}", panels.value_text(value), panels.value_text(preset.get(name)) if preset else ""
+    yield "train.lr", panels.value_text(record["config"]["train"].get("lr")), "found by the search"
+    base = asdict(config.profile.train)
+    for name, value in record["config"]["train"].items():
+        if name in base and value != base[name] and list_of(value) != list_of(base[name]):
+            yield f"train.{name}", panels.value_text(value), panels.value_text(base[name])
 
 
-def _line(points: list[tuple[int, float]], low: float, high: float, last: int) -> str:
-    span = high - low or 1.0
-    return " ".join(f"{step / last * WIDTH:.0f},{HEIGHT - (value - low) / span * HEIGHT:.0f}" for step, value in points)
+def list_of(value: Any) -> Any:
+    """A tuple as a list, because JSON knows no tuples; anything else unchanged."""
+    return list(value) if isinstance(value, tuple) else value
 
 
-def _trained(cell: Cell) -> TrainedCell:
+def _tables(config: Config, group: str, record: Record) -> Iterable[tuple[str, str, str]]:
+    """The pages on which the row stands."""
+    place = panels.anchor(record["row"])
+    folder = paths.tables(config).relative_to(config.root_dir / "reports").as_posix()
+    numbers = {"closed_set": [1], "few_shot": [2]}.get(group, [])
+    readings = False
+    if group == "ablations":
+        changed = identity.changed_options(identity.from_record(record))
+        table, _ = home(changed)
+        readings = (table, "") == READINGS or not changed
+        numbers = [table] if table else [3, 4, 5] if not changed else []
+    for number in numbers:
+        if f"table{number}" in config.profile.tables:
+            yield f"{folder}/table{number}.html", f"Table {number}", place
+    if readings:
+        yield f"{folder}/readings.html", "Readings", place
+
+
+def _trained(config: Config, record: Record, cell: Cell) -> TrainedCell:
     mean = results.cell_accuracy(cell)
     failed = {item["path"]: item["reason"] for repeat in cell["repeats"] for item in repeat.get("failed_videos", [])}
     skipped = [
@@ -116,7 +140,8 @@ def _trained(cell: Cell) -> TrainedCell:
         for videos in repeat.get("skipped_updates", [])
     ]
     return TrainedCell(
-        cell_key(cell["dataset"], cell["shots"]),
+        f"{heading(config.profile, cell['dataset'])}, {training_videos(cell['shots'])}",
+        panels.cell_anchor(record["row"], cell),
         mean.value,
         float(mean.half_width()) if mean.n_groups > 1 else None,
         cell["updates"],
