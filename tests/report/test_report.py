@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.fake_pages import write_fake_log, write_pages
 from tests.fake_results import REPO, fake_config, fake_record, write_all
 from tests.report.page_reader import Page
 from vidprism import paper, report
 from vidprism.config import Config, paths
-from vidprism.config.rows import GROUPS, rows
+from vidprism.config.rows import rows
 from vidprism.evaluation import results
 from vidprism.model.readings import differences
-from vidprism.records import log
 from vidprism.report import tables
 from vidprism.report.numbers import signed
 from vidprism.report.render import has_only_its_script, losses, spans
@@ -27,25 +27,12 @@ OVERVIEW = [f"overview/mini/{name}.html" for name in ("index", "cells", "trust")
 PAGES = [*(f"tables/mini/table{n}.html" for n in paper.TITLES), "tables/mini/readings.html", *OVERVIEW, *RUNS]
 
 
-LOG = [(step, {"loss/total": 3.0 / step, "experts/expert_1": 0.5, "lr": 0.01}) for step in (10, 20, 30)]
-
-
-def _write_pages(config: Config) -> None:
-    for number in paper.TITLES:
-        report.write_table(config, f"table{number}")
-    for group in GROUPS:
-        report.write_runs(config, group)
-    report.write_readings(config)
-    report.write_index(config)
-    report.write_front(config)
-
-
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     config = fake_config(tmp_path_factory.mktemp("mini"))
     write_all(config, {"to_act": 0.9, "rates_2": 0.3})
-    log.write_log(paths.live(config, "few_shot", "vidprism_c"), {"hmdb51_k2": LOG, "ucf101_k2": LOG[:2]})
-    _write_pages(config)
+    write_fake_log(config)
+    write_pages(config)
     return config
 
 
