@@ -108,3 +108,15 @@ def test_pictures_stand_still_for_those_who_ask(open_page: Callable) -> None:
     assert page.evaluate(moving) > 0
     page.emulate_media(reduced_motion="reduce")
     assert page.evaluate(moving) == 0
+
+
+def test_a_picture_of_a_page(chromium: object, reports: Path, tmp_path: Path) -> None:
+    """`make screenshots` photographs a page on a screen, a phone and paper."""
+    from PIL import Image
+
+    from tools.screenshots import SIZES, photograph
+
+    for size, (width, height) in SIZES.items():
+        target = tmp_path / f"{size}.png"
+        photograph(chromium, reports / "index.html", size, target, whole=False)
+        assert Image.open(target).size == (width, height)

@@ -1,0 +1,56 @@
+"""The wheels that travel to a machine with a GPU: whatever the check imports is there, or is carried."""
+
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.fake_results import REPO
+
+pytestmark = pytest.mark.slow
+
+PAGE = REPO / "tools" / "gpu_check" / "gpu.md.j2"
+LOADED = """
+import json, sys
+import tools.gpu_check.__main__, tools.gpu_check.parts
+print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))
+"""
+
+
+def closure(names: Iterable[str]) -> set[str]:
+    """The packages and everything that they need."""
+    todo, found = list(names), set()
+    while todo:
+        name = canonicalize_name(todo.pop())
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            needs = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue  # needed on other platforms only
+        todo += [r.name for r in map(Requirement, needs) if not r.marker or r.marker.evaluate({"extra": ""})]
+    return found
+
+
+def test_everything_that_the_check_imports_is_there_or_carried() -> None:
+    """What the suite itself needs, as far as the check imports it, and what that needs in turn."""
+    done = subprocess.run([sys.executable, "-c", LOADED], cwd=REPO, capture_output=True, text=True, check=True)
+    owners = importlib.metadata.packages_distributions()
+    loaded = {canonicalize_name(owner) for module in json.loads(done.stdout) for owner in owners.get(module, [])}
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+    needed = loaded & {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
+    assert {"torch", "pydantic"} <= needed, "the check imports what this test is about"
+    (asked,) = re.findall(r"machine that has PyTorch .*? with (.*?), and\s+reaches no", PAGE.read_text(), re.DOTALL)
+    there = closure(["torch", *re.split(r",\s+|\s+and\s+", asked)])
+    script = (REPO / "tools" / "gpu_wheels.sh").read_text()
+    carried = set(re.search(r"^packages=\((.*?)\)$", script, re.MULTILINE)[1].split())
+    missing = closure(needed) - carried - there
+    assert not missing, f"add {sorted(missing)} to tools/gpu_wheels.sh, or to what docs/gpu.md asks of the machine"
