@@ -21,6 +21,7 @@ $(ENV): requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(VENV)/bin/python -m tools.plots_page
 	@touch $@
 
 reproduce: $(ENV)  ## run the pipeline of the profile that params.yaml chooses: all tables and reports
