@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_pages import copy_pictures, write_fake_log, write_pages
+from tests.fake_pages import copy_pictures, write_fake_log, write_pages, write_rehearsal
 from tests.fake_results import fake_config, write_all
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -23,6 +23,7 @@ KINDS = (
     "overview/mini/trust.html",
     *(f"tables/mini/table{number}.html" for number in range(1, 6)),
     "tables/mini/readings.html",
+    "tables/mini/rehearsal.html",
     "runs/mini/few_shot/vidprism_c.html",
     "runs/mini/few_shot/clip_zeroshot.html",
 )
@@ -47,6 +48,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_fake_log(config)
     copy_pictures(config)
     write_pages(config)
+    write_rehearsal(config)
     return config.root_dir / "reports"
 
 

@@ -172,7 +172,9 @@ def test_a_selection_on_the_test_set_would_be_said(tmp_path: Path) -> None:
 def test_every_run_page_is_linked_by_a_readable_name(config: Config) -> None:
     text = _read(config)
     assert text.count('href="../../runs/mini/') == 65
-    assert 'few_shot/vidprism_c.html" aria-label="VidPrism-C on frozen features (mini_clip, 32 frames), Few shots"' in text
+    assert (
+        'few_shot/vidprism_c.html" aria-label="VidPrism-C on frozen features (mini_clip, 32 frames), Few shots"' in text
+    )
 
 
 def test_every_table_has_a_caption_and_every_heading_a_scope(config: Config) -> None:
