@@ -63,6 +63,7 @@ class Readings:
     agreeing: tuple[tuple[str, Setting], ...]
     lines: tuple[Line, ...]
     preset_variant: str = ""
+    other_variants: tuple[str, ...] = ()  # the rows of `others`
     tests: str = ""  # about the family of the changes against the default, and about that of the two methods
     tests_of_methods: str = ""
 
@@ -79,17 +80,19 @@ class Readings:
 
     @property
     def finding(self) -> str:
-        """What turning the switches changes, in a sentence or two."""
-        found = self.changes
-        if not found:
-            return "No switch has been measured yet; `dvc repro` does."
-        name, column, change = max(found, key=lambda item: abs(item[2].comparison.difference))
-        c = change.comparison
-        largest = f"{name} on {column}, {signed(c.difference)} points [{signed(c.low)}, {signed(c.high)}]"
-        told = sum(change.separable for _, _, change in found)
-        verdict = f"{told} of {len(found)} changes can" if told else f"None of {len(found)} changes can"
-        separable = "can" if change.separable else "cannot"
-        return f"{verdict} be told from zero. The largest, {largest}, {separable}."
+        """What turning the switches changes, one at a time and all at once, in a few sentences."""
+        found = [item for item in self.changes if item[0] != PRESET]
+        whole = [(column, change) for name, column, change in self.changes if name == PRESET]
+        sentences = []
+        if found:
+            told = sum(change.separable for _, _, change in found)
+            name, column, change = max(found, key=lambda item: abs(item[2].comparison.difference))
+            one = f"{told or 'None'} of {len(found)} changes by one switch can be told from zero."
+            sentences += [one, f"The largest is {name} on {column}: {_in_points(change)}."]
+        if whole:
+            each = "; ".join(f"{column} {_in_points(change)}" for column, change in whole)
+            sentences.append(f"The released preset as a whole: {each}.")
+        return " ".join(sentences) or "No switch has been measured yet."
 
     @property
     def forests(self) -> tuple[Forest, ...]:
@@ -101,6 +104,12 @@ class Readings:
                 title = f"{column}: switch turned minus default"
                 drawn.append(charts.forest(title, effects, "points of top-1", labels=LABELS))
         return tuple(drawn)
+
+
+def _in_points(change: SwitchEffect) -> str:
+    c = change.comparison
+    verdict = "separable from zero" if change.separable else "not separable from zero"
+    return f"{signed(c.difference)} points [{signed(c.low)}, {signed(c.high)}], {verdict}"
 
 
 def _effect(name: str, change: SwitchEffect) -> Effect:
@@ -138,6 +147,7 @@ def build_readings(config: Config) -> Readings:
         preset_variant=preset if preset in records else "",
         methods=_between_methods(config),
         others=tuple((identity.name(trained[key]), changes(key)) for key in others),
+        other_variants=tuple(others),
         agreeing=tuple((name, setting) for name, setting in paper.items() if name not in differing),
         lines=tuple(
             ablations.line(config, 0, None, trained[key], key, records) for key in [*shown, *others] if key in records

@@ -16,7 +16,7 @@ from vidprism.report import panels, run_curves
 from vidprism.report.charts import Plot, Series
 from vidprism.report.panels import Panel
 from vidprism.report.tables import identity
-from vidprism.report.tables.ablations import READINGS, home
+from vidprism.report.tables.ablations import default, home
 from vidprism.report.tables.layout import heading
 from vidprism.report.tables.setting import training_videos
 
@@ -67,7 +67,7 @@ def build_run_page(config: Config, group: str, records: Iterable[Record]) -> lis
 
 def _run(config: Config, group: str, record: Record, before: str, after: str) -> Run:
     log = live.read_log(paths.live(config, group, record["row"]))
-    plots, keys = run_curves.draw_log(log, config.profile.datasets) if log else ((), ())
+    plots, keys = run_curves.draw_log(log, record["cells"], _headings(config)) if log else ((), ())
     return Run(
         record["row"],
         identity.title(identity.from_record(record)),
@@ -85,6 +85,10 @@ def _run(config: Config, group: str, record: Record, before: str, after: str) ->
     )
 
 
+def _headings(config: Config) -> dict[str, str]:
+    return {dataset: heading(config.profile, dataset) for dataset in config.profile.datasets}
+
+
 def _what(record: Record) -> tuple[tuple[str, str], ...]:
     backbone = record["backbone"]
     found = [("Method", record["method"]), ("Reading", record.get("reading") or ""), ("Track", record["track"])]
@@ -95,16 +99,20 @@ def _what(record: Record) -> tuple[tuple[str, str], ...]:
 
 def differences_from_defaults(config: Config, record: Record) -> Iterable[tuple[str, str, str]]:
     """(name, value, default) of the options that differ from VidPrism's preset of the row's reading, of all options of
-    another method, and of the values of the recipe that differ from the profile's.
+    another method, of what the search found, and of the values of the recipe that differ from the profile's (only the
+    number of updates if nothing was trained).
     """
     trained = identity.from_record(record)
     preset: dict[str, Any] = identity.preset(trained)
     for name, value in identity.changed_options(trained).items():
         yield f"options.{name}", panels.value_text(value), panels.value_text(preset.get(name)) if preset else ""
-    yield "train.lr", panels.value_text(record["config"]["train"].get("lr")), "found by the search"
+    train, search = record["config"]["train"], record["search"]
+    if search:
+        name = "train.lr" if search["space"] == "lr" else search["space"]
+        yield name, panels.value_text(search["chosen"]), "found by the search"
     base = asdict(config.profile.train)
-    for name, value in record["config"]["train"].items():
-        if name in base and value != base[name] and list_of(value) != list_of(base[name]):
+    for name, value in train.items() if train["updates"] else [("updates", 0)]:
+        if name in base and list_of(value) != list_of(base[name]):
             yield f"train.{name}", panels.value_text(value), panels.value_text(base[name])
 
 
@@ -114,21 +122,22 @@ def list_of(value: Any) -> Any:
 
 
 def _tables(config: Config, group: str, record: Record) -> Iterable[tuple[str, str, str]]:
-    """The pages on which the row stands."""
-    place = panels.anchor(record["row"])
+    """The pages on which the row stands. On the readings page the default row has no line, because all
+    changes are against it.
+    """
+    place, on_readings = panels.anchor(record["row"]), None
     folder = paths.tables(config).relative_to(config.root_dir / "reports").as_posix()
     numbers = {"closed_set": [1], "few_shot": [2]}.get(group, [])
-    readings = False
     if group == "ablations":
-        changed = identity.changed_options(identity.from_record(record))
-        table, _ = home(changed)
-        readings = (table, "") == READINGS or not changed
-        numbers = [table] if table else [3, 4, 5] if not changed else []
+        table, _ = home(identity.changed_options(identity.from_record(record)))
+        is_default = record["row"] == default(config)
+        numbers = [3, 4, 5] if is_default else [table] if table else []
+        on_readings = "" if is_default else None if table else place
     for number in numbers:
         if f"table{number}" in config.profile.tables:
             yield f"{folder}/table{number}.html", f"Table {number}", place
-    if readings:
-        yield f"{folder}/readings.html", "Readings", place
+    if on_readings is not None:
+        yield f"{folder}/readings.html", "Readings", on_readings
 
 
 def _trained(config: Config, record: Record, cell: Cell) -> TrainedCell:
