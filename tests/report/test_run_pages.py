@@ -15,6 +15,7 @@ from vidprism import report
 from vidprism.config import Config, ConfigError, paths
 from vidprism.config.rows import GROUPS, rows
 from vidprism.evaluation import results
+from vidprism.model.readings import differences
 from vidprism.records import log
 from vidprism.report import run_curves, run_pages, stages
 from vidprism.report.render import TEMPLATES
@@ -113,6 +114,45 @@ def test_what_differs_from_the_defaults(config: Config) -> None:
     default = dict.fromkeys(name for name, _, _ in run_pages.differences_from_defaults(config, records["default"]))
     assert [name for name in default if name.startswith("options.")] == []
     assert "<code>options.rates</code>" in read(config, "ablations", "rates_2")
+
+
+def differing(config: Config, group: str, key: str, **train: object) -> dict[str, tuple[str, str]]:
+    record = fake_record(config, rows(config, group)[key])
+    record["config"]["train"] |= train
+    found = {name: (value, default) for name, value, default in run_pages.differences_from_defaults(config, record)}
+    assert found.pop("train.lr")[1] == "found by the search"
+    return found
+
+
+def test_the_released_reading_differs_from_the_papers(config: Config) -> None:
+    """As a variant, and as a method of its own."""
+    variant = differing(config, "ablations", "released")
+    assert variant["options.reading"] == ("released", "paper") and variant["options.act"] == ("quickgelu", "gelu")
+    assert len(variant) == 1 + len(differences())
+    method = differing(config, "few_shot", "vidprism_c_released")
+    assert {name: found for name, found in method.items() if name in variant} == variant
+
+
+def test_options_that_params_yaml_gives_a_method_do_not_differ(config: Config) -> None:
+    assert differing(config, "few_shot", "temporal_transformer") == {}
+    record = fake_record(config, rows(config, "few_shot")["temporal_transformer"])
+    record["config"]["options"]["layers"] = 3
+    assert ("options.layers", "3", "1") in run_pages.differences_from_defaults(config, record)
+
+
+def test_encoder_frames_and_track_differ_from_those_of_the_group(config: Config) -> None:
+    video = {"encoder": ("mini_videomae", "mini_clip"), "frames": ("16", "32")}
+    assert differing(config, "few_shot", "mean_pool-mini_videomae") == video
+    tuned = differing(config, "few_shot", "mean_pool-tuned", precision="fp32", blocks=[])
+    assert tuned["track"] == ("tuned", "frozen") and tuned["frames"] == ("8", "32")
+    assert tuned["train.updates"] == ("150", "300") and tuned["train.precision"] == ("fp32", "auto")
+    assert "train.blocks" not in tuned
+    assert differing(config, "closed_set", "mean_pool-mini_clip-8f") == {"train.updates": ("800", "300")}
+
+
+def test_rates_that_fit_a_short_clip_do_not_differ(config: Config) -> None:
+    assert "options.rates" not in differing(config, "closed_set", "vidprism_c-mini_clip-8f")
+    assert "options.rates" not in differing(config, "few_shot", "vidprism_m-mini_videomae")
 
 
 def test_links_lead_to_the_rows_of_the_tables(config: Config) -> None:

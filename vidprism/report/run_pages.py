@@ -98,22 +98,44 @@ def _what(record: Record) -> tuple[tuple[str, str], ...]:
 
 
 def differences_from_defaults(config: Config, record: Record) -> Iterable[tuple[str, str, str]]:
-    """(name, value, default) of the options that differ from VidPrism's preset of the row's reading, of all options of
-    another method, of what the search found, and of the values of the recipe that differ from the profile's (only the
-    number of updates if nothing was trained).
+    """(name, value, default) of what differs from the defaults, and of what the search found.
+
+    The defaults of encoder, frames and track are those of the group of rows and of the profile. The default of an
+    option is the paper's reading for VidPrism, and `methods` of params.yaml for another method. The default of a recipe
+    is that of the profile; of a row that was not trained, only the number of updates is compared.
     """
-    trained = identity.from_record(record)
-    preset: dict[str, Any] = identity.preset(trained)
-    for name, value in identity.changed_options(trained).items():
-        yield f"options.{name}", panels.value_text(value), panels.value_text(preset.get(name)) if preset else ""
+    yield from _differing("", *_place(config, record))
+    yield from _differing("options.", record["config"]["options"], _default_options(config, record))
     train, search = record["config"]["train"], record["search"]
     if search:
         name = "train.lr" if search["space"] == "lr" else search["space"]
         yield name, panels.value_text(search["chosen"]), "found by the search"
-    base = asdict(config.profile.train)
-    for name, value in train.items() if train["updates"] else [("updates", 0)]:
-        if name in base and list_of(value) != list_of(base[name]):
-            yield f"train.{name}", panels.value_text(value), panels.value_text(base[name])
+    yield from _differing("train.", train if train["updates"] else {"updates": 0}, asdict(config.profile.train))
+
+
+def _place(config: Config, record: Record) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Encoder, frames and track of a row, and those of its group. Table 1 has rows of several encoders and frames, none
+    of which is a default.
+    """
+    section = getattr(config.profile, record["group"])
+    here = {"encoder": record["backbone"].get("name"), "frames": record["cells"][0]["frames"], "track": record["track"]}
+    default = {"track": config.profile.protocol.track}
+    if record["group"] != "closed_set":
+        default |= {"encoder": section.backbone, "frames": section.frames}
+    return here, default
+
+
+def _default_options(config: Config, record: Record) -> dict[str, Any]:
+    trained = identity.from_record(record)
+    if trained.is_vidprism:
+        return {"reading": "paper", **identity.preset(trained, "paper")}
+    return config.methods.get(record["method"], {})
+
+
+def _differing(prefix: str, here: dict[str, Any], default: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
+    for name, value in here.items():
+        if name in default and list_of(value) != list_of(default[name]):
+            yield f"{prefix}{name}", panels.value_text(value), panels.value_text(default[name])
 
 
 def list_of(value: Any) -> Any:
