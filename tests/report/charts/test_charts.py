@@ -86,6 +86,30 @@ def test_separate_points_have_error_bars() -> None:
     assert mark.top < mark.y < mark.bottom and found.series[0].line == ""
 
 
+def test_a_band_runs_along_the_lower_ends_and_back_along_the_upper_ones() -> None:
+    curve = Series("A", "s0", (Point(2, 20, 10, 30), Point(4, 40, 35, 45), Point(8, 60, 55, 65)))
+    (series,) = charts.plot("P", [curve], "x", "y", x_values=[2, 4, 8]).series
+    line, band = ([tuple(map(float, p.split(","))) for p in text.split()] for text in (series.line, series.band))
+    assert [x for x, _ in band] == [x for x, _ in line] + [x for x, _ in reversed(line)]
+    lower, upper = band[:3], band[:2:-1]
+    assert all(up[1] < on[1] < low[1] for low, on, up in zip(lower, line, upper, strict=True))
+
+
+def test_forest_plots_that_share_an_axis_have_equal_ticks() -> None:
+    effects = [Effect("act", 4, 2, 6, "better"), Effect("div", -8, -10, -6, "worse")]
+    first, second = (charts.forest("A minus B", [effect], shared=effects) for effect in effects)
+    assert first.ticks == second.ticks == charts.forest("A minus B", effects).ticks and first.zero == second.zero
+    scale = (first.bars[0].x - first.zero) / 4
+    assert (second.bars[0].x - second.zero) / -8 == pytest.approx(scale, abs=0.05)
+
+
+def test_a_text_alternative_names_twelve_series_and_counts_the_rest() -> None:
+    many = [Series(f"M{i}", "s1", (Point(0, i), Point(1, i + 0.5)), dots=False) for i in range(15)]
+    summary = charts.plot("Accuracy", many, "shots", "top-1 (%)").summary
+    assert summary.startswith("Accuracy: top-1 (%) against shots; M0 0 to 0.5; M1 1 to 1.5;")
+    assert "M11" in summary and "M12" not in summary and summary.endswith("and 3 more")
+
+
 def test_names_are_text() -> None:
     curve = Series(HOSTILE, "s0", (Point(1, 1), Point(2, 2)))
     for text in (
