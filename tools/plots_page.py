@@ -2,8 +2,8 @@
 
     python -m tools.plots_page        (`make env` runs it)
 
-The scripts are Vega, Vega-Lite and Vega-Embed as the package vl-convert-python holds them. The page is generated and
-not in git; `.dvc/config` names it as `plots.html_template`.
+The scripts are Vega, Vega-Lite and Vega-Embed as the package vl-convert-python holds them. Git ignores the page and
+`.dvc/config.local`, which names it: where neither was made, DVC's own page loads the scripts from the network.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import vl_convert
+from dvc.config import Config
 
-PAGE = Path(".dvc") / "tmp" / "plots_page.html"
+PAGE = "plots_page.html"  # in .dvc
 GLOBALS = "window.vegaEmbed = vegaEmbed; window.vega = vega; window.vegaLite = vegaLite;"
 TEMPLATE = """<!DOCTYPE html>
 <html lang="en">
@@ -30,11 +31,12 @@ TEMPLATE = """<!DOCTYPE html>
 
 
 def write_plots_page(root: Path) -> Path:
-    """Write the page below `root`, the folder of .dvc, and return its path."""
+    """Write the page to `.dvc` below `root`, name it in DVC's local configuration, and return its path."""
     scripts = vl_convert.javascript_bundle(GLOBALS).replace("</script", "<\\/script")
-    target = root / PAGE
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = root / ".dvc" / PAGE
     target.write_text(TEMPLATE.format(scripts=scripts), encoding="utf-8")
+    with Config(str(target.parent)).edit("local") as local:
+        local.setdefault("plots", {})["html_template"] = PAGE
     return target
 
 

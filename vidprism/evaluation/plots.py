@@ -5,18 +5,20 @@ the number of views. Nothing here imports torch.
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from vidprism.config import Config
 
-PLACE = ["row", "rows", "dataset", "shots"]  # `rows`: the picture that shows the row
+PLACE = ["row", "rows", "dataset", "shots"]  # `rows`: the part of the group that the row belongs to
 MOST_SERIES = 12  # rows in one picture: more cannot be told by their colours
 
 
 def write_plots(config: Config, group: str, records: Iterable[dict[str, Any]]) -> None:
-    """Write accuracy.csv, loss.csv and views.csv of a group below reports/plots/<profile>/.
+    """Write accuracy.csv, and loss/ and views/ with a file for each `MOST_SERIES` rows, below
+    reports/plots/<profile>/<group>/. DVC draws a picture of each file.
 
     Args:
         records: evaluated records; rows that were not run have no cells and so no points.
@@ -36,8 +38,8 @@ def write_plots(config: Config, group: str, records: Iterable[dict[str, Any]]) -
     ]
     folder = config.root_dir / "reports" / "plots" / config.profile.name / group
     _save(folder / "accuracy.csv", [*PLACE, "top1", "low", "high"], accuracy)
-    _save(folder / "loss.csv", [*PLACE, "update", "loss"], loss)
-    _save(folder / "views.csv", [*PLACE, "views", "n_clips", "n_crops", "top1"], views)
+    _save_parts(folder / "loss", [*PLACE, "update", "loss"], loss)
+    _save_parts(folder / "views", [*PLACE, "views", "n_clips", "n_crops", "top1"], views)
 
 
 def _place(row: str, number: int, n_rows: int, cell: dict[str, Any]) -> dict[str, Any]:
@@ -65,6 +67,13 @@ def _curve(cell: dict[str, Any]) -> Iterable[tuple[int, float]]:
     """Points (update, mean loss of the repeats); empty for a method that is not trained."""
     curve = cell.get("curve") or {"step": [], "loss": []}
     return zip(curve["step"], curve["loss"], strict=True)
+
+
+def _save_parts(folder: Path, columns: list[str], lines: list[dict[str, Any]]) -> None:
+    """One file a part, in place of all earlier ones; without lines, a file without points."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for i, rows in enumerate(dict.fromkeys(line["rows"] for line in lines) or [""]):
+        _save(folder / f"part_{i + 1:02d}.csv", columns, [line for line in lines if line["rows"] == rows])
 
 
 def _save(path: Path, columns: list[str], lines: list[dict[str, Any]]) -> None:
