@@ -128,6 +128,7 @@ def test_the_released_reading_differs_from_the_papers(config: Config) -> None:
     """As a variant, and as a method of its own."""
     variant = differing(config, "ablations", "released")
     assert variant["options.reading"] == ("released", "paper") and variant["options.act"] == ("quickgelu", "gelu")
+    assert variant["options.shared_conv"] == ("true", "false"), "as params.yaml spells it"
     assert len(variant) == 1 + len(differences())
     method = differing(config, "few_shot", "vidprism_c_released")
     assert {name: found for name, found in method.items() if name in variant} == variant

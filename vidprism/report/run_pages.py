@@ -15,6 +15,7 @@ from vidprism.records.record import MEASURED, Cell, Record
 from vidprism.report import panels, run_curves
 from vidprism.report.charts import Plot, Series
 from vidprism.report.panels import Panel
+from vidprism.report.render import option
 from vidprism.report.tables import identity
 from vidprism.report.tables.ablations import default, home
 from vidprism.report.tables.layout import heading
@@ -135,7 +136,11 @@ def _default_options(config: Config, record: Record) -> dict[str, Any]:
 def _differing(prefix: str, here: dict[str, Any], default: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
     for name, value in here.items():
         if name in default and list_of(value) != list_of(default[name]):
-            yield f"{prefix}{name}", panels.value_text(value), panels.value_text(default[name])
+            yield f"{prefix}{name}", _as_in_params(value), _as_in_params(default[name])
+
+
+def _as_in_params(value: Any) -> str:
+    return option(value) if isinstance(value, bool) else panels.value_text(value)
 
 
 def list_of(value: Any) -> Any:
