@@ -35,7 +35,9 @@ def test_ticks_are_round_and_cover_the_values(seed: int) -> None:
     assert min(abs(first - s) for s in (1, 2, 2.5, 5)) < 1e-3
 
 
-@pytest.mark.parametrize("low, high", [(0, 0.00025), (0.0001, 0.00095), (-40, 30), (1e4, 9e5), (0.24, 0.36)])
+@pytest.mark.parametrize(
+    "low, high", [(0, 0.00025), (10, 2000), (0.0001, 0.00095), (-40, 30), (1e4, 9e5), (0.24, 0.36)]
+)
 def test_ticks_neither_overlap_nor_leave_the_picture(low: float, high: float) -> None:
     """A letter of a tick is at most 6.2 units wide and 11 high, and the text ends 5 units left of the axis."""
     found = charts.plot("t", [Series("a", "s0", (Point(low, low), Point(high, high)))], "x", "y")
@@ -43,6 +45,7 @@ def test_ticks_neither_overlap_nor_leave_the_picture(low: float, high: float) ->
     assert all(a - b >= 11 for (a, _), (b, _) in itertools.pairwise(found.y_ticks))
     middles = [(x, 6.2 * len(text) / 2) for x, text in found.x_ticks]
     assert all(b - a >= half + other for (a, half), (b, other) in itertools.pairwise(middles))
+    assert middles[0][0] >= middles[0][1] and middles[-1][0] + middles[-1][1] <= found.width
 
 
 def test_equal_values_have_an_axis() -> None:

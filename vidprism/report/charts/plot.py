@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vidprism.report.charts.axes import Axis, linear_axis, log_axis
+from vidprism.report.charts.axes import Axis, linear_axis, log_axis, tick_text
 
 WIDTH, HEIGHT = 340.0, 230.0
 LEFT, RIGHT, TOP, BOTTOM = 40.0, 12.0, 8.0, 38.0  # margins, in the units of the picture
-LETTER, GAP = 6.2, 9.0  # width of a letter of a tick, and the space beside it: a long tick widens the left margin
+LETTER, GAP = 6.2, 9.0  # width of a letter of a tick, and the space beside it: long ticks widen the margins
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,9 @@ def plot(
     y_axis, y_values = linear_axis(min(ys), max(ys), height - BOTTOM, TOP)
     y_ticks = y_axis.ticks(y_values)
     left = max(LEFT, round(GAP + LETTER * max(len(text) for _, text in y_ticks), 1))
-    x_axis, ticks = _horizontal(xs, list(x_values), x_log, left, width - RIGHT)
+    _, ticks = _horizontal(xs, list(x_values), x_log, left, width - RIGHT)
+    right = width - max(RIGHT, round(1 + LETTER * len(tick_text(ticks[-1])) / 2, 1)) if ticks else width - RIGHT
+    x_axis, _ = _horizontal(xs, list(x_values), x_log, left, right)
     summary = f"{title}: {y_name} against {x_name}; " + "; ".join(
         f"{s.name} {s.points[0].y:.3g} to {s.points[-1].y:.3g}" for s in series[:12] if s.points
     )
@@ -120,7 +122,7 @@ def plot(
         width,
         height,
         left,
-        width - RIGHT,
+        right,
         TOP,
         height - BOTTOM,
         x_axis.ticks(ticks),
