@@ -198,17 +198,24 @@ def test_a_notebook_opens_as_it_is(clone: Path, tmp_path: Path, notebook: str) -
 
 def test_dvc_shows_how_a_row_trained(clone: Path) -> None:
     row = "data/live/smoke/few_shot/vidprism_c"
-    shown = json.loads(run(clone, "dvc", "plots", "show", "--json", f"{row}/plots"))
+    command = ["dvc", "plots", "show", "--json", f"{row}/plots", "--template", "by_series", "-x", "step"]
+    shown = json.loads(run(clone, *command))
     (plot,) = shown["data"][f"{row}/plots/metrics/loss/total.tsv"]
     points = plot["content"]["data"]["values"]
     assert [(p["series"], p["step"]) for p in points] == [("ucf101_k2", "10"), ("ucf101_k2", "20")]
-    assert plot["content"]["spec"]["encoding"]["y"]["field"] == "total"
+    assert {layer["encoding"]["y"]["field"] for layer in plot["content"]["spec"]["layer"]} == {"total"}
     latest = json.loads(run(clone, "dvc", "metrics", "show", "--json", f"{row}/metrics.json"))
     assert latest[""]["data"][f"{row}/metrics.json"]["data"]["ucf101_k2"]["step"] == 20
     page = (clone / "reports/runs/smoke/few_shot/vidprism_c.html").read_text(encoding="utf-8")
     assert page.count("<polyline") == 12 and "Share of expert 3" in page
     trust = (clone / "reports/overview/smoke/trust.html").read_text(encoding="utf-8")
     assert 'href="../../runs/smoke/few_shot/vidprism_c.html"' in trust
+
+
+def test_dvc_shows_plots_of_groups_and_not_of_every_row(clone: Path) -> None:
+    shown = json.loads(run(clone, "dvc", "plots", "show", "--json"))
+    assert not shown.get("errors") and 3 * 3 < len(shown["data"]) <= 20
+    assert not [name for name in shown["data"] if name.startswith("data/live/")]
 
 
 def test_dvc_shows_metrics(clone: Path) -> None:
