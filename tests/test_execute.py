@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from vidprism.config import ConfigError
 from vidprism.execute import execute, main, typed_parameters
 from vidprism.report import in_notebook
-from vidprism.runtime import interruption, progress
+from vidprism.runtime import interruption, progress_line
 
 
 @pytest.fixture
@@ -119,9 +119,9 @@ def test_tables_and_figures_are_kept_as_a_person_sees_them(clone: Path) -> None:
 def test_progress_is_on_the_terminal_and_not_in_the_notebook(
     clone: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "LINE_EVERY_SEC", 0.0)
-    cell = "from vidprism.runtime import progress\nfor _ in progress.track(range(3), 'update'): pass"
-    assert outputs(clone, cell) == [[]]
+    monkeypatch.setattr(progress_line, "LINE_EVERY_SEC", 0.05)
+    imports = "from time import sleep\nfrom vidprism.runtime.progress import track"
+    assert outputs(clone, imports, "for _ in track(range(3), 'update'): sleep(0.5)") == [[], []]
     assert "shown: update 2 of 3, 33 %, about" in capfd.readouterr().err
 
 

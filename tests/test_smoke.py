@@ -124,6 +124,7 @@ def test_declared_dependencies_are_what_the_notebooks_load(clone: Path) -> None:
         "vidprism/runtime/engine.py",
         "vidprism/runtime/interruption.py",
         "vidprism/runtime/progress.py",
+        "vidprism/runtime/progress_line.py",
         "vidprism/runtime/provenance.py",
     }
     plumbing |= {path.relative_to(clone).as_posix() for path in clone.glob("vidprism/**/__init__.py") if is_empty(path)}
