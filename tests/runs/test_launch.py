@@ -39,6 +39,8 @@ def work(config: Config, row: Row, n_local: int, *report: Path) -> dict:
     fault, update = os.environ.get(FAULT, ""), loop._Loop._update
 
     def faulty(self: loop._Loop, *batch: torch.Tensor) -> None:
+        if fault == "slow":
+            time.sleep(0.1)
         if self.step == 2 and fault and os.environ["RANK"] == "1":
             if fault == "raise":
                 raise ValueError("the second process found a snake")
@@ -100,9 +102,10 @@ def test_two_processes_give_what_one_gives(config: Config, children: set[int], m
 def test_the_stage_shows_how_far_its_processes_are(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the terminal and not in the cell, which captures what the processes write."""
     monkeypatch.setattr(progress_line, "LINE_EVERY_SEC", 0.05)
+    monkeypatch.setenv(FAULT, "slow")
     shown, captured = io.StringIO(), io.StringIO()
     with progress.stage("train few_shot", shown), contextlib.redirect_stderr(captured):
-        launch.train_row(changed(config, devices=2), make_row("mean_pool", updates=60))
+        launch.train_row(changed(config, devices=2), make_row("mean_pool", updates=30))
     shares = [int(line.split(" %")[0].split(", ")[-1]) for line in shown.getvalue().splitlines() if " %" in line]
     assert shares == sorted(shares) and any(0 < share < 100 for share in shares), shown.getvalue()
     assert "update" not in captured.getvalue()

@@ -106,10 +106,13 @@ def test_resumed_work_starts_where_it_was_and_its_estimate_is_that_of_new_work()
 
 def test_work_elsewhere_is_followed(tmp_path: Path) -> None:
     report = tmp_path / "report"
-    with progress.stage("s", io.StringIO()), progress.followed(lambda: progress_line.read_share(report), "cell", 4):
-        assert line().startswith("s: cell 1 of 4, 0 %")
-        report.write_text("0.6")
-        assert line().startswith("s: cell 3 of 4, 60 %")
+    with progress.stage("s", io.StringIO()):
+        with progress.followed(lambda: progress_line.read_share(report), "cell", 4):
+            assert line().startswith("s: cell 1 of 4, 0 %")
+            report.write_text("0.6")
+            assert line().startswith("s: cell 3 of 4, 60 %")
+        report.unlink()
+        assert line().startswith("s: cell 3 of 4, 60 %"), "the share stays when the report is gone"
     with progress.stage("", report), progress.counting("cell", 2) as level:
         level.step()
     assert progress_line.read_share(report) == 0.5 and [path.name for path in tmp_path.iterdir()] == ["report"]

@@ -164,8 +164,13 @@ def track(items: Iterable[Thing], what: str, total: int | None = None, done: int
 @contextmanager
 def followed(read: Callable[[], float], what: str, total: int) -> Iterator[None]:
     """A piece of work that is done elsewhere while the block runs; `read` returns its share, from 0 to 1."""
-    with _opened(_Followed(read, what, total)):
-        yield
+    level = _Followed(read, what, total)
+    with _opened(level):
+        try:
+            yield
+        finally:
+            last = level.share
+            level.read = lambda: last  # what `read` reads may be gone from now on
 
 
 @contextmanager
