@@ -8,7 +8,7 @@ ENV := $(VENV)/.installed
 PIP_AUDIT := 2.10.1
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce repro-one status smoke rehearse test test-fast test-all bench gpu-check compare lint lock audit notebooks lab clean
+.PHONY: help env reproduce repro-one status smoke rehearse test test-fast test-all bench gpu-check screenshots compare lint lock audit notebooks lab clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -21,6 +21,7 @@ $(ENV): requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(VENV)/bin/python -m tools.plots_page
 	@touch $@
 
 reproduce: $(ENV)  ## run the pipeline of the profile that params.yaml chooses: all tables and reports
@@ -55,6 +56,9 @@ bench: $(ENV)  ## speed and size, printed side by side
 
 gpu-check: $(ENV)  ## check the suite on this machine's GPU, at most 8 minutes; writes reports/gpu and docs/gpu.md
 	python -m tools.gpu_check --out reports/gpu; status=$$?; python -m tools.gpu_check.page; exit $$status
+
+screenshots: $(ENV)  ## pictures of the pages on a screen, a phone and paper (needs Chromium); two of them are the README's
+	python -m tools.screenshots
 
 compare: $(ENV)  ## which cells changed since a revision: make compare REV=HEAD~1
 	python -m vidprism.report.compare $(REV)

@@ -1,5 +1,6 @@
 """The engine that runs a stage's notebook: it checks parameters, and keeps and forwards failures."""
 
+import html
 import json
 import subprocess
 from pathlib import Path
@@ -10,7 +11,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from vidprism.config import ConfigError
 from vidprism.execute import execute, main, typed_parameters
-from vidprism.runtime import interruption
+from vidprism.report import in_notebook
+from vidprism.runtime import interruption, progress_line
 
 
 @pytest.fixture
@@ -88,3 +90,46 @@ def test_a_failed_stage_gets_its_committed_reports_back(clone: Path) -> None:
     page.unlink()
     assert main(["divide", "number=0"]) == 1
     assert page.read_text() == "measured"
+
+
+def outputs(clone: Path, *sources: str) -> list[list]:
+    """The outputs of cells of a notebook that `execute` ran."""
+    cells = [new_code_cell('profile = "smoke"', metadata={"tags": ["parameters"]}), *map(new_code_cell, sources)]
+    nbformat.write(new_notebook(cells=cells), clone / "notebooks" / "shown.ipynb")
+    return [cell.outputs for cell in nbformat.read(execute("shown", {}, clone), 4).cells[-len(sources) :]]
+
+
+def test_tables_and_figures_are_kept_as_a_person_sees_them(clone: Path) -> None:
+    table, shown, figure, both = outputs(
+        clone,
+        "import pandas as pd\npd.DataFrame({'accuracy': [41.5]})",
+        "from IPython.display import display\ndisplay(pd.DataFrame({'a': [1]}))\n'value'",
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2]);",
+        "plt.plot([3, 4])\nplt.show()\nprint('told')",
+    )
+    assert table[0].output_type == "execute_result" and "<td>41.5</td>" in table[0].data["text/html"]
+    assert [o.output_type for o in shown] == ["display_data", "execute_result"]
+    assert shown[1].data["text/plain"] == "'value'"
+    assert len(figure) == 1 and "image/png" in figure[0].data
+    pictures = [o for o in both if o.output_type == "display_data"]
+    assert len(pictures) == 1 and pictures[0].data["image/png"].startswith("iVBOR"), "one picture, closed afterwards"
+    assert [o.text for o in both if o.output_type == "stream"] == ["told\n"]
+
+
+def test_progress_is_on_the_terminal_and_not_in_the_notebook(
+    clone: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_line, "LINE_EVERY_SEC", 0.05)
+    imports = "from time import sleep\nfrom vidprism.runtime.progress import track"
+    assert outputs(clone, imports, "for _ in track(range(3), 'update'): sleep(0.5)") == [[], []]
+    assert "shown: update 2 of 3, 33 %, about" in capfd.readouterr().err
+
+
+def test_a_page_in_a_notebook_is_in_a_frame_of_its_own(tmp_path: Path) -> None:
+    page = tmp_path / "reports" / "a.html"
+    page.parent.mkdir()
+    page.write_text('<html><style>body { color: red }</style><a class="x" href="../b.html">B &amp; C</a></html>')
+    text = in_notebook.view(page, tmp_path)._repr_html_()
+    assert text.startswith('<iframe title="reports/a.html" srcdoc="') and "<style>" not in text
+    inside = html.unescape(text.split('srcdoc="')[1].split('"')[0])
+    assert '<a class="x">B &amp; C</a>' in inside and "href" not in inside

@@ -77,19 +77,18 @@ def test_outputs_bear_the_profile(path: Path, name: str, stage: dict) -> None:
     for output in outputs:
         where = output if isinstance(output, str) else next(iter(output))
         assert "${item.profile}" in where or where == "reports/index.html"
-    results = [m for m in stage.get("metrics", []) if not str(m).startswith("data/live/")]
-    assert all(m[next(iter(m))] == {"cache": False} for m in results)
+    assert all(m[next(iter(m))] == {"cache": False} for m in stage.get("metrics", []))
 
 
 @pytest.mark.parametrize(("path", "name", "stage"), STAGES, ids=IDS)
-def test_a_row_that_trains_is_logged_where_dvc_looks(path: Path, name: str, stage: dict) -> None:
+def test_the_log_of_a_row_is_an_output_and_no_plot(path: Path, name: str, stage: dict) -> None:
+    """As plots, the logs of all rows of mini would be more than 600 pictures in one page."""
     if not stage["cmd"].startswith("python -m vidprism.execute train "):
         return
-    (run,) = stage["outs"]
-    log = run.replace("data/runs/", "data/live/")
-    assert stage["metrics"] == [f"{log}/metrics.json"]
-    assert stage["plots"] == [{f"{log}/plots": {"template": "by_series", "x": "step"}}]
-    assert (ROOT / ".dvc" / "plots" / "by_series.json").is_file()
+    run, *log = stage["outs"]
+    live = run.replace("data/runs/", "data/live/")
+    assert log == [f"{live}/metrics.json", f"{live}/plots"]
+    assert "plots" not in stage and "metrics" not in stage
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +151,9 @@ def test_names_are_plain() -> None:
         assert name.isidentifier() and name == name.lower(), name
 
 
-def test_ci_calls_make_test_and_nothing_else() -> None:
-    lines = (ROOT / ".ci" / "run").read_text().splitlines()
-    assert [line for line in lines if line and not line.startswith(("#", "set ", "cd "))] == ["make test"]
+def test_ci_installs_a_browser_and_calls_make_test() -> None:
+    lines = [line.strip() for line in (ROOT / ".ci" / "run").read_text().splitlines()]
+    commands = [line for line in lines if line and not line.startswith(("#", "set ", "cd ", "if ", "fi", "root="))]
+    *installs, last = [line for line in commands if not line.startswith("export ")]
+    assert last == "make test" and all(line.startswith("$root apt-get ") for line in installs)
+    assert "export VIDPRISM_BROWSER=required" in commands, "a missing browser is a failure there"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tools import smoke
 from tools.with_profile import choose
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,12 +72,25 @@ def ran(out: str) -> list[str]:
 def test_reports_are_there_and_labelled(clone: Path) -> None:
     tables = clone / "reports" / "tables" / "smoke"
     pages = [tables / "table1.html", tables / "table2.html", tables / "table3.html", tables / "readings.html"]
-    for page in [*pages, clone / "reports" / "index.html"]:
+    overview = [clone / "reports" / "overview" / "smoke" / f"{name}.html" for name in ("index", "cells", "trust")]
+    for page in [*pages, *overview]:
         text = page.read_text(encoding="utf-8")
-        assert "generated" in text.lower() and "<script" not in text and "http-equiv" in text, page.name
+        assert "generated" in text.lower() and text.count("<script") == 1 and "http-equiv" in text, page.name
+    assert overview[0].read_text(encoding="utf-8").count("data:image/webp;base64,") == 2
+    front = (clone / "reports" / "index.html").read_text(encoding="utf-8")
+    assert "overview/mini/index.html" in front and "smoke" not in front, "smoke is not published"
     with (tables / "table3.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert any(row["status"] == "measured" for row in rows) and any(row["status"] == "not run" for row in rows)
+
+
+def test_git_shows_no_change_after_make_smoke(clone: Path) -> None:
+    """Except for the entries of dvc.lock that `make smoke` removes at its end."""
+    changed = git(clone, "ls-files", "-m", "-d", "-o", "--exclude-standard").splitlines()
+    assert not [name for name in changed if Path(name).name != "dvc.lock"]
+    for name in changed:
+        before = git(clone, "show", f"HEAD:{name}")
+        assert smoke.put_back((clone / name).read_text(encoding="utf-8"), before) == before
 
 
 def test_no_other_machine_is_asked(clone: Path) -> None:
@@ -110,6 +124,7 @@ def test_declared_dependencies_are_what_the_notebooks_load(clone: Path) -> None:
         "vidprism/runtime/engine.py",
         "vidprism/runtime/interruption.py",
         "vidprism/runtime/progress.py",
+        "vidprism/runtime/progress_line.py",
         "vidprism/runtime/provenance.py",
     }
     plumbing |= {path.relative_to(clone).as_posix() for path in clone.glob("vidprism/**/__init__.py") if is_empty(path)}
@@ -184,21 +199,30 @@ def test_a_notebook_opens_as_it_is(clone: Path, tmp_path: Path, notebook: str) -
 
 def test_dvc_shows_how_a_row_trained(clone: Path) -> None:
     row = "data/live/smoke/few_shot/vidprism_c"
-    shown = json.loads(run(clone, "dvc", "plots", "show", "--json", f"{row}/plots"))
+    command = ["dvc", "plots", "show", "--json", f"{row}/plots", "--template", "by_series", "-x", "step"]
+    shown = json.loads(run(clone, *command))
     (plot,) = shown["data"][f"{row}/plots/metrics/loss/total.tsv"]
     points = plot["content"]["data"]["values"]
     assert [(p["series"], p["step"]) for p in points] == [("ucf101_k2", "10"), ("ucf101_k2", "20")]
-    assert plot["content"]["spec"]["encoding"]["y"]["field"] == "total"
+    assert {layer["encoding"]["y"]["field"] for layer in plot["content"]["spec"]["layer"]} == {"total"}
     latest = json.loads(run(clone, "dvc", "metrics", "show", "--json", f"{row}/metrics.json"))
     assert latest[""]["data"][f"{row}/metrics.json"]["data"]["ucf101_k2"]["step"] == 20
     page = (clone / "reports/runs/smoke/few_shot/vidprism_c.html").read_text(encoding="utf-8")
     assert page.count("<polyline") == 12 and "Share of expert 3" in page
-    assert 'href="runs/smoke/few_shot/vidprism_c.html"' in (clone / "reports/index.html").read_text(encoding="utf-8")
+    trust = (clone / "reports/overview/smoke/trust.html").read_text(encoding="utf-8")
+    assert 'href="../../runs/smoke/few_shot/vidprism_c.html"' in trust
+
+
+def test_dvc_shows_plots_of_groups_and_not_of_every_row(clone: Path) -> None:
+    shown = json.loads(run(clone, "dvc", "plots", "show", "--json"))
+    assert not shown.get("errors") and 3 * 3 < len(shown["data"]) <= 20
+    assert not [name for name in shown["data"] if name.startswith("data/live/")]
 
 
 def test_dvc_shows_metrics(clone: Path) -> None:
     shown = run(clone, "dvc", "metrics", "show", "--md")
-    assert "top1" in shown and "correct" not in shown
+    assert "top1_vidprism" in shown and "correct" not in shown
+    assert max(map(len, shown.splitlines())) <= 160 and len(shown.splitlines()) <= 12, "it fits a screen"
 
 
 def test_an_experiment_is_run_shown_and_undone(clone: Path) -> None:
@@ -215,8 +239,9 @@ def test_an_experiment_is_run_shown_and_undone(clone: Path) -> None:
         changed = json.loads(run(clone, "dvc", "params", "diff", "--json"))["params.yaml"]
         assert changed[key] == {"old": "[2, 4]", "new": "[4]"}
         moved = json.loads(run(clone, "dvc", "metrics", "diff", "--json"))
-        assert any("rates_2_4" in name for values in moved.values() for name in values), moved
-        assert not any("mean_pool" in name for values in moved.values() for name in values), moved
+        assert list(moved) == ["reports/results/smoke/ablations.json"] and "top1_mean" in next(iter(moved.values())), (
+            moved
+        )
         run(clone, "dvc", "plots", "show", "--out", "shown")
         assert "rates_2_4" in (clone / "shown" / "index.html").read_text(encoding="utf-8")
         *cells, total = run(clone, "vidprism.report.compare", "HEAD").splitlines()

@@ -11,30 +11,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from dvc.repo import Repo
-
-from vidprism.config import ConfigError, load_config, nearest
-
-
-def stage_of(commands: dict[str, str], profile: str, name: str) -> str:
-    """The stage that trains a row.
-
-    Args:
-        commands: stage -> its command.
-        name: group and key, for example `few_shot/vidprism_c`.
-
-    Raises:
-        ConfigError: no stage trains such a row; names the nearest.
-    """
-    trains = {}
-    for stage, command in commands.items():
-        notebook, *values = command.split()[3:]
-        given = dict(value.split("=", 1) for value in values)
-        if notebook == "train" and given["profile"] == profile:
-            trains[f"{given['group']}/{given['row']}"] = stage
-    if name not in trains:
-        raise ConfigError(f"profile '{profile}' trains no row '{name}'; {nearest(name, trains)}")
-    return trains[name]
+from vidprism.config import ConfigError, load_config
+from vidprism.report.stages import training_stage, training_stages
 
 
 def main(arguments: list[str]) -> int:
@@ -44,8 +22,8 @@ def main(arguments: list[str]) -> int:
         return 2
     config = load_config()
     try:
-        commands = {stage.addressing: stage.cmd for stage in Repo().index.stages}
-        stage = stage_of(commands, config.profile.name, arguments[0])
+        stages = training_stages(config.root_dir, config.profile.name)
+        stage = training_stage(stages, config.profile.name, arguments[0])
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -66,6 +66,8 @@ def protocol(old: str, new: str) -> tuple[str, str]:
         ("  datasets: [ucf101]", "  datasets: [ucf102]", ["unknown dataset 'ucf102'", "did you mean 'ucf101'"]),
         ("  datasets: [ucf101]", "  datasets: ucf101", ["smoke.datasets must be a list"]),
         ("methods:\n", "methods:\n  vidprism_d: {}\n", ["unknown method 'vidprism_d'", "vidprism_c"]),
+        ("published: [mini, paper]", "published: [minni, paper]", ["unknown profile 'minni'", "did you mean 'mini'"]),
+        ("published: [mini, paper]", "published: mini", ["published must be a list of profiles, not 'mini'"]),
         ("seed: 1024", "seeed: 1024", ["unknown key 'seeed'", "did you mean 'seed'"]),
         (FEW_SHOT, FEW_SHOT.replace("clip", "clop"), ["unknown backbone 'mini_clop'", "mini_clip"]),
         ("seed: 1024", "", ["params.yaml lacks seed"]),

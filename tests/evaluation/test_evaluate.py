@@ -90,7 +90,7 @@ def test_a_group_is_evaluated_and_written(config: Config) -> None:
     assert (low + high) / 2 == pytest.approx(mean, abs=1e-3)
     assert cell["groups"].split()[:6] == ["0", "1", "0", "1", "2", "3"] and cell["top1"]["n_groups"] == 12
     assert (cell["top1"]["ci95"], cell["top1"]["ci95_groups"]) == _rounded_intervals(cell)
-    assert out["default"]["ucf101_k2"]["top1"] == pytest.approx(mean, abs=0.01)
+    assert out["top1_vidprism"] == pytest.approx(mean, abs=0.01)
 
 
 def _rounded_intervals(cell: dict) -> tuple[list[float], list[float]]:

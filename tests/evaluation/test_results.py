@@ -5,6 +5,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.fake_results import BROKEN, N_VIDEOS, fake_config, fake_record
@@ -37,11 +38,18 @@ def test_round_trip_keeps_every_row_in_order(config: Config, record: Record) -> 
 
 def test_metrics_for_dvc(config: Config, record: Record) -> None:
     content = json.loads(results.write_results(config, "few_shot", [record]).read_text())
-    cell = record["cells"][0]
-    shown = content["mean_pool"][results.cell_key(cell["dataset"], cell["shots"])]
-    low, high = cell["top1"]["ci95"]
-    assert shown == {"top1": round(cell["top1"]["mean"], 2), "ci95": round((high - low) / 2, 2)}
-    assert set(content) == {"mean_pool", "records"}
+    mean = np.mean([cell["top1"]["mean"] for cell in record["cells"]])
+    assert content == {"rows": 1, "cells": len(record["cells"]), "top1_mean": round(mean, 2), "records": [record]}
+
+
+def test_the_headline_compares_rows_with_the_same_cells(record: Record) -> None:
+    own = {**record, "row": "vidprism_c", "reading": "paper"}
+    fewer = {**record, "row": "other", "cells": record["cells"][:1]}
+    found = results.headline([record, own, fewer])
+    assert found["rows"] == 3 and found["cells"] == 2 * len(record["cells"]) + 1
+    assert found["top1_vidprism"] == found["top1_best_other"] == results.headline([record])["top1_mean"]
+    assert "top1_best_other" not in results.headline([own, fewer]) or len(record["cells"]) == 1
+    assert results.headline([]) == {"rows": 0, "cells": 0}
 
 
 def test_cell_key() -> None:

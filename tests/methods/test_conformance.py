@@ -12,6 +12,7 @@ from vidprism.training.recipe import Recipe, batch_order
 B, T, D, C = 4, 8, 16, 5
 KEYS = methods.available()
 TRAINED = [key for key in KEYS if methods.load_method(key).TRAINED]
+FIXED = {"text_linear"}  # starts with the class texts, whatever the seed
 
 
 def task(n_frames: int = T) -> methods.Task:
@@ -111,7 +112,9 @@ def test_the_seed_decides_the_initialisation(key: str) -> None:
     same, again, other = (methods.build(key, task(), {}, seed) for seed in (0, 0, 1))
     assert torch.equal(before, torch.random.get_rng_state())
     pairs = list(zip(same.parameters(), again.parameters(), other.parameters(), strict=True))
-    assert all(torch.equal(a, b) for a, b, _ in pairs) and any(not torch.equal(a, c) for a, _, c in pairs)
+    assert all(torch.equal(a, b) for a, b, _ in pairs)
+    if key not in FIXED:
+        assert any(not torch.equal(a, c) for a, _, c in pairs)
 
 
 @pytest.mark.parametrize("key", KEYS)

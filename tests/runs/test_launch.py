@@ -1,5 +1,7 @@
 """A row in several processes: the same numbers, failures that are told with their cause, nothing left behind."""
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -20,7 +22,7 @@ from vidprism.config.rows import Row
 from vidprism.finetuning import loop
 from vidprism.records import scores
 from vidprism.runs import launch
-from vidprism.runtime import interruption
+from vidprism.runtime import interruption, progress, progress_line
 from vidprism.runtime.errors import TrainingError
 from vidprism.runtime.interruption import Interrupted
 
@@ -30,12 +32,15 @@ WORK = launch._work
 FAULT = "VIDPRISM_TEST_FAULT"  # what goes wrong in the second process, for it alone
 
 
-def work(config: Config, row: Row, n_local: int) -> dict:
+def work(config: Config, row: Row, n_local: int, *report: Path) -> dict:
     """A process of the launcher with the toy backbone, and the fault that the test asks for at the third update."""
     backbones.load_backbone = lambda spec, device="cpu": ToyBackbone()
+    progress_line.DRAW_EVERY_SEC = 0.02
     fault, update = os.environ.get(FAULT, ""), loop._Loop._update
 
     def faulty(self: loop._Loop, *batch: torch.Tensor) -> None:
+        if fault == "slow":
+            time.sleep(0.1)
         if self.step == 2 and fault and os.environ["RANK"] == "1":
             if fault == "raise":
                 raise ValueError("the second process found a snake")
@@ -48,7 +53,7 @@ def work(config: Config, row: Row, n_local: int) -> dict:
         update(self, *batch)
 
     loop._Loop._update = faulty
-    return WORK(config, row, n_local)
+    return WORK(config, row, n_local, *report)
 
 
 @pytest.fixture
@@ -92,6 +97,18 @@ def test_two_processes_give_what_one_gives(config: Config, children: set[int], m
     # not the weights: a bias that moves no softmax has rounding for a gradient, which AdamW makes as large as any
     np.testing.assert_allclose(together.logits, alone.logits, atol=1e-4)
     assert no_process_left(children)
+
+
+def test_the_stage_shows_how_far_its_processes_are(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the terminal and not in the cell, which captures what the processes write."""
+    monkeypatch.setattr(progress_line, "LINE_EVERY_SEC", 0.05)
+    monkeypatch.setenv(FAULT, "slow")
+    shown, captured = io.StringIO(), io.StringIO()
+    with progress.stage("train few_shot", shown), contextlib.redirect_stderr(captured):
+        launch.train_row(changed(config, devices=2), make_row("mean_pool", updates=30))
+    shares = [int(line.split(" %")[0].split(", ")[-1]) for line in shown.getvalue().splitlines() if " %" in line]
+    assert shares == sorted(shares) and any(0 < share < 100 for share in shares), shown.getvalue()
+    assert "update" not in captured.getvalue()
 
 
 def test_cells_of_the_frozen_track_are_dealt_out(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,6 @@
-"""What would run, in words, from DVC's status; and the stage of one row."""
+"""What would run, in words, from DVC's status."""
 
-import pytest
-
-from tools.repro_one import stage_of
 from tools.status import reasons, sentences
-from vidprism.config import ConfigError
 
 STATUS = {
     "train@mini-a": [{"changed deps": {"vidprism/training": "modified"}}, {"changed outs": {"data/runs/a": "deleted"}}],
@@ -36,14 +32,3 @@ def test_many_reasons_are_shortened_and_data_come_after_code() -> None:
     assert found.endswith("because of: vidprism/a; vidprism/b; vidprism/c; 1 more.")
     assert reasons([{"changed deps": {"data/x": "modified"}}]) == ("data/x",)
     assert reasons(["changed command"]) == ("command",)
-
-
-def test_the_stage_of_a_row_is_found_by_its_command() -> None:
-    commands = {
-        "train_controls@mini-mean_pool": "python -m vidprism.execute train profile=mini group=few_shot row=mean_pool",
-        "train_controls@smoke-mean_pool": "python -m vidprism.execute train profile=smoke group=few_shot row=mean_pool",
-        "index": "python -m vidprism.execute index profile=mini",
-    }
-    assert stage_of(commands, "mini", "few_shot/mean_pool") == "train_controls@mini-mean_pool"
-    with pytest.raises(ConfigError, match="did you mean 'few_shot/mean_pool'"):
-        stage_of(commands, "mini", "few_shot/meanpool")

@@ -48,8 +48,8 @@ __all__ = [
     "estimate",
     "find_cell",
     "groups",
+    "headline",
     "load_results",
-    "metrics",
     "read_json",
     "read_records",
     "write_results",
@@ -110,7 +110,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_results(config: Config, group: str, records: Iterable[Record]) -> Path:
-    """Write a group's file: metrics by row and cell first, then the checked records. The same records give the same
+    """Write a group's file: its headline, then the checked records. The same records give the same
     bytes.
 
     Raises:
@@ -120,22 +120,33 @@ def write_results(config: Config, group: str, records: Iterable[Record]) -> Path
     path = paths.results(config, group)
     for record in records:
         check_record(record, f"record for {path.name}")
-    content = {**{r["row"]: metrics(r) for r in records if r["status"] == MEASURED}, "records": records}
+    content = {**headline(records), "records": records}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return path
 
 
-def metrics(record: Record) -> dict[str, dict[str, float]]:
-    """What `dvc metrics show` prints of a record: per cell top-1 in percent and the half width of its
-    interval over draws and groups.
+def headline(records: Iterable[Record]) -> dict[str, float]:
+    """What `dvc metrics show` prints of a group, so that it fits a screen: measured rows and cells, the mean top-1 in
+    percent over all of them, that of VidPrism (the first row of the paper's reading), and the highest one of another
+    row with the same cells.
     """
-    out = {}
-    for cell in record["cells"]:
-        mean = cell_accuracy(cell)
-        shown = {"top1": round(mean.value, 2), "ci95": round(float(mean.half_width()), 2)}
-        out[cell_key(cell["dataset"], cell["shots"])] = shown if mean.n_groups > 1 else {"top1": shown["top1"]}
-    return out
+    measured = [record for record in records if record["status"] == MEASURED]
+    if not measured:
+        return {"rows": 0, "cells": 0}
+    top1 = [[cell_accuracy(cell).value for cell in record["cells"]] for record in measured]
+    found: dict[str, Any] = {
+        "rows": len(measured),
+        "cells": sum(map(len, top1)),
+        "top1_mean": np.mean(np.concatenate(top1)),
+    }
+    own = next((i for i, record in enumerate(measured) if record.get("reading") == "paper"), None)
+    if own is not None:
+        found["top1_vidprism"] = np.mean(top1[own])
+        places = [[(cell["dataset"], cell["shots"]) for cell in record["cells"]] for record in measured]
+        others = [np.mean(top1[i]) for i in range(len(measured)) if i != own and places[i] == places[own]]
+        found |= {"top1_best_other": max(others)} if others else {}
+    return {name: value if isinstance(value, int) else round(float(value), 2) for name, value in found.items()}
 
 
 def find_cell(record: Record, dataset: str, shots: int | None) -> Cell | None:

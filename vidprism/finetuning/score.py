@@ -14,7 +14,7 @@ from torch import Tensor
 from vidprism.features import encode
 from vidprism.finetuning.inputs import VideoInputs
 from vidprism.finetuning.loader import Failed, Views, read_ahead
-from vidprism.runtime import processes, watchdog
+from vidprism.runtime import processes, progress, watchdog
 from vidprism.runtime.errors import TrainingError
 from vidprism.training.job import class_means
 
@@ -45,7 +45,8 @@ def predict(model: EndToEnd, inputs: VideoInputs, split: str, positions: np.ndar
     found: list[Any] = []
     workers, limit_sec = inputs.reading.workers, n_videos * inputs.reading.limit_sec
     with torch.no_grad():
-        for clips in read_ahead(mine, range(len(mine)), workers, limit_sec, workers + 1, {}):
+        coming = read_ahead(mine, range(len(mine)), workers, limit_sec, workers + 1, {})
+        for clips in progress.track(coming, "group of videos", len(mine)):
             watchdog.alive(f"scoring {split} videos, group {len(found) + 1} of {len(mine)} of this process")
             if isinstance(clips, Failed):
                 names = [inputs.name(split, int(i)) for i in mine.groups[len(found)]]

@@ -70,21 +70,19 @@ def write_readings(config: Config) -> Path:
         [paths.results(config, group) for group in ("ablations", "closed_set", "few_shot")]
         + [PACKAGE / "model" / "readings.py"],
     )
-    panels = provenance.panels(config.profile, page.lines)
     context = {
         "page": page,
         "not_measured": paper.release_only(),
         "choices": paper.choices(),
         "setting": (*setting(config, 3), ("Draws and groups", families.sampled([shown]))),
-        "panels": panels,
     }
     _write_page(config, target, "readings", version=version, title="Readings", **context)
     return target
 
 
 def write_runs(config: Config, group: str) -> list[Path]:
-    """Write ``runs/<profile>/<group>/<row>.html`` of every measured row: its log as curves, and the data that training
-    left out.
+    """Write ``runs/<profile>/<group>/<row>.html`` of every measured row: what was trained, its log as curves, where its
+    numbers come from, and the stage that trains it.
 
     Returns:
         The HTML files.
@@ -92,15 +90,18 @@ def write_runs(config: Config, group: str) -> list[Path]:
     Raises:
         ResultsError: a results file that cannot be read.
     """
-    from vidprism.report import run_pages  # imported here: only these pages read the logs
+    from vidprism.report import run_pages, stages  # imported here: only these pages read the logs and the pipelines
 
     folder, targets = paths.run_pages(config, group), []
     folder.mkdir(parents=True, exist_ok=True)
+    trained_by = stages.training_stages(config.root_dir, config.profile.name)
+    pipeline = stages.pipeline(config.root_dir, group)
     for run in run_pages.build_run_page(config, group, results.load_results(config, group).values()):
         log = paths.live(config, group, run.key)
-        version = report_version(config, [paths.results(config, group), *sorted(log.rglob("*.tsv"))])
+        version = report_version(config, [paths.results(config, group), pipeline, *sorted(log.rglob("*.tsv"))])
         targets.append(folder / f"{run.key}.html")
-        context = {"run": run, "log": log.relative_to(config.root_dir).as_posix(), "title": run.key}
+        stage = trained_by.get(f"{group}/{run.key}", "")
+        context = {"run": run, "stage": stage, "log": log.relative_to(config.root_dir).as_posix(), "title": run.key}
         _write_page(config, targets[-1], "run", version=version, **context)
     return targets
 

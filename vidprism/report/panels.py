@@ -34,7 +34,7 @@ class CellPanel:
 
 @dataclass(frozen=True)
 class Panel:
-    """The provenance of one row."""
+    """The provenance of one row. `timing`: the file of its wall time; `curves`: its run page, below reports/."""
 
     anchor: str
     title: str
@@ -63,21 +63,26 @@ def anchor(*parts: object) -> str:
 
 def panels(profile: Profile, lines: Iterable[Line]) -> list[Panel]:
     """One panel per measured row, in the order of the lines; a row with several lines gets one panel."""
-    found = {line.run: line for line in lines if line.status == "measured"}
-    return [_panel(profile, line) for line in found.values()]
+    found = {line.run: line.record for line in lines if line.status == "measured"}
+    return [row_panel(profile, record) for record in found.values()]
 
 
-def _panel(profile: Profile, line: Line) -> Panel:
-    record = line.record
-    cells = tuple(_cell(profile, record, line.run, cell) for cell in record["cells"])
+def row_panel(profile: Profile, record: Record) -> Panel:
+    """The panel of a measured record."""
+    run, group = record["row"], record["group"]
     return Panel(
-        anchor(line.run),
-        f"{line.run}: {identity.title(identity.from_record(record))}",
+        anchor(run),
+        f"{run}: {identity.title(identity.from_record(record))}",
         _facts(profile, record),
-        cells,
-        f"../../timings/{profile.name}/train-{record['group']}-{line.run}.json",
-        f"../../runs/{profile.name}/{record['group']}/{line.run}.html",
+        tuple(_cell(profile, record, run, cell) for cell in record["cells"]),
+        f"reports/timings/{profile.name}/train-{group}-{run}.json",
+        f"runs/{profile.name}/{group}/{run}.html",
     )
+
+
+def cell_anchor(run: str, cell: Cell) -> str:
+    """The HTML id of a cell's provenance."""
+    return anchor(run, cell_key(cell["dataset"], cell["shots"]))
 
 
 def _facts(profile: Profile, record: Record) -> tuple[tuple[str, str], ...]:
@@ -127,13 +132,12 @@ def _cell(profile: Profile, record: Record, run: str, cell: Cell) -> CellPanel:
         "Parameters trained": "parameters",
         "Expert usage": "expert_usage",
     }
-    facts += [(name, _value(value)) for name, key in optional.items() if (value := cell.get(key)) is not None]
+    facts += [(name, value_text(value)) for name, key in optional.items() if (value := cell.get(key)) is not None]
     facts += _left_out(cell) + _lists(cell)
     broken = cell["unreadable"]
     listed = tuple((item["path"], item["reason"]) for item in broken[:UNREADABLE_SHOWN])
-    place = anchor(run, cell_key(cell["dataset"], cell["shots"]))
     return CellPanel(
-        place,
+        cell_anchor(run, cell),
         f"{heading(profile, cell['dataset'])}, {training_videos(cell['shots'])}",
         tuple(facts),
         tuple(map(_repeat, cell["repeats"])),
@@ -185,24 +189,25 @@ def _repeat(repeat: Repeat) -> tuple[str, ...]:
     first, last = repeat.get("loss_first"), repeat.get("loss_last")
     return (
         str(repeat["seed"]),
-        _value(repeat["draw"]),
+        value_text(repeat["draw"]),
         f"{repeat['top1']:.1f}",
         f"{repeat['top5']:.1f}",
         "–" if first is None else f"{first:.3f} → {last:.3f}",
         {True: "yes", False: "no", None: "–"}[repeat.get("loss_flat")],
-        _value(repeat.get("clips_seen")),
+        value_text(repeat.get("clips_seen")),
         str(repeat.get("draw_sha256") or "–")[:12],
     )
 
 
 def pairs(values: dict[str, Any]) -> str:
     """`name=value, ...` of a mapping, in its order."""
-    return ", ".join(f"{name}={_value(value)}" for name, value in values.items()) or "none"
+    return ", ".join(f"{name}={value_text(value)}" for name, value in values.items()) or "none"
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """An option or a fact as text."""
     if value is None:
         return "–"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return "[" + ", ".join(map(_value, value)) + "]" if isinstance(value, list | tuple) else str(value)
+    return "[" + ", ".join(map(value_text, value)) + "]" if isinstance(value, list | tuple) else str(value)

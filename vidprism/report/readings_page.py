@@ -13,11 +13,17 @@ from vidprism.config.rows import Row, rows
 from vidprism.evaluation import results, stats
 from vidprism.model.readings import PRESETS, Setting, differences
 from vidprism.records.record import MEASURED, Record
+from vidprism.report import charts
+from vidprism.report.charts import Effect, Forest
+from vidprism.report.numbers import signed
 from vidprism.report.panels import anchor
 from vidprism.report.tables import ablations, cells, families, identity
 from vidprism.report.tables.identity import Trained
 from vidprism.report.tables.layout import Column, Line, heading
 from vidprism.report.tables.setting import training_videos
+
+PRESET = "released preset"
+LABELS = 130  # space for the labels of a forest plot, in the units of the picture
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,60 @@ class Readings:
     others: tuple[tuple[str, tuple[SwitchEffect, ...]], ...]
     agreeing: tuple[tuple[str, Setting], ...]
     lines: tuple[Line, ...]
+    preset_variant: str = ""
+    other_variants: tuple[str, ...] = ()  # the rows of `others`
     tests: str = ""  # about the family of the changes against the default, and about that of the two methods
     tests_of_methods: str = ""
+
+    @property
+    def changes(self) -> list[tuple[str, str, SwitchEffect]]:
+        """(switch, column, change) of the switches and the preset, where a change was measured."""
+        named = [(switch.name, switch.changes) for switch in self.switches] + [(PRESET, self.preset)]
+        return [
+            (name, column, change)
+            for name, changes in named
+            for column, change in zip(self.columns, changes, strict=True)
+            if change.comparison
+        ]
+
+    @property
+    def finding(self) -> str:
+        """What turning the switches changes, one at a time and all at once, in a few sentences."""
+        found = [item for item in self.changes if item[0] != PRESET]
+        whole = [(column, change) for name, column, change in self.changes if name == PRESET]
+        sentences = []
+        if found:
+            told = sum(change.separable for _, _, change in found)
+            name, column, change = max(found, key=lambda item: abs(item[2].comparison.difference))
+            one = f"{told or 'None'} of {len(found)} changes by one switch can be told from zero."
+            sentences += [one, f"The largest is {name} on {column}: {_in_points(change)}."]
+        if whole:
+            each = "; ".join(f"{column} {_in_points(change)}" for column, change in whole)
+            sentences.append(f"The released preset as a whole: {each}.")
+        return " ".join(sentences) or "No switch has been measured yet."
+
+    @property
+    def forests(self) -> tuple[Forest, ...]:
+        """The changes of each column as a forest plot."""
+        drawn = []
+        for column in self.columns:
+            effects = [_effect(name, change) for name, where, change in self.changes if where == column]
+            if effects:
+                title = f"{column}: switch turned minus default"
+                drawn.append(charts.forest(title, effects, "points of top-1", labels=LABELS))
+        return tuple(drawn)
+
+
+def _in_points(change: SwitchEffect) -> str:
+    c = change.comparison
+    verdict = "separable from zero" if change.separable else "not separable from zero"
+    return f"{signed(c.difference)} points [{signed(c.low)}, {signed(c.high)}], {verdict}"
+
+
+def _effect(name: str, change: SwitchEffect) -> Effect:
+    c = change.comparison
+    verdict = "same" if not change.separable else "better" if c.difference > 0 else "worse"
+    return Effect(name, c.difference, c.low, c.high, verdict)
 
 
 def build_readings(config: Config) -> Readings:
@@ -86,8 +144,10 @@ def build_readings(config: Config) -> Readings:
         columns=tuple(column.group for column in columns),
         switches=tuple(Switch(name, paper[name], released[name], key, changes(key)) for name, key in of_switch.items()),
         preset=changes(preset),
+        preset_variant=preset if preset in records else "",
         methods=_between_methods(config),
         others=tuple((identity.name(trained[key]), changes(key)) for key in others),
+        other_variants=tuple(others),
         agreeing=tuple((name, setting) for name, setting in paper.items() if name not in differing),
         lines=tuple(
             ablations.line(config, 0, None, trained[key], key, records) for key in [*shown, *others] if key in records
@@ -148,17 +208,18 @@ def _changes(
     if not key:
         return tuple(SwitchEffect(None, "no variant in params.yaml changes only this switch") for _ in columns)
     plain = records.get(default)
-    return tuple(_change(records[key], plain, column, f"#{anchor(key, column.cell)}") for column in columns)
+    return tuple(_change(records[key], plain, column) for column in columns)
 
 
-def _change(record: Record, default: Record | None, column: Column, href: str) -> SwitchEffect:
-    """Accuracy of `record` minus that of `default`, paired."""
+def _change(record: Record, default: Record | None, column: Column) -> SwitchEffect:
+    """Accuracy of `record` minus that of `default`, paired, with a link to the run behind `record`."""
     if default is None:
         return SwitchEffect(None, "the profile has no default row to compare with")
     turned, plain = cells.measured_entry(record, column), cells.measured_entry(default, column)
     if {turned.status, plain.status} != {MEASURED}:
         return SwitchEffect(None, f"not run: {turned.reason or plain.reason}")
-    return SwitchEffect(cells.compare(turned, plain), href=href)
+    page = f"runs/{record['profile']}/{record['group']}/{record['row']}.html#{anchor(record['row'], column.cell)}"
+    return SwitchEffect(cells.compare(turned, plain), href=page)
 
 
 def _between_methods(config: Config) -> tuple[tuple[str, SwitchEffect], ...]:
@@ -166,7 +227,7 @@ def _between_methods(config: Config) -> tuple[tuple[str, SwitchEffect], ...]:
     both.
     """
     found = []
-    for group, page in (("closed_set", "table1.html"), ("few_shot", "table2.html")):
+    for group in ("closed_set", "few_shot"):
         records, expected = results.load_results(config, group), rows(config, group)
         trained = {key: identity.of(config, row, records[key]) for key, row in expected.items()}
         for key, row in expected.items():
@@ -174,9 +235,8 @@ def _between_methods(config: Config) -> tuple[tuple[str, SwitchEffect], ...]:
             for dataset, shots in row.cells if twin else []:
                 column = Column(dataset, shots, "top1", heading(config.profile, dataset), "", "")
                 where = f"{column.group}, {training_videos(shots)}, {row.frames} frames on {row.backbone}"
-                href = f"{page}#{anchor(key, column.cell)}"
                 name = f"{identity.title(trained[key])}: {where}"
-                found.append((name, _change(records[key], records[twin], column, href)))
+                found.append((name, _change(records[key], records[twin], column)))
     return tuple(found)
 
 

@@ -1,32 +1,25 @@
-"""The page of a run as data: its cells, what its training left out, and its log as curves."""
+"""The page of a run as data: what was trained, its accuracies, what differs from the defaults, where its numbers come
+from, what its training left out, and its log as curves.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from vidprism.config import Config, paths
 from vidprism.evaluation import results
 from vidprism.records import log as live
-from vidprism.records.record import MEASURED, Cell, Record, cell_key
+from vidprism.records.record import MEASURED, Cell, Record
+from vidprism.report import panels, run_curves
+from vidprism.report.charts import Plot, Series
+from vidprism.report.panels import Panel
+from vidprism.report.render import option
 from vidprism.report.tables import identity
-
-WIDTH, HEIGHT = 300.0, 120.0  # size of a chart's area, in its own units
-
-Curves = dict[str, list[tuple[int, float]]]  # series -> points (updates done, value)
-
-
-@dataclass(frozen=True)
-class Chart:
-    """One metric over the updates: the values at its lower and upper edge, the updates at its right edge, and for each
-    series the number of its colour and the points of its line.
-    """
-
-    title: str
-    low: str
-    high: str
-    updates: int
-    lines: tuple[tuple[str, int, str], ...]
+from vidprism.report.tables.ablations import default, home
+from vidprism.report.tables.layout import heading
+from vidprism.report.tables.setting import training_videos
 
 
 @dataclass(frozen=True)
@@ -36,6 +29,7 @@ class TrainedCell:
     """
 
     title: str
+    anchor: str
     top1: float
     half_width: float | None
     updates: int
@@ -46,68 +40,134 @@ class TrainedCell:
 
 @dataclass(frozen=True)
 class Run:
-    """One row's page."""
+    """One row's page. `differs` are (name, value, default); `tables` are pages that show the row, as (path below
+    reports/, name, id of the row there); `before` and `after` are the keys of its neighbours, "" at the ends.
+    """
 
     key: str
     label: str
     group: str
+    what: tuple[tuple[str, str], ...]
+    differs: tuple[tuple[str, str, str], ...]
+    tables: tuple[tuple[str, str, str], ...]
     cells: tuple[TrainedCell, ...]
-    charts: tuple[Chart, ...]
+    panel: Panel
+    charts: tuple[Plot, ...]
+    keys: tuple[Series, ...]
     each_alone: bool  # a line is a repeat; otherwise it is the mean over the repeats of a cell
-    series: tuple[str, ...]
+    before: str = ""
+    after: str = ""
 
 
 def build_run_page(config: Config, group: str, records: Iterable[Record]) -> list[Run]:
     """The pages of the measured rows of a group."""
-    return [_run(config, group, record) for record in records if record["status"] == MEASURED]
+    measured = [record for record in records if record["status"] == MEASURED]
+    keys = ["", *(record["row"] for record in measured), ""]
+    return [_run(config, group, record, keys[i], keys[i + 2]) for i, record in enumerate(measured)]
 
 
-def _run(config: Config, group: str, record: Record) -> Run:
+def _run(config: Config, group: str, record: Record, before: str, after: str) -> Run:
     log = live.read_log(paths.live(config, group, record["row"]))
-    series = list(dict.fromkeys(name for curves in log.values() for name in curves))
-    charts = tuple(_chart(title, log[metric], series) for metric, title in titles(log).items())
-    cells = tuple(_trained(cell) for cell in record["cells"])
+    plots, keys = run_curves.draw_log(log, record["cells"], _headings(config)) if log else ((), ())
     return Run(
         record["row"],
         identity.title(identity.from_record(record)),
         group,
-        cells,
-        charts,
+        _what(record),
+        tuple(differences_from_defaults(config, record)),
+        tuple(_tables(config, group, record)),
+        tuple(_trained(config, record, cell) for cell in record["cells"]),
+        panels.row_panel(config.profile, record),
+        plots,
+        keys,
         record["track"] == "tuned",
-        tuple(series),
+        before,
+        after,
     )
 
 
-def titles(log: Iterable[str]) -> dict[str, str]:
-    """Metric -> title of its chart, in page order: the objective, its terms, accuracy, experts, the rest."""
-    terms = sorted(name for name in log if name.startswith("loss/") and name not in ("loss/total", "loss/cls"))
-    experts = sorted((name for name in log if name.startswith("experts/")), key=lambda name: int(name.split("_")[-1]))
-    known = {
-        "loss/total": "Objective",
-        "loss/cls": "Its term cls",
-        **{name: f"Its term {name.removeprefix('loss/')}, unweighted" for name in terms},
-        "accuracy": "Correct clips of the batch, %",
-        **{name: f"Share of {name.removeprefix('experts/').replace('_', ' ')}" for name in experts},
-        "lr": "Learning rate",
-        "clips_per_sec": "Clips a second (of this machine)",
-        "memory_mib": "Memory, MiB (of this machine)",
-    }
-    return {name: title for name, title in known.items() if name in log}
+def _headings(config: Config) -> dict[str, str]:
+    return {dataset: heading(config.profile, dataset) for dataset in config.profile.datasets}
 
 
-def _chart(title: str, curves: Curves, series: list[str]) -> Chart:
-    values = [value for points in curves.values() for _, value in points]
-    low, high, last = min(values), max(values), max(step for points in curves.values() for step, _ in points)
-    lines = tuple((name, series.index(name), _line(points, low, high, last)) for name, points in curves.items())
-    return Chart(title, f"{low:.4g}", f"{high:.4g}", last, lines)
+def _what(record: Record) -> tuple[tuple[str, str], ...]:
+    backbone = record["backbone"]
+    found = [("Method", record["method"]), ("Reading", record.get("reading") or ""), ("Track", record["track"])]
+    found += [("Encoder", f"{backbone.get('name')} ({backbone.get('model')})")]
+    found += [("Frames", ", ".join(dict.fromkeys(str(cell["frames"]) for cell in record["cells"])))]
+    return tuple((name, value) for name, value in found if value)
 
 
-def _line(points: list[tuple[int, float]], low: float, high: float, last: int) -> str:
-    span = high - low or 1.0
-    return " ".join(f"{step / last * WIDTH:.0f},{HEIGHT - (value - low) / span * HEIGHT:.0f}" for step, value in points)
+def differences_from_defaults(config: Config, record: Record) -> Iterable[tuple[str, str, str]]:
+    """(name, value, default) of what differs from the defaults, and of what the search found.
+
+    The defaults of encoder, frames and track are those of the group of rows and of the profile. The default of an
+    option is the paper's reading for VidPrism, and `methods` of params.yaml for another method. The default of a recipe
+    is that of the profile; of a row that was not trained, only the number of updates is compared.
+    """
+    yield from _differing("", *_place(config, record))
+    yield from _differing("options.", record["config"]["options"], _default_options(config, record))
+    train, search = record["config"]["train"], record["search"]
+    if search:
+        name = "train.lr" if search["space"] == "lr" else search["space"]
+        yield name, panels.value_text(search["chosen"]), "found by the search"
+    yield from _differing("train.", train if train["updates"] else {"updates": 0}, asdict(config.profile.train))
 
 
-def _trained(cell: Cell) -> TrainedCell:
+def _place(config: Config, record: Record) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Encoder, frames and track of a row, and those of its group. Table 1 has rows of several encoders and frames, none
+    of which is a default.
+    """
+    section = getattr(config.profile, record["group"])
+    here = {"encoder": record["backbone"].get("name"), "frames": record["cells"][0]["frames"], "track": record["track"]}
+    default = {"track": config.profile.protocol.track}
+    if record["group"] != "closed_set":
+        default |= {"encoder": section.backbone, "frames": section.frames}
+    return here, default
+
+
+def _default_options(config: Config, record: Record) -> dict[str, Any]:
+    trained = identity.from_record(record)
+    if trained.is_vidprism:
+        return {"reading": "paper", **identity.preset(trained, "paper")}
+    return config.methods.get(record["method"], {})
+
+
+def _differing(prefix: str, here: dict[str, Any], default: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
+    for name, value in here.items():
+        if name in default and list_of(value) != list_of(default[name]):
+            yield f"{prefix}{name}", _as_in_params(value), _as_in_params(default[name])
+
+
+def _as_in_params(value: Any) -> str:
+    return option(value) if isinstance(value, bool) else panels.value_text(value)
+
+
+def list_of(value: Any) -> Any:
+    """A tuple as a list, because JSON knows no tuples; anything else unchanged."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _tables(config: Config, group: str, record: Record) -> Iterable[tuple[str, str, str]]:
+    """The pages on which the row stands. On the readings page the default row has no line, because all
+    changes are against it.
+    """
+    place, on_readings = panels.anchor(record["row"]), None
+    folder = paths.tables(config).relative_to(config.root_dir / "reports").as_posix()
+    numbers = {"closed_set": [1], "few_shot": [2]}.get(group, [])
+    if group == "ablations":
+        table, _ = home(identity.changed_options(identity.from_record(record)))
+        is_default = record["row"] == default(config)
+        numbers = [3, 4, 5] if is_default else [table] if table else []
+        on_readings = "" if is_default else None if table else place
+    for number in numbers:
+        if f"table{number}" in config.profile.tables:
+            yield f"{folder}/table{number}.html", f"Table {number}", place
+    if on_readings is not None:
+        yield f"{folder}/readings.html", "Readings", on_readings
+
+
+def _trained(config: Config, record: Record, cell: Cell) -> TrainedCell:
     mean = results.cell_accuracy(cell)
     failed = {item["path"]: item["reason"] for repeat in cell["repeats"] for item in repeat.get("failed_videos", [])}
     skipped = [
@@ -116,7 +176,8 @@ def _trained(cell: Cell) -> TrainedCell:
         for videos in repeat.get("skipped_updates", [])
     ]
     return TrainedCell(
-        cell_key(cell["dataset"], cell["shots"]),
+        f"{heading(config.profile, cell['dataset'])}, {training_videos(cell['shots'])}",
+        panels.cell_anchor(record["row"], cell),
         mean.value,
         float(mean.half_width()) if mean.n_groups > 1 else None,
         cell["updates"],

@@ -4,7 +4,7 @@ A single process runs in the notebook's kernel. Several processes on this machin
 streams their output into the cell and stops all of them when one fails. On several machines, ``srun`` starts torchrun
 on each node of a SLURM allocation:
 
-    python -m vidprism.runs.launch PROFILE GROUP ROW     (run by torchrun, which sets RANK and WORLD_SIZE)
+    python -m vidprism.runs.launch PROFILE GROUP ROW [REPORT]     (run by torchrun, which sets RANK and WORLD_SIZE)
 
 A row never trains in fewer processes than requested: a machine that lacks them is an error.
 """
@@ -18,6 +18,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,9 +27,10 @@ import torch
 from vidprism.config import Config, ConfigError, load_config, paths, rows
 from vidprism.config.rows import Row
 from vidprism.runs import train as training
-from vidprism.runtime import interruption
+from vidprism.runtime import interruption, progress
 from vidprism.runtime.errors import TrainingError
 from vidprism.runtime.interruption import Interrupted
+from vidprism.runtime.progress_line import read_share
 
 
 def train_row(config: Config, row: Row) -> dict[str, Any]:
@@ -83,7 +86,9 @@ def _here(config: Config, row: Row, n_processes: int) -> dict[str, Any]:
             log_line_prefix_template="[process ${rank}] ",
         )
         try:
-            found = elastic_launch(launch, _work)(config, row, n_processes)
+            report = Path(logs) / "progress"
+            with progress.followed(lambda: read_share(report), "cell", len(row.cells)):
+                found = elastic_launch(launch, _work)(config, row, n_processes, report)
         except ChildFailedError as error:
             raise TrainingError(_why(error, n_processes)) from None
         except SignalException as signal:
@@ -105,8 +110,16 @@ def _why(error: Any, n_processes: int) -> str:
     return f"process {rank} of {n_processes} (from 0) failed: {found.get('message', '')}\n{stack}".rstrip()
 
 
-def _work(config: Config, row: Row, n_local: int) -> dict[str, Any]:
-    """The work of each process; the processes of a machine share its cores."""
+def _work(config: Config, row: Row, n_local: int, report: Path | None = None) -> dict[str, Any]:
+    """The work of each process; the processes of a machine share its cores. The first one says how far it is, in the
+    file `report` for the stage that started it, or on its standard error.
+    """
+    first = os.environ["RANK"] == "0"
+    with progress.stage(f"train {row.group} {row.key}", report) if first else nullcontext():
+        return _train(config, row, n_local)
+
+
+def _train(config: Config, row: Row, n_local: int) -> dict[str, Any]:
     interruption.watch()
     threads = max(1, config.profile.train.threads // n_local)
     train = dataclasses.replace(config.profile.train, threads=threads)
@@ -124,6 +137,8 @@ def _across(config: Config, row: Row, n_devices: int) -> dict[str, Any]:
             f"params.yaml: {config.profile.name}.train.nodes is {nodes}, but this is not a SLURM job; submit "
             "tools/slurm.sh, or start torchrun on each node yourself (docs/scaling.md)"
         )
+    report = paths.work(config, row.group, row.key).with_name(f"{row.key}.progress")
+    report.unlink(missing_ok=True)  # of a run that was killed
     with socket.socket() as free:
         free.bind(("", 0))
         port = free.getsockname()[1]
@@ -132,9 +147,10 @@ def _across(config: Config, row: Row, n_devices: int) -> dict[str, Any]:
         *(sys.executable, "-m", "torch.distributed.run", f"--nnodes={nodes}", f"--nproc-per-node={n_devices}"),
         *("--rdzv-backend=c10d", f"--rdzv-endpoint={os.environ.get('SLURMD_NODENAME', 'localhost')}:{port}"),
         *(f"--rdzv-id={job}-{row.group}-{row.key}", "--max-restarts=0"),
-        *("-m", "vidprism.runs.launch", config.profile.name, row.group, row.key),
+        *("-m", "vidprism.runs.launch", config.profile.name, row.group, row.key, str(report)),
     ]
     with (
+        progress.followed(lambda: read_share(report), "cell", len(row.cells)),
         subprocess.Popen(
             command, cwd=config.root_dir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
         ) as steps,
@@ -147,6 +163,7 @@ def _across(config: Config, row: Row, n_devices: int) -> dict[str, Any]:
             failing = failing or "Traceback" in line  # the first failure holds the reason; the others follow from it
             lines = lines if failing else lines[-20:]
             lines += [line] if len(lines) < 100 else []
+    report.unlink(missing_ok=True)
     if interruption.stop_requested():
         raise Interrupted(f"{row.key}: told to stop; {nodes} nodes saved their work")
     if steps.returncode:
@@ -156,10 +173,10 @@ def _across(config: Config, row: Row, n_devices: int) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Exit status of one process that torchrun started."""
-    profile, group, key = arguments
+    profile, group, key, *report = arguments
     config = load_config(profile)
     try:
-        found = _work(config, rows.row(config, group, key), int(os.environ["LOCAL_WORLD_SIZE"]))
+        found = _work(config, rows.row(config, group, key), int(os.environ["LOCAL_WORLD_SIZE"]), *map(Path, report))
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

@@ -1,188 +1,202 @@
 """What a stage is doing, how far it is and how long it will take: one bar on the terminal, or a line every minute.
 
-Work is counted in levels: the cells of a row, and in each cell its updates. A level that is opened while another one
-waits is a part of it, also from another thread, so that one number says how far the stage is. Nothing is drawn before
-`start` was called, and only one process draws: the one that runs the stage, or its first trainer (rank 0).
+    train few_shot/vidprism_c: cell 4 of 12, update 91 of 300, 27 %, about 2 min to go
+
+Work is counted in levels: the cells of a row, and in each cell its updates. An item at work adds the share of its inner
+levels, so that one number says how far the stage is, and it never goes back. A thread of the stage draws
+(`vidprism.runtime.progress_line`); nothing is drawn outside a `stage`. Processes that a stage starts draw nothing: the
+first of them reports its share in a file, and the stage follows it.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 from typing import TextIO, TypeVar
 
-from tqdm import tqdm
+from vidprism.runtime import progress_line
+from vidprism.runtime.progress_line import Drawer, StageLine
 
-Item = TypeVar("Item")
+Thing = TypeVar("Thing")
 
-VARIABLE = "VIDPRISM_STAGE"  # the stage's name, for the processes that it starts
-LINE_EVERY_SEC = 60.0  # where there is no terminal
-DRAW_EVERY_SEC = 0.5
-BAR = "{desc} |{bar:24}| {percentage:3.0f} % {postfix}"
+INNER = 0.9  # the share of what is left of an item that its next inner level fills
 
 
 class Level:
-    """A piece of work: `done` of `total` parts, and the parts that run now, which are levels themselves."""
+    """A piece of work of `total` items, of which `done` are done; see `counting`."""
 
     def __init__(self, what: str, total: int, done: int = 0) -> None:
         self.what, self.total, self.done = what, total, done
-        self.parts: list[Level] = []
+        self.first, self.start_sec = self._part(done), time.monotonic()
+        self._at_work: list[_Item] = []
+        self._lock = threading.Lock()
+
+    def _part(self, items: float) -> float:
+        return min(1.0, items / self.total) if self.total else 0.0
 
     @property
     def share(self) -> float:
         """How much is done, from 0 to 1."""
-        if not self.total:
-            return 0.0
-        return min(1.0, (self.done + sum(part.share for part in list(self.parts))) / self.total)
+        with self._lock:
+            items = self.done + sum(item.share for item in self._at_work)
+        return self._part(items)
 
     def step(self) -> None:
-        """One more part is done."""
-        self.done += 1
-        _display.show()
+        """One more item is done."""
+        with self._lock:
+            self.done += 1
+
+    @contextmanager
+    def item(self) -> Iterator[None]:
+        """The work on one item, in any thread: levels inside the block are parts of it. It is done unless it raises."""
+        item = _Item(_here.get())
+        _here.set(item)
+        with self._lock:
+            self._at_work.append(item)
+        done = 0
+        try:
+            yield
+            done = 1
+        finally:
+            item.leave()
+            with self._lock:
+                self._at_work.remove(item)
+                self.done += done
 
     def __str__(self) -> str:
-        own = f"{self.what} {min(self.done + 1, self.total)} of {self.total}"
-        return ", ".join([own, *(str(part) for part in list(self.parts)[:1])])
+        with self._lock:
+            own, items = f"{self.what} {min(self.done + 1, self.total)} of {self.total}", list(self._at_work)
+        return ", ".join([own, *(str(item.level) for item in items[:1] if item.level)])
 
 
-class _Display:
-    """The levels that are open, and the terminal or file that shows them."""
+class _Item:
+    """An item at work. Its inner levels come one after the other, and each fills `INNER` of what is left."""
 
-    def __init__(self) -> None:
-        self.title, self.out, self.first = "", sys.stderr, 0.0
-        self.levels: list[Level] = []  # opened by the main thread, the outermost first
-        self.local = threading.local()
-        self.lock = threading.Lock()
-        self.bar: tqdm | None = None
-        self.shown = 0.0
+    def __init__(self, outer: _Item | None) -> None:
+        self.outer, self.base = outer, 0.0
+        self.level: Level | None = None
 
-    def start(self, title: str, out: TextIO) -> None:
-        self.title, self.out, self.first = title, out, time.monotonic()
-        self.shown = self.first
-        if out.isatty():
-            self.bar = tqdm(total=1.0, desc=title, bar_format=BAR, file=out, leave=False)
+    @property
+    def share(self) -> float:
+        level = self.level
+        return self.base + (1 - self.base) * INNER * level.share if level else self.base
 
-    def stop(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-        elif self.title and time.monotonic() - self.first >= LINE_EVERY_SEC:
-            self._line(f"{self.title}: ended after {duration(time.monotonic() - self.first)}")
-        self.title, self.bar, self.levels = "", None, []
+    def close(self) -> None:
+        self.base, self.level = self.base + (1 - self.base) * INNER, None
 
-    def open(self, level: Level) -> list[Level]:
-        """Add a level below the innermost one of this thread, or of the main thread; return the list it is in."""
-        if threading.current_thread() is threading.main_thread():
-            stack = self.levels
-        else:
-            stack = self.local.__dict__.setdefault("levels", [])
-        above = stack or self.levels
-        with self.lock:
-            if above:
-                above[-1].parts.append(level)
-            stack.append(level)
-        return stack
-
-    def close(self, level: Level, stack: list[Level]) -> None:
-        with self.lock:
-            if level in stack:
-                del stack[stack.index(level) :]
-            for other in (*self.levels, *stack):
-                if level in other.parts:
-                    other.parts.remove(level)
-
-    def show(self) -> None:
-        now = time.monotonic()
-        if not self.title or now - self.shown < (DRAW_EVERY_SEC if self.bar is not None else LINE_EVERY_SEC):
-            return
-        with self.lock:
-            self.shown = now
-            if not self.levels:
-                return
-            share, what = self.levels[0].share, str(self.levels[0])
-            left = f"about {duration((now - self.first) * (1 - share) / share)} to go" if share else "no estimate yet"
-            if self.bar is None:
-                self._line(f"{self.title}: {what}, {100 * share:.0f} %, {left}")
-            else:
-                self.bar.n = share
-                self.bar.set_description_str(f"{self.title}: {what}", refresh=False)
-                self.bar.set_postfix_str(left)
-
-    def _line(self, text: str) -> None:
-        print(text, file=self.out, flush=True)
+    def leave(self) -> None:
+        """Return to the outer item, unless this one was left before: a loop that was broken off ends late."""
+        here = _here.get()
+        while here is not None and here is not self:
+            here = here.outer
+        if here is self:
+            _here.set(self.outer)
 
 
-_display = _Display()
+class _Followed(Level):
+    """Work that another process counts; `read` returns its share, from 0 to 1."""
+
+    def __init__(self, read: Callable[[], float], what: str, total: int) -> None:
+        super().__init__(what, total)
+        self.read = read
+
+    @property
+    def share(self) -> float:
+        """How much is done, from 0 to 1."""
+        return min(1.0, self.read())
+
+    def __str__(self) -> str:
+        return f"{self.what} {min(int(self.share * self.total + 1e-9) + 1, self.total)} of {self.total}"
 
 
-def duration(seconds: float) -> str:
-    """`40 s`, `12 min`, `3 h 5 min`: a duration as a person says it."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+_here: ContextVar[_Item | None] = ContextVar("here", default=None)
+_line: StageLine | None = None  # of the stage that this process runs
 
 
 @contextmanager
-def stage(title: str, out: TextIO | None = None) -> Iterator[None]:
-    """Show the progress of everything in this block under `title`.
-
-    Args:
-        title: the stage and its parameters.
-        out: where it is shown; by default the process's own standard error, also while a notebook captures
-            `sys.stderr`.
-    """
-    os.environ[VARIABLE] = title
-    _display.start(title, out or sys.__stderr__ or sys.stderr)
+def _opened(level: Level) -> Iterator[None]:
+    outer = _here.get()
+    if outer is not None:
+        outer.level = level
+    elif _line is not None:
+        _line.level = level
     try:
         yield
     finally:
-        _display.stop()
-        os.environ.pop(VARIABLE, None)
+        if outer is not None:
+            outer.close()
 
 
 @contextmanager
 def counting(what: str, total: int, done: int = 0) -> Iterator[Level]:
-    """A piece of work whose parts are counted by `step`.
+    """A piece of work whose items are counted by `step`, or worked on inside `item`.
 
     Args:
-        what: a part, in the singular: "video", "update".
-        total: number of parts.
-        done: parts that are done already.
+        what: an item, in the singular: "video", "update".
+        total: number of items, `done` included.
+        done: items that were done earlier.
     """
-    _join()
     level = Level(what, total, done)
-    stack = _display.open(level)
-    try:
+    with _opened(level):
         yield level
-    finally:
-        _display.close(level, stack)
 
 
-def track(items: Iterable[Item], what: str, total: int | None = None, done: int = 0) -> Iterator[Item]:
-    """The items, counted as they are finished.
+def track(items: Iterable[Thing], what: str, total: int | None = None, done: int = 0) -> Iterator[Thing]:
+    """The items, counted as they are finished; see `counting`.
 
     Args:
-        items: what is worked on.
-        what: an item, in the singular.
-        total: number of items, `done` included; None if `items` has a length.
-        done: items that are done already.
+        total: None if `items` has a length.
 
     Raises:
         TypeError: `total` is None and `items` has no length.
     """
     with counting(what, len(items) if total is None else total, done) as level:  # type: ignore[arg-type]
         for item in items:
-            yield item
-            level.step()
+            with level.item():
+                yield item
 
 
-def _join() -> None:
-    """In the first trainer of a stage with several processes: draw the progress of that stage."""
-    title = os.environ.get(VARIABLE, "")
-    if title and not _display.title and os.environ.get("RANK") == "0" and multiprocessing.parent_process():
-        _display.start(title, sys.__stderr__ or sys.stderr)
+@contextmanager
+def followed(read: Callable[[], float], what: str, total: int) -> Iterator[None]:
+    """A piece of work that is done elsewhere while the block runs; `read` returns its share, from 0 to 1."""
+    level = _Followed(read, what, total)
+    with _opened(level):
+        try:
+            yield
+        finally:
+            last = level.share
+            level.read = lambda: last  # what `read` reads may be gone from now on
+
+
+@contextmanager
+def stage(title: str, out: TextIO | Path | None = None) -> Iterator[None]:
+    """Show the progress of everything in this block under `title`.
+
+    Args:
+        title: the stage and its parameters.
+        out: where it is shown; by default the process's own standard error, also while a notebook captures
+            `sys.stderr`. A path gets the share for the process that follows this one (`progress_line.read_share`).
+    """
+    global _line
+    _line = line = StageLine(title)
+    drawer = progress_line.drawer(out or sys.__stderr__)
+    ended = threading.Event()
+    thread = threading.Thread(target=_draw, args=(line, drawer, ended), name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        drawer.close(line)
+        _line = None
+
+
+def _draw(line: StageLine, drawer: Drawer, ended: threading.Event) -> None:
+    while not ended.wait(drawer.every_sec):
+        drawer.draw(line)

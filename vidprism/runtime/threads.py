@@ -37,9 +37,14 @@ def run_in_threads(
     if not split or threads == 1 or torch.cuda.is_available():
         # in this thread: no item starts after a failure, and the current CUDA device belongs to a thread
         return [work(item) for item in progress.track(items, what)]
-    with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(work, item) for item in items]
+    with progress.counting(what, len(items)) as level, ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(_counted, work, item, level) for item in items]
         try:
-            return [future.result() for future in progress.track(futures, what)]
+            return [future.result() for future in futures]
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _counted(work: Callable[[Item], Result], item: Item, level: progress.Level) -> Result:
+    with level.item():
+        return work(item)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vidprism.report.charts.axes import Axis, linear_axis, log_axis
+from vidprism.report.charts.axes import Axis, linear_axis, log_axis, tick_text
 
 WIDTH, HEIGHT = 340.0, 230.0
 LEFT, RIGHT, TOP, BOTTOM = 40.0, 12.0, 8.0, 38.0  # margins, in the units of the picture
+LETTER, GAP = 6.2, 9.0  # width of a letter of a tick, and the space beside it: long ticks widen the margins
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,13 @@ def plot(
     """
     points = [p for s in series for p in s.points]
     xs = [p.x for p in points]
-    x_axis, ticks = _horizontal(xs, list(x_values), x_log, LEFT, width - RIGHT)
     ys = [v for p in points for v in (p.y, p.low, p.high) if v is not None] + [0.0] * from_zero
     y_axis, y_values = linear_axis(min(ys), max(ys), height - BOTTOM, TOP)
+    y_ticks = y_axis.ticks(y_values)
+    left = max(LEFT, round(GAP + LETTER * max(len(text) for _, text in y_ticks), 1))
+    _, ticks = _horizontal(xs, list(x_values), x_log, left, width - RIGHT)
+    right = width - max(RIGHT, round(1 + LETTER * len(tick_text(ticks[-1])) / 2, 1)) if ticks else width - RIGHT
+    x_axis, _ = _horizontal(xs, list(x_values), x_log, left, right)
     summary = f"{title}: {y_name} against {x_name}; " + "; ".join(
         f"{s.name} {s.points[0].y:.3g} to {s.points[-1].y:.3g}" for s in series[:12] if s.points
     )
@@ -116,12 +121,12 @@ def plot(
         y_name,
         width,
         height,
-        LEFT,
-        width - RIGHT,
+        left,
+        right,
         TOP,
         height - BOTTOM,
         x_axis.ticks(ticks),
-        y_axis.ticks(y_values),
+        y_ticks,
         tuple(_drawn(s, x_axis, y_axis) for s in series if s.points),
     )
 

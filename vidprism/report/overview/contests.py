@@ -87,8 +87,9 @@ class Contest:
 
     @property
     def title(self) -> str:
-        """The encoder and the track in words."""
-        return f"{self.encoder}, {self.track}"
+        """VidPrism's name with the track and the encoder in words."""
+        where = identity.FROZEN_FEATURES if self.track == "frozen" else f"on the {self.track} track"
+        return f"{self.matches[0].subject.label if self.matches else 'Methods'} {where} ({self.encoder})"
 
 
 def find_contests(config: Config) -> tuple[Contest, ...]:

@@ -22,7 +22,6 @@ class ContestPictures:
     """
 
     contest: Contest
-    title: str
     forests: tuple[charts.Forest, ...]
     plots: tuple[tuple[tuple[charts.Series, ...], tuple[charts.Plot, ...]], ...]
 
@@ -39,8 +38,7 @@ def contest_pictures(config: Config, contest: Contest, colours: dict[str, str]) 
         charts.forest(_title(match), match.effects, labels=LABELS, shared=every, width=WIDTH)
         for match in contest.matches
     )
-    title = f"{contest.matches[0].subject.label} on {contest.encoder}, {contest.track} track"
-    return ContestPictures(contest, title, forests, tuple(_plots(config, contest, colours)))
+    return ContestPictures(contest, forests, tuple(_plots(config, contest, colours)))
 
 
 def shots_of(contenders: Sequence[Contender]) -> dict[str, list[int]]:

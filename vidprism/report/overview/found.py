@@ -45,7 +45,7 @@ def build_found(config: Config, contests: Sequence[Contest], trust: Trust, built
     of_methods = colours.method_colours(config)
     sentences = ((headline.sentence(c), *headline.extremes(c)) for c in with_subject)
     return Found(
-        answer=headline.answer(with_subject),
+        answer=headline.short_answer(with_subject),
         contests=with_subject,
         sentences=tuple(tuple(filter(None, found)) for found in sentences),
         pictures=tuple(contest_pictures(config, contest, of_methods) for contest in with_subject),

@@ -30,7 +30,7 @@ class AblationEffects:
     by_table: tuple[tuple[str, str, str], ...]
 
 
-def answer(contests: Sequence[Contest]) -> str:
+def short_answer(contests: Sequence[Contest]) -> str:
     """Whether VidPrism helps, in a few words, from its matches with methods that are not VidPrism."""
     matches = [m for contest in contests for m in contest.matches if not m.opponent.is_vidprism]
     if not matches:

@@ -113,9 +113,16 @@ def changed_options(trained: Trained, reading: str | None = None) -> dict[str, A
     """
     if not trained.is_vidprism:
         return trained.options
-    preset = readings.resolve_switches(reading or trained.options["reading"], {})
-    preset["rates"] = paper_rates(trained.steps)
-    return {k: v for k, v in trained.options.items() if k != "reading" and (k not in preset or v != preset[k])}
+    defaults = preset(trained, reading)
+    return {k: v for k, v in trained.options.items() if k != "reading" and (k not in defaults or v != defaults[k])}
+
+
+def preset(trained: Trained, reading: str | None = None) -> dict[str, Any]:
+    """VidPrism's preset of `reading` (by default the row's own) with the rates of Sec. 4.1; empty for other methods."""
+    if not trained.is_vidprism:
+        return {}
+    switches = readings.resolve_switches(reading or trained.options["reading"], {})
+    return {**switches, "rates": paper_rates(trained.steps)}
 
 
 def paper_rates(n_steps: int) -> list[int]:
