@@ -1,7 +1,6 @@
 """A real Chromium without a network, and the pages that it opens."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,19 +8,22 @@ import pytest
 
 from tests.fake_pages import copy_pictures, write_fake_log, write_pages, write_rehearsal
 from tests.fake_results import fake_config, write_all
+from tools.screenshots import ARGUMENTS, SIZES, browser_path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 VARIABLE, REQUIRED = "VIDPRISM_BROWSER", "required"
-ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
-DESKTOP, PHONE, PAPER = (1440, 900), (390, 844), (1032, 730)  # CSS pixels; paper is A4 across, without its margins
+DESKTOP, PHONE, PAPER = SIZES["screen"], SIZES["phone"], SIZES["paper"]
+UNFOLD = """() => { for (const part of document.querySelectorAll('details')) part.open = true;
+  document.querySelector('#show-reported')?.click(); }"""
+SERIOUS = {"serious", "critical"}  # axe's impacts
 
-# Pages of every kind, below reports/.
+# Pages of every kind, below reports/. `test_every_kind_of_page_is_opened` compares them with what is written.
+TABLES = tuple(f"tables/mini/table{number}.html" for number in range(1, 6))
 KINDS = (
     "index.html",
     "overview/mini/index.html",
     "overview/mini/cells.html",
     "overview/mini/trust.html",
-    *(f"tables/mini/table{number}.html" for number in range(1, 6)),
+    *TABLES,
     "tables/mini/readings.html",
     "tables/mini/rehearsal.html",
     "runs/mini/few_shot/vidprism_c.html",
@@ -31,7 +33,7 @@ KINDS = (
 
 def executable() -> str:
     """The path of Chromium; skips the test without one, or fails it if one is required."""
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    found = browser_path()
     if found:
         return found
     message = "no Chromium is installed (Debian: apt-get install chromium); the variable CHROMIUM may name one"
@@ -66,7 +68,7 @@ def chromium() -> Iterator[object]:
 @pytest.fixture
 def open_page(chromium: object, reports: Path) -> Iterator[Callable]:
     """A function that opens a page below reports/ and returns it. At the end of the test, the console must have stayed
-    silent and nothing but the page's own files may have been requested.
+    silent and nothing but the page itself may have been requested.
     """
     contexts, said = [], []
 
@@ -78,11 +80,12 @@ def open_page(chromium: object, reports: Path) -> Iterator[Callable]:
             offline=True,
         )
         contexts.append(context)
+        own = (reports / name).as_uri()
         page = context.new_page()
         page.on("console", lambda message: said.append(f"{name}: {message.text}"))
         page.on("pageerror", lambda error: said.append(f"{name}: {error}"))
-        page.on("request", lambda request: said.append(request.url) if not _local(request.url) else None)
-        page.goto((reports / name).as_uri())
+        page.on("request", lambda request: said.append(request.url) if _other(request.url, own) else None)
+        page.goto(own)
         return page
 
     yield opened
@@ -91,5 +94,14 @@ def open_page(chromium: object, reports: Path) -> Iterator[Callable]:
     assert not said, said
 
 
-def _local(url: str) -> bool:
-    return url.startswith(("file:", "data:"))
+def _other(url: str, own: str) -> bool:
+    return url.partition("#")[0] != own and not url.startswith("data:")
+
+
+def serious(page: object, *rules: str, within: str = "body") -> list[str]:
+    """What axe finds on a page (or a part) of serious or critical impact, by all its rules or by those named."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    options = {"resultTypes": ["violations"], **({"runOnly": {"type": "rule", "values": list(rules)}} if rules else {})}
+    found = Axe().run(page, within, options).response["violations"]
+    return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found if v["impact"] in SERIOUS]

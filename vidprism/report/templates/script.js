@@ -34,6 +34,7 @@ document.addEventListener("click", async event => {
   if (!button) return;
   const tables = [...document.querySelectorAll("table.sortable")].map(read);
   const written = writers[button.dataset.kind](tables);
+  let done = true;
   try {
     await navigator.clipboard.writeText(written);
   } catch {  // a page opened from disk may not use the clipboard
@@ -41,12 +42,13 @@ document.addEventListener("click", async event => {
     area.value = written;
     document.body.append(area);
     area.select();
-    document.execCommand("copy");
+    done = document.execCommand("copy");
     area.remove();
+    button.focus();
   }
-  const name = button.textContent;
-  button.textContent = "Copied";
-  setTimeout(() => { button.textContent = name; }, 1500);
+  button.dataset.name ??= button.textContent;  // a second press comes before the first message is gone
+  button.textContent = done ? "Copied" : "Not copied";
+  setTimeout(() => { button.textContent = button.dataset.name; }, 1500);
 });
 
 const text = cell => cell.textContent.replace(/\s+/g, " ").trim();
@@ -73,8 +75,10 @@ function cellOf(cell) {
   };
 }
 
-const escapeTex = s => s.replace(/[\\{}$&#%_^~]/g, c => c === "\\" ? "\\textbackslash{}" : c === "^" || c === "~" ? `\\${c}{}` : `\\${c}`);
-const quote = s => /[",\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s;
+const commands = {"\\": "textbackslash", "^": "textasciicircum", "~": "textasciitilde", "<": "textless", ">": "textgreater", "|": "textbar"};
+const escapeTex = s => s.replace(/[\\{}$&#%_^~<>|]/g, c => commands[c] ? `\\${commands[c]}{}` : `\\${c}`);
+const escapeMarkdown = s => s.replace(/[\\|<>*_`[\]]/g, c => `\\${c}`);
+const quote = s => /[",\r\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s;
 const plain = cell => cell.value === null ? cell.text : cell.value.toFixed(1) + (cell.half === null ? "" : ` ± ${cell.half.toFixed(1)}`);
 
 const writers = {
@@ -89,9 +93,9 @@ const writers = {
       ...lines.slice(1), "\\bottomrule", "\\end{tabular}", ""].join("\n");
   }).join("\n"),
   markdown: tables => tables.map(({caption, names, rows}) => {
-    const line = cells => `| ${cells.map(s => s.replaceAll("|", "\\|")).join(" | ")} |`;
-    const cells = row => row.map(cell => cell.best ? `**${plain(cell)}**` : plain(cell));
-    return [caption, "", line(names), line(names.map(() => "---")), ...rows.map(row => line(cells(row))), ""].join("\n");
+    const line = cells => `| ${cells.join(" | ")} |`;
+    const marked = cell => cell.best ? `**${escapeMarkdown(plain(cell))}**` : escapeMarkdown(plain(cell));
+    return [escapeMarkdown(caption), "", line(names.map(escapeMarkdown)), line(names.map(() => "---")), ...rows.map(row => line(row.map(marked))), ""].join("\n");
   }).join("\n"),
   csv: tables => tables.map(({names, rows}) =>
     [names, ...rows.map(row => row.map(plain))].map(row => row.map(quote).join(",")).join("\n")).join("\n\n") + "\n",
