@@ -44,7 +44,7 @@ def put_back(text: str, before: str) -> str:
 
 
 def _content(text: str) -> object:
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return yaml.safe_load(text)
 
 
 def main() -> int:

@@ -91,6 +91,7 @@ def test_errors_name_the_way_out(spec: BackboneConfig, error: type[Exception], m
         backbones.load_backbone(spec)
 
 
+@pytest.mark.slow
 def test_a_misspelt_model_is_answered_before_any_model_was_made() -> None:
     """The small models are known from the start, not only after one of them was made."""
     code = "from vidprism.backbones.clip import create; create('mini_clap')"

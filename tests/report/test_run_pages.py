@@ -20,6 +20,8 @@ from vidprism.records import log
 from vidprism.report import run_curves, run_pages, stages
 from vidprism.report.render import TEMPLATES
 
+pytestmark = pytest.mark.slow  # builds all pages of mini
+
 LOG = [(step, {"loss/total": 3.0 / step, "experts/expert_1": 0.5, "lr": 0.01}) for step in range(10, 3010, 10)]
 
 TERMS = (

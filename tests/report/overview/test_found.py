@@ -19,6 +19,8 @@ from vidprism.report.colours import method_colours
 from vidprism.report.overview.contests import find_contests
 from vidprism.report.overview.leaderboard import leaderboard
 
+pytestmark = pytest.mark.slow  # builds all pages of mini
+
 ACCURACY = {"mean_pool": 0.35, "clip_zeroshot": 0.85, "vidprism_c": 0.62, "vidprism_m-mini_videomae": 0.7}
 CARD = re.compile(r'<li class="card score">.*?</li>', re.DOTALL)
 

@@ -15,6 +15,8 @@ from vidprism.config.rows import rows
 from vidprism.evaluation import results
 from vidprism.report.overview import trust
 
+pytestmark = pytest.mark.slow  # builds all pages of mini
+
 READERS = {"packets": 3, "start to end": 21}
 
 
