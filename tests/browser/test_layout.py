@@ -36,6 +36,10 @@ LOST = """() => {
     }
   }
   return {lost, ...scrolled}; }"""
+CLIPPED = """() => [...document.querySelectorAll('svg text')].filter(e => e.checkVisibility())
+  .filter(e => { const text = e.getBoundingClientRect(), picture = e.closest('svg').getBoundingClientRect();
+    return text.left < picture.left - 1 || text.right > picture.right + 1 || text.bottom > picture.bottom + 1; })
+  .map(e => e.textContent)"""
 NAMES = """() => [...document.querySelectorAll('table')].filter(t => t.getClientRects().length)
   .map(t => [t.caption.textContent.split('.')[0].trim(), t.tBodies[0].rows.length])"""
 PRINTED = """() => {
@@ -56,6 +60,7 @@ def test_nothing_is_cut_on_a_screen(open_page: Callable, name: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= DESKTOP[0]
     assert not page.evaluate(CUT, DESKTOP[0])
     assert not page.evaluate(WIDE, DESKTOP[0])
+    assert not page.evaluate(CLIPPED), "text of a picture ends at its edge"
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -98,6 +98,12 @@ def test_a_band_runs_along_the_lower_ends_and_back_along_the_upper_ones() -> Non
     assert all(up[1] < on[1] < low[1] for low, on, up in zip(lower, line, upper, strict=True))
 
 
+@pytest.mark.parametrize("most", [0.025, 0.25, 2.5, 7.4, 12.4, 98.0])
+def test_the_ticks_of_a_forest_plot_stay_in_the_picture(most: float) -> None:
+    found = charts.forest("A minus B", [Effect("a", most / 2, 0.0, most, "same")])
+    assert all(x + 6.2 * len(text) / 2 <= found.width for x, text in found.ticks)
+
+
 def test_forest_plots_that_share_an_axis_have_equal_ticks() -> None:
     effects = [Effect("act", 4, 2, 6, "better"), Effect("div", -8, -10, -6, "worse")]
     first, second = (charts.forest("A minus B", [effect], shared=effects) for effect in effects)

@@ -9,6 +9,7 @@ from vidprism.report.charts.axes import linear_axis, tick_text
 from vidprism.report.numbers import signed
 
 WIDTH, LABELS, TOP, ROW, BOTTOM = 520, 150, 10, 19, 34  # in the units of the picture
+RIGHT = 20.0  # margin: half of a tick of six letters
 SIGNS = {"better": "good", "worse": "bad", "same": "tie"}
 
 
@@ -72,7 +73,7 @@ def forest(
     """
     reach = [*effects, *shared]
     low, high = min(0.0, *(e.low for e in reach)), max(0.0, *(e.high for e in reach))
-    axis, values = linear_axis(low, high, labels, width - 12.0)
+    axis, values = linear_axis(low, high, labels, width - RIGHT)
     bars = tuple(
         Bar(
             e.label,

@@ -67,11 +67,14 @@ function read(table) {
   return {caption: text(table.caption), names, rows: rows.map(row => [...row.cells].map(cellOf))};
 }
 
+// Its numbers with all digits, and as the page shows them: what is copied is rounded as what is read.
 function cellOf(cell) {
   const number = key => cell.dataset[key] === undefined ? null : +cell.dataset[key];
+  const value = number("v"), half = number("h"), part = cell.querySelector(".number, .change");
   return {
-    text: text(cell.querySelector(".number") ?? cell), value: number("v"), half: number("h"), paper: number("p"),
-    best: cell.classList.contains("best"),
+    text: text(part ?? cell), value, half, paper: number("p"), best: cell.classList.contains("best"),
+    shown: (part ? text(part) : cell.dataset.p ?? "").replace("−", "-"),
+    shownHalf: half === null ? "" : text(cell.querySelector(".pm")).replace("±", ""),
   };
 }
 
@@ -79,14 +82,14 @@ const commands = {"\\": "textbackslash", "^": "textasciicircum", "~": "textascii
 const escapeTex = s => s.replace(/[\\{}$&#%_^~<>|]/g, c => commands[c] ? `\\${commands[c]}{}` : `\\${c}`);
 const escapeMarkdown = s => s.replace(/[\\|<>*_`[\]]/g, c => `\\${c}`);
 const quote = s => /[",\r\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s;
-const plain = cell => cell.value === null ? cell.text : cell.value.toFixed(1) + (cell.half === null ? "" : ` ± ${cell.half.toFixed(1)}`);
+const plain = cell => cell.value === null ? cell.text : cell.shown + (cell.half === null ? "" : ` ± ${cell.shownHalf}`);
 
 const writers = {
   latex: tables => tables.map(({caption, names, rows}) => {
     const tex = cell => {
       if (cell.value === null) return escapeTex(cell.text);
-      const half = cell.half === null ? "" : `_{\\pm ${cell.half.toFixed(1)}}`, value = cell.value.toFixed(1);
-      return `$${cell.best ? `\\mathbf{${value}}` : value}${half}$`;
+      const half = cell.half === null ? "" : `_{\\pm ${cell.shownHalf}}`;
+      return `$${cell.best ? `\\mathbf{${cell.shown}}` : cell.shown}${half}$`;
     };
     const lines = [names.map(escapeTex), ...rows.map(row => row.map(tex))].map(cells => `${cells.join(" & ")} \\\\`);
     return [`% ${caption}`, `\\begin{tabular}{l${"c".repeat(names.length - 1)}}`, "\\toprule", lines[0], "\\midrule",
