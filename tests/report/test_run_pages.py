@@ -159,10 +159,12 @@ def test_rates_that_fit_a_short_clip_do_not_differ(config: Config) -> None:
 
 
 def test_links_lead_to_the_rows_of_the_tables(config: Config) -> None:
-    assert 'tables/mini/table2.html#p.vidprism_c"' in read(config, "few_shot", "vidprism_c")
+    label = 'aria-label="{0}, the row of this run">{0}</a>'
+    link = f'tables/mini/table2.html#p.vidprism_c" {label.format("Table 2")}'
+    assert link in read(config, "few_shot", "vidprism_c")
     default = read(config, "ablations", "default")
     assert all(f">{name}</a>" in default for name in ("Table 3", "Table 4", "Table 5", "Readings"))
-    assert 'readings.html#p.to_act"' in read(config, "ablations", "to_act")
+    assert f'readings.html#p.to_act" {label.format("Readings")}' in read(config, "ablations", "to_act")
     assert ">Table" not in read(config, "ablations", "to_act").split("<main")[1].split("All results")[0]
 
 
