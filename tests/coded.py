@@ -4,7 +4,9 @@ to end, written here with PyAV's own conversion and independent of the suite's r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -99,7 +101,7 @@ def write(
     silence of `sound_sec`, and with `n_others` more streams of pictures, whose frames all bear the number 255.
     """
     tick, packets = Fraction(1, 25 if time_ms is None else 1000), []
-    with av.open(str(path), "w") as file:
+    with _own_scheduling(), av.open(str(path), "w") as file:
         streams = [_stream(file, kind, tick, size) for _ in range(1 + n_others)]
         sound = file.add_stream(SOUND.get(path.suffix, "mp2"), rate=SOUND_HZ) if sound_sec else None
         for i in range(n_frames):
@@ -114,6 +116,21 @@ def write(
         for packet in sorted(packets, key=lambda packet: float((packet.dts or 0) * packet.time_base)):
             file.mux(packet)
     return path
+
+
+@contextmanager
+def _own_scheduling() -> Iterator[None]:
+    """Gives the process its scheduling back: SVT-AV1, run by root, makes it a real-time process of the highest priority,
+    and so all processes that it starts afterwards. A few of them can then stop every other process of the machine.
+    """
+    if not hasattr(os, "sched_getscheduler"):  # only Linux has these calls
+        yield
+        return
+    policy, param = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, param)
 
 
 def _stream(file: av.container.OutputContainer, kind: Kind, tick: Fraction, size: tuple[int, int]) -> av.VideoStream:

@@ -1,5 +1,6 @@
 """Decoding from start to end: what is counted, how a file must begin, and where damage ends it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,15 @@ def test_counting_does_not_change_what_is_read(
 def test_av1_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", KINDS["av1"])
     assert numbers(path) == list(range(40)) and clips.inspect_video(path).why == "codec libdav1d"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="only Linux tells how a process is scheduled")
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_encoder_changes_how_the_tests_are_scheduled(tmp_path: Path, kind: str) -> None:
+    """Run by root, SVT-AV1 does: the browser tests after it then stopped whole machines."""
+    before = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+    write(tmp_path / "a.mkv", KINDS[kind], n_frames=4)
+    assert (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority) == before == (os.SCHED_OTHER, 0)
 
 
 @pytest.mark.parametrize(
