@@ -81,7 +81,7 @@ def test_the_tuned_track_stays_on_the_gpu(key: str, tower: Tower) -> None:
         try:
             model = models.assemble(backbone, tower, key, C, on="cuda")
         except ConfigError as why:
-            assert not methods.load_method(key).TRAINED and "texts" in str(why)
+            assert tower.name == "mini_videomae" and "texts" in str(why)
             return
         size = backbone.image_size
         clips = torch.zeros(B, tower.frames, size, size, 3, dtype=torch.uint8, device="cuda")
