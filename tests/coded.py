@@ -120,8 +120,8 @@ def write(
 
 @contextmanager
 def _own_scheduling() -> Iterator[None]:
-    """Gives the process its scheduling back: SVT-AV1, run by root, makes it a real-time process of the highest priority,
-    and so all processes that it starts afterwards. A few of them can then stop every other process of the machine.
+    """Gives the process its scheduling back. SVT-AV1, run by root, makes the process that encodes, and with it all that
+    this process starts later, real-time processes of the highest priority; a few of them can stop a whole machine.
     """
     if not hasattr(os, "sched_getscheduler"):  # only Linux has these calls
         yield
