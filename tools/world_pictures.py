@@ -1,9 +1,9 @@
-"""Draw the pictures of docs/world.md: eight frames of a training clip of some classes.
+"""Draw the pictures of docs/world.md: twelve frames of a training clip of some classes.
 
     python -m tools.world_pictures
 
-Writes docs/images/world-<dataset>.png. A row is a class, and time runs from left to right. Two classes that a reversal
-of time swaps stand below each other.
+Writes docs/images/world-<dataset>.png. A row is a class, and time runs from left to right. Two classes that only differ
+in the direction or rhythm of their motion stand below each other.
 """
 
 from __future__ import annotations
@@ -18,12 +18,17 @@ from vidprism.world.plan import Clip, clips_of, course, look
 from vidprism.world.render import render
 
 SHOWN = {
-    "ucf101": ("RedCircle", "GreenStar", "BlueHeart"),
-    "hmdb51": ("star_move_left", "star_move_right", "moon_shake_fast"),
-    "ssv2": ("Moving [something] closer", "Moving [something] away", "Turning [something] clockwise"),
-    "kinetics400": ("handwritten four", "star moving left", "something pulsing fast"),
+    "ucf101": ("RedBallOnStripedBackground", "BlueSparkOnDottedBackground", "RedHeartOnDottedBackground"),
+    "hmdb51": ("star_move_left", "star_move_right", "ring_circle_clockwise", "moon_grow_slowly"),
+    "ssv2": (
+        "Moving [something] right and back",
+        "Moving [something] left and back",
+        "Growing [something] before it brightens",
+        "Brightening [something] before it grows",
+    ),
+    "kinetics400": ("handwritten four", "heart approaching", "something brightening fast"),
 }
-FRAMES, SCALE, GAP, TEXT_HEIGHT = 8, 1.5, 3, 14  # the last two in pixels
+FRAMES, SCALE, GAP, TEXT_HEIGHT = 12, 1.25, 3, 14  # the last two in pixels
 
 
 def strip(clip: Clip, world: WorldConfig) -> np.ndarray:

@@ -37,7 +37,7 @@ class WorldConfig:
 
     seed: CountFrom0 = 1024
     train_per_class: Count = 64
-    test_per_dataset: Count = 280
+    test_per_dataset: Count = 720
     frames_min: Count = 36
     frames_max: Count = 40
     classes: CountFrom0 = 0
@@ -46,12 +46,20 @@ class WorldConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class PretrainConfig:
-    """Contrastive pre-training of the small CLIP on captioned stills: a budget of steps, never of seconds."""
+    """Contrastive pre-training of the small CLIP on captioned stills: a budget of steps, never of seconds.
+
+    `place_weight` is the weight of the term that asks the embedding for the object's place. Options that begin with
+    `muon` apply to the matrices of the transformer layers, `lr` and `weight_decay` to all other parameters.
+    """
 
     steps: Count = 700
     batch_size: Count = 128
+    muon_lr: Positive = 0.02
+    muon_weight_decay: From0 = 0.1
+    muon_momentum: Share = 0.9
     lr: Positive = 2e-3
     weight_decay: From0 = 0.1
+    place_weight: From0 = 1.0
     pool: Count = 4000
     seed: CountFrom0 = 7
     threads: Count = 2

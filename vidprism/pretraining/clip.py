@@ -1,7 +1,9 @@
 """Contrastive pre-training of the small CLIP on captioned stills of the generated world.
 
-Symmetric cross-entropy over the cosine similarities of a batch (Radford et al., 2021, Figure 3), AdamW,
-one-cycle learning rate.
+Symmetric cross-entropy over the cosine similarities of a batch (Radford et al., 2021, Figure 3), and a term that asks
+the embedding for the object's place: large image-text models know it by scale, a small one does not learn it from
+captions (docs/world.md). Muon for the matrices of the transformer layers, AdamW for the rest, one-cycle learning rates.
+Letters: B stills of a batch, D width of the embedding.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,11 +22,14 @@ from torch import Tensor, nn
 from vidprism.backbones._checkpoints import WEIGHTS_FILE
 from vidprism.backbones.clip import ClipBackbone, create
 from vidprism.config import PretrainConfig, WorldConfig
+from vidprism.pretraining.muon import Muon
+from vidprism.pretraining.still_probes import probe_stills
 from vidprism.runtime import progress
 from vidprism.world.random import stream
-from vidprism.world.stills import draw, make_pool
+from vidprism.world.stills import Stills, draw, make_pool
 
 _MAX_LOGIT_SCALE = 100.0  # as in CLIP, section 2.5
+_PLACE_SCALE = 0.35  # standard deviation of a coordinate of the stills, in half heights of the picture
 
 
 def pretrain(world: WorldConfig, cfg: PretrainConfig, out_dir: Path, model: str = "mini_clip") -> dict:
@@ -31,23 +37,25 @@ def pretrain(world: WorldConfig, cfg: PretrainConfig, out_dir: Path, model: str 
 
     Args:
         world: only its seed is used: the stills show the same world, from separate random streams.
-        cfg: budget in steps, batch size, learning rate, seed. The same configuration gives the same weights
+        cfg: budget in steps, batch size, learning rates, seed. The same configuration gives the same weights
             on one machine.
         out_dir: gets ``weights.safetensors`` and ``pretraining.json``.
         model: a configuration of vidprism/backbones.
 
     Returns:
-        What ``pretraining.json`` holds: model, steps, batch_size, stills_seen, parameters, logit_scale, and
-        `curve`, a list of {"step", "loss"}.
+        What ``pretraining.json`` holds: model, steps, batch_size, stills_seen, parameters, logit_scale, `probes` (see
+        `probe_stills`), and `curve`, a list of {"step", "loss", "place_loss"}.
 
     Raises:
         FloatingPointError: the loss is no longer finite.
     """
+    import open_clip
     from safetensors.torch import save_file
 
     torch.set_num_threads(cfg.threads)
     net = create(model, cfg.seed)
-    losses = _train(net, world, cfg, model)
+    encoder = ClipBackbone(net, open_clip.get_tokenizer(model))
+    losses = _train(net, encoder, world, cfg)
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     save_file({k: v.contiguous() for k, v in net.state_dict().items()}, out_dir / WEIGHTS_FILE)
@@ -58,52 +66,60 @@ def pretrain(world: WorldConfig, cfg: PretrainConfig, out_dir: Path, model: str 
         "stills_seen": cfg.steps * cfg.batch_size,
         "parameters": sum(p.numel() for p in net.parameters()),
         "logit_scale": round(float(net.logit_scale.detach().exp()), 3),
-        "curve": [{"step": i, "loss": round(x, 4)} for i, x in enumerate(losses) if i % 20 == 0 or i == cfg.steps - 1],
+        "probes": probe_stills(encoder.encode_frames, world, cfg.pool),
+        "curve": [
+            {"step": i, "loss": round(contrastive, 4), "place_loss": round(place, 4)}
+            for i, (contrastive, place) in enumerate(losses)
+            if i % 20 == 0 or i == cfg.steps - 1
+        ],
     }
     (out_dir / "pretraining.json").write_text(json.dumps(report, indent=1) + "\n")
     return report
 
 
-def _train(net: nn.Module, world: WorldConfig, cfg: PretrainConfig, model: str) -> list[float]:
-    import open_clip
-
-    tokenizer = open_clip.get_tokenizer(model)
-    encoder = ClipBackbone(net, tokenizer)
+def _train(net: Any, encoder: ClipBackbone, world: WorldConfig, cfg: PretrainConfig) -> list[tuple[float, float]]:
+    """The contrastive loss and the loss of the place at every step."""
+    dim = net.text_projection.shape[1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(cfg.seed)
+        read_place = nn.Linear(dim, 2)
+    muon, adamw = _optimizers(net, read_place, cfg)
+    schedules = [
+        torch.optim.lr_scheduler.OneCycleLR(muon, cfg.muon_lr, cfg.steps, pct_start=0.1, cycle_momentum=False),
+        torch.optim.lr_scheduler.OneCycleLR(adamw, cfg.lr, cfg.steps, pct_start=0.1),
+    ]
     net.train()
-    optimizer = torch.optim.AdamW(_groups(net, cfg.weight_decay), lr=cfg.lr, betas=(0.9, 0.98), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, cfg.lr, total_steps=cfg.steps, pct_start=0.1)
     losses = []
-    for step, (images, tokens) in enumerate(progress.track(_batches(world, cfg, tokenizer), "update", cfg.steps)):
-        loss = _contrastive(net, encoder.encode_frames(images), tokens)
+    for step, stills in enumerate(progress.track(_batches(world, cfg), "update", cfg.steps)):
+        images_BD = encoder.encode_frames(torch.from_numpy(stills.images))
+        contrastive = _contrastive(net, images_BD, encoder.tokenizer(stills.captions))
+        place = _place(read_place, images_BD, stills)
+        loss = contrastive + cfg.place_weight * place
         if not torch.isfinite(loss):
             reason = f"pre-training loss is {loss.item()} at step {step}"
-            raise FloatingPointError(f"{reason}; lower pretraining.lr in params.yaml")
-        optimizer.zero_grad()
+            raise FloatingPointError(f"{reason}; lower pretraining.lr or muon_lr in params.yaml")
+        net.zero_grad()
+        read_place.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.item())
+        muon.step()
+        adamw.step()
+        for schedule in schedules:
+            schedule.step()
+        losses.append((contrastive.item(), place.item()))
     net.eval()
     return losses
 
 
-def _batches(
-    world: WorldConfig, cfg: PretrainConfig, tokenizer: Callable[[list[str]], Tensor]
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """`cfg.steps` batches of stills (B, 48, 48, 3) uint8 and caption tokens; a thread draws one batch ahead."""
+def _batches(world: WorldConfig, cfg: PretrainConfig) -> Iterator[Stills]:
+    """`cfg.steps` batches of stills; a thread draws one batch ahead."""
     pool, rng = make_pool(cfg.pool, world.seed), stream(world.seed, "stills", cfg.seed)
-
-    def batch() -> tuple[Tensor, Tensor]:
-        images, captions = draw(pool, cfg.batch_size, rng)
-        return torch.from_numpy(images), tokenizer(captions)
-
     with ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(batch)
+        coming = ahead.submit(draw, pool, cfg.batch_size, rng)
         for step in range(cfg.steps):
             current = coming.result()
             if step + 1 < cfg.steps:
-                coming = ahead.submit(batch)
+                coming = ahead.submit(draw, pool, cfg.batch_size, rng)
             yield current
 
 
@@ -119,10 +135,27 @@ def _contrastive(net: Any, images_BD: Tensor, tokens: Tensor) -> Tensor:
     return (F.cross_entropy(logits_BB, target_BB) + F.cross_entropy(logits_BB.T, target_BB)) / 2
 
 
-def _groups(net: nn.Module, weight_decay: float) -> Iterable[dict]:
-    """Weight decay on matrices only."""
-    decayed = [p for p in net.parameters() if p.ndim >= 2]
-    return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": [p for p in net.parameters() if p.ndim < 2], "weight_decay": 0.0},
+def _place(read_place: Callable[[Tensor], Tensor], images_BD: Tensor, stills: Stills) -> Tensor:
+    """Mean squared error of the place that a linear map reads from the layer-normed embedding, over the stills that
+    show an object.
+    """
+    place_B2 = torch.from_numpy(np.stack([stills.place.x, stills.place.y], axis=1)).float() / _PLACE_SCALE
+    error_B2 = (read_place(F.layer_norm(images_BD, images_BD.shape[-1:])) - place_B2).square()
+    return error_B2[torch.from_numpy(stills.place.alpha > 0)].mean()
+
+
+def _optimizers(net: nn.Module, read_place: nn.Module, cfg: PretrainConfig) -> tuple[Muon, torch.optim.AdamW]:
+    """Muon for the matrices of the transformer layers, AdamW for the rest, with weight decay only on matrices."""
+    hidden = [p for name, p in net.named_parameters() if "resblocks" in name and p.ndim == 2]
+    taken = {id(p) for p in hidden}
+    others = [p for p in [*net.parameters(), *read_place.parameters()] if id(p) not in taken]
+    groups = [
+        {"params": [p for p in others if p.ndim >= 2], "weight_decay": cfg.weight_decay},
+        {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0},
     ]
+    adamw = torch.optim.AdamW(groups, lr=cfg.lr, betas=(0.9, 0.98), fused=True)
+    return Muon(hidden, cfg.muon_lr, cfg.muon_weight_decay, cfg.muon_momentum, _in_turn), adamw
+
+
+def _in_turn(work: Callable[..., Any], parts: Iterable[Any]) -> list[Any]:
+    return [work(part) for part in parts]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vidprism.world import realpixels
+from vidprism.world.random import DECIMALS
 
 HEIGHT, WIDTH = 48, 64
 TEXTURES = ("plain", "striped", "dotted", "checked", *realpixels.PHOTOS)
@@ -27,10 +28,11 @@ def _pattern(texture: str, rng: np.random.Generator) -> np.ndarray:
     """(HEIGHT, WIDTH) weights in [0, 1] of the lighter tone."""
     y, x = np.meshgrid(np.arange(HEIGHT, dtype=np.float32), np.arange(WIDTH, dtype=np.float32), indexing="ij")
     angle, period = rng.uniform(0, np.pi), rng.uniform(10, 18)
-    u = (x * np.cos(angle) + y * np.sin(angle)) / period + rng.random()
-    v = (y * np.cos(angle) - x * np.sin(angle)) / period + rng.random()
+    cos, sin = round(float(np.cos(angle)), DECIMALS), round(float(np.sin(angle)), DECIMALS)
+    u = (x * cos + y * sin) / period + rng.random()
+    v = (y * cos - x * sin) / period + rng.random()
     if texture == "plain":
-        return np.clip(0.5 + (x / WIDTH - 0.5) * np.cos(angle) + (y / HEIGHT - 0.5) * np.sin(angle), 0, 1)
+        return np.clip(0.5 + (x / WIDTH - 0.5) * cos + (y / HEIGHT - 0.5) * sin, 0, 1)
     if texture == "striped":
         return (u % 1 < rng.uniform(0.4, 0.6)).astype(np.float32)
     if texture == "dotted":

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vidprism.config import WorldConfig
 from vidprism.world import layouts
-from vidprism.world.classes import ActionClass, counterparts
+from vidprism.world.classes import ActionClass, counterparts, told_by_order
 from vidprism.world.encode import write_video
 from vidprism.world.plan import Clip, classes_of, clips_of, course, look, subject
 from vidprism.world.render import render
@@ -109,6 +109,8 @@ def _about(dataset: str, world: WorldConfig, clips: list[Clip]) -> dict:
         "classes": [{**asdict(c), "label": i} for i, c in enumerate(sorted(classes, key=_rank))],
         "reversal": counterparts(classes, "reversal"),
         "mirror": counterparts(classes, "mirror"),
+        "opposite": counterparts(classes, "opposite"),
+        "order": sorted(c.name for c in classes if told_by_order(classes, c.name)),
         "n_videos": {split: sum(c.split == split for c in clips) for split in ("train", "test", "extra")},
     }
 

@@ -1,18 +1,19 @@
 """Motions: how an object's place, size, angle and visibility change over a clip.
 
-A motion is a path, played forwards, backwards, or either way at random. ``right`` and ``left`` are one path
-played in the two directions with the same distribution of everything else, so reversing time maps the one
-class onto the other exactly, and no set of single frames tells them apart. A path played either way at random
-is its own reversal.
+A motion is a path, played forwards or backwards. ``right`` and ``left`` are one path played in the two directions with
+the same distribution of everything else, so reversing time maps the one class onto the other exactly, and no set of
+single frames tells them apart.
 Units: the centre of the picture is (0, 0), its short side reaches from -1 to 1, x to the right, y downwards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from vidprism.world.random import DECIMALS
 
 
 @dataclass(frozen=True)
@@ -75,75 +76,111 @@ def _fade_in(u: np.ndarray, rng: np.random.Generator) -> Track:
     return Track(rest.x, rest.y, rest.radius, rest.angle, np.clip((u - middle) / width + 0.5, 0, 1))
 
 
-def _turn_clockwise(u: np.ndarray, rng: np.random.Generator) -> Track:
-    """Round the centre of the picture, the object turning with it as if on a turntable."""
-    rest, orbit = _still(u, rng), rng.uniform(0.3, 0.45)
-    turned = 2 * np.pi * (rng.random() + rng.uniform(0.8, 1.2) * _progress(u, rng))
-    return Track(orbit * np.cos(turned), orbit * np.sin(turned), rest.radius, rest.angle + turned, rest.alpha)
-
-
-def _shake(u: np.ndarray, rng: np.random.Generator, cycles: float) -> Track:
-    rest, reach, heading = _still(u, rng), rng.uniform(0.25, 0.4), rng.uniform(0, 2 * np.pi)
-    swing = reach * np.sin(2 * np.pi * (cycles * u + rng.random()))
-    x, y = rest.x / 2 + swing * np.cos(heading), rest.y / 2 + swing * np.sin(heading)
+def _turn_twice(u: np.ndarray, rng: np.random.Generator) -> Track:
+    """Twice round the centre of the picture, clockwise, from anywhere on the orbit; the object itself does not turn."""
+    rest, orbit = _still(u, rng), rng.uniform(0.38, 0.52)
+    turned = 2 * u + rng.random()
+    x, y = rest.x / 3 + orbit * np.cos(2 * np.pi * turned), rest.y / 3 + orbit * np.sin(2 * np.pi * turned)
     return Track(x, y, rest.radius, rest.angle, rest.alpha)
 
 
-def _shake_fast(u: np.ndarray, rng: np.random.Generator) -> Track:
-    return _shake(u, rng, rng.uniform(5, 7))
+def _and_back(u: np.ndarray, rng: np.random.Generator, across: tuple[str, str], early: float) -> Track:
+    """From one side to the other and back, begun up to `early` cycles too early or too late."""
+    rest, reach = _still(u, rng), rng.uniform(0.4, 0.55)
+    along = getattr(rest, across[0]) / 3 - reach * np.cos(2 * np.pi * (u + rng.uniform(-early, early)))
+    side = getattr(rest, across[1]) / 3
+    return Track(**{across[0]: along, across[1]: side}, radius=rest.radius, angle=rest.angle, alpha=rest.alpha)
 
 
-def _shake_slowly(u: np.ndarray, rng: np.random.Generator) -> Track:
-    return _shake(u, rng, rng.uniform(1, 1.6))
+def _right_and_back(u: np.ndarray, rng: np.random.Generator) -> Track:
+    return _and_back(u, rng, ("x", "y"), 0.2)
 
 
-def _pulse(u: np.ndarray, rng: np.random.Generator, cycles: float) -> Track:
-    rest, depth = _still(u, rng), rng.uniform(0.25, 0.4)
-    factor = 1 + depth * np.sin(2 * np.pi * (cycles * u + rng.random()))
-    return Track(rest.x, rest.y, rest.radius * factor, rest.angle, rest.alpha)
+def _left_and_back(u: np.ndarray, rng: np.random.Generator) -> Track:
+    there = _right_and_back(u, rng)
+    return replace(there, x=-there.x)
 
 
-def _pulse_fast(u: np.ndarray, rng: np.random.Generator) -> Track:
-    return _pulse(u, rng, rng.uniform(5, 7))
+def _down_and_back(u: np.ndarray, rng: np.random.Generator) -> Track:
+    return _and_back(u, rng, ("y", "x"), 0.06)
 
 
-def _pulse_slowly(u: np.ndarray, rng: np.random.Generator) -> Track:
-    return _pulse(u, rng, rng.uniform(1, 1.6))
+def _up_and_back(u: np.ndarray, rng: np.random.Generator) -> Track:
+    there = _down_and_back(u, rng)
+    return replace(there, y=-there.y)
+
+
+def _slow_rises(u: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Two saw teeth from 0 to 1, of which the rise takes four fifths, from anywhere on a tooth."""
+    phase = (2 * u + rng.random()) % 1
+    return np.where(phase < 0.8, phase / 0.8, (1 - phase) / 0.2)
+
+
+def _grow_slowly(u: np.ndarray, rng: np.random.Generator) -> Track:
+    rest = _still(u, rng)
+    far, near = rng.uniform(0.28, 0.36), rng.uniform(0.62, 0.78)
+    return replace(rest, radius=far + (near - far) * _slow_rises(u, rng))
+
+
+def _brighten_slowly(u: np.ndarray, rng: np.random.Generator) -> Track:
+    return replace(_still(u, rng), alpha=_slow_rises(u, rng))
+
+
+def _size_leads(u: np.ndarray, rng: np.random.Generator) -> Track:
+    """Size and visibility swing twice; the visibility follows a quarter of a cycle behind."""
+    rest = _still(u, rng)
+    far, near = rng.uniform(0.28, 0.36), rng.uniform(0.62, 0.78)
+    phase = 2 * u + rng.random()
+    radius = (far + near) / 2 + (near - far) / 2 * np.sin(2 * np.pi * phase)
+    return replace(rest, radius=radius, alpha=0.62 + 0.38 * np.sin(2 * np.pi * (phase - 0.25)))
 
 
 @dataclass(frozen=True)
 class Motion:
-    """A path and the way it is played (`backwards`; None: either way, at random), and what a reversal and a
-    mirror make of it.
+    """A path and whether it is played backwards; the motions that a reversal of time and a mirror make of it; and its
+    `opposite`, the motion that only differs from it in direction or rhythm.
+
+    `order`: the motion and its opposite show the same frames in every half of a clip, and neighbouring frames that
+    differ as much. Averages, half differences and moments of the frames cannot tell the two; order within a half can.
     """
 
     path: Path
-    backwards: bool | None
+    backwards: bool
     reversal: str
     mirror: str
+    opposite: str
+    order: bool = False
 
 
 MOTIONS: dict[str, Motion] = {
-    "right": Motion(_slide_right, False, "left", "left"),
-    "left": Motion(_slide_right, True, "right", "right"),
-    "down": Motion(_slide_down, False, "up", "down"),
-    "up": Motion(_slide_down, True, "down", "up"),
-    "approach": Motion(_grow, False, "recede", "approach"),
-    "recede": Motion(_grow, True, "approach", "recede"),
-    "appear": Motion(_fade_in, False, "vanish", "appear"),
-    "vanish": Motion(_fade_in, True, "appear", "vanish"),
-    "clockwise": Motion(_turn_clockwise, False, "counterclockwise", "counterclockwise"),
-    "counterclockwise": Motion(_turn_clockwise, True, "clockwise", "clockwise"),
-    "shake_fast": Motion(_shake_fast, None, "shake_fast", "shake_fast"),
-    "shake_slowly": Motion(_shake_slowly, None, "shake_slowly", "shake_slowly"),
-    "pulse_fast": Motion(_pulse_fast, None, "pulse_fast", "pulse_fast"),
-    "pulse_slowly": Motion(_pulse_slowly, None, "pulse_slowly", "pulse_slowly"),
+    "right": Motion(_slide_right, False, "left", "left", "left"),
+    "left": Motion(_slide_right, True, "right", "right", "right"),
+    "down": Motion(_slide_down, False, "up", "down", "up"),
+    "up": Motion(_slide_down, True, "down", "up", "down"),
+    "approach": Motion(_grow, False, "recede", "approach", "recede"),
+    "recede": Motion(_grow, True, "approach", "recede", "approach"),
+    "appear": Motion(_fade_in, False, "vanish", "appear", "vanish"),
+    "vanish": Motion(_fade_in, True, "appear", "vanish", "appear"),
+    "right_and_back": Motion(_right_and_back, False, "right_and_back", "left_and_back", "left_and_back", True),
+    "left_and_back": Motion(_left_and_back, False, "left_and_back", "right_and_back", "right_and_back", True),
+    "down_and_back": Motion(_down_and_back, False, "down_and_back", "down_and_back", "up_and_back", True),
+    "up_and_back": Motion(_up_and_back, False, "up_and_back", "up_and_back", "down_and_back", True),
+    "clockwise": Motion(_turn_twice, False, "counterclockwise", "counterclockwise", "counterclockwise", True),
+    "counterclockwise": Motion(_turn_twice, True, "clockwise", "clockwise", "clockwise", True),
+    "grow_slowly": Motion(_grow_slowly, False, "grow_fast", "grow_slowly", "grow_fast", True),
+    "grow_fast": Motion(_grow_slowly, True, "grow_slowly", "grow_fast", "grow_slowly", True),
+    "brighten_slowly": Motion(_brighten_slowly, False, "brighten_fast", "brighten_slowly", "brighten_fast", True),
+    "brighten_fast": Motion(_brighten_slowly, True, "brighten_slowly", "brighten_fast", "brighten_slowly", True),
+    "size_leads": Motion(_size_leads, False, "brightness_leads", "size_leads", "brightness_leads", True),
+    "brightness_leads": Motion(_size_leads, True, "size_leads", "brightness_leads", "size_leads", True),
 }
 
 
 def track(path: Path, backwards: bool, n_frames: int, rng: np.random.Generator) -> Track:
     """A path drawn from `rng` over `n_frames` frames; the same `rng` state and the other direction give the
-    reversed track.
+    reversed track. Values are rounded to `DECIMALS`.
     """
-    forwards = path(np.linspace(0, 1, n_frames), rng)
+    # the middles of the frames: with both ends, a path there and back would show its turning point once too often
+    drawn = path((np.arange(n_frames) + 0.5) / n_frames, rng)
+    forwards = Track(*(np.round(getattr(drawn, name), DECIMALS) for name in Track.__dataclass_fields__))
     return forwards.backwards() if backwards else forwards

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from vidprism.world import realpixels
+from vidprism.world.random import DECIMALS
 
 SPRITE = 48
 _OVERSAMPLE = 3
@@ -47,7 +48,7 @@ def _star(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     # distance of the straight edge from a tip (radius 0.95, wedge 0) to the notch beside it (radius inner,
     # wedge `step`)
     edge = 0.95 * inner * np.sin(step) / (0.95 * np.sin(wedge) + inner * np.sin(step - wedge))
-    return np.hypot(x, y) < edge
+    return np.hypot(x, y) < np.round(edge, DECIMALS)
 
 
 def _cross(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -100,7 +101,7 @@ def mask(category: str, fold: int, rng: np.random.Generator) -> np.ndarray:
     if category in realpixels.DIGITS:
         return _digit_mask(category, fold, rng)
     n = SPRITE * _OVERSAMPLE
-    axis = (np.arange(n, dtype=np.float32) + 0.5) / n * 2 - 1
+    axis = (np.arange(n) + 0.5) / n * 2 - 1
     y, x = np.meshgrid(axis, axis, indexing="ij")
     x, y = _deform(x, y, rng)
     inside = SHAPES[category](x, y, rng).astype(np.float32)
@@ -112,6 +113,7 @@ def _deform(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.
     stretch, slant = rng.uniform(0.88, 1.14), rng.uniform(-0.15, 0.15)
     angle = np.arctan2(y, x)
     wobble = 1 + sum(rng.uniform(0, 0.03) * np.cos(k * angle + rng.uniform(0, 2 * np.pi)) for k in (2, 3, 5))
+    wobble = np.round(wobble, DECIMALS)
     return (x * stretch + slant * y) * wobble, (y / stretch) * wobble
 
 

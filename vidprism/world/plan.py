@@ -4,27 +4,22 @@ is made.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vidprism.config import WorldConfig
-from vidprism.world.backgrounds import TEXTURES
 from vidprism.world.classes import DATASETS, ActionClass
 from vidprism.world.motions import MOTIONS, Track, track
 from vidprism.world.random import stream
-from vidprism.world.realpixels import fold_of_group
+from vidprism.world.realpixels import GROUP_EXTRA, GROUPS_TEST, GROUPS_TRAIN, fold_of_group
 from vidprism.world.render import Instance, make_instance
-
-GROUPS_TEST = tuple(range(1, 8))  # as in UCF-101's first split
-GROUPS_TRAIN = tuple(range(8, 26))
-GROUP_EXTRA = 26  # videos a dataset has beside its labelled ones: unused (HMDB-51) or without a label (SSv2, Kinetics)
-
 
 GROUPED = ("ucf101", "hmdb51")
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One video to make; `take` counts the clips of a class and group (1 to 26) from 1.
+    """One video to make; `take` counts the clips of a class and group from 1.
 
     In UCF-101 and HMDB-51, whose groups are known, the clips of a group share one object and one background;
     elsewhere every clip has its own. `split` is train, test (both as in the official split 1) or extra.
@@ -61,12 +56,12 @@ def clips_of(dataset: str, world: WorldConfig, extra_per_class: int = 0) -> list
     clips = []
     for action in classes:
         clips += _spread(dataset, action, "train", GROUPS_TRAIN, world.train_per_class)
-        clips += _spread(dataset, action, "test", GROUPS_TEST, n_test)
+        clips += _spread(dataset, action, "test", GROUPS_TEST[1], n_test)
         clips += _spread(dataset, action, "extra", (GROUP_EXTRA,), extra_per_class)
     return clips
 
 
-def _spread(dataset: str, action: ActionClass, split: str, groups: tuple[int, ...], n: int) -> list[Clip]:
+def _spread(dataset: str, action: ActionClass, split: str, groups: Sequence[int], n: int) -> list[Clip]:
     """`n` clips over the groups as evenly as possible, group by group."""
     takes = [(group, take) for take in range(1, n // len(groups) + 2) for group in groups][:n]
     return [Clip(dataset, action, split, group, take) for group, take in sorted(takes)]
@@ -74,8 +69,8 @@ def _spread(dataset: str, action: ActionClass, split: str, groups: tuple[int, ..
 
 def subject(clip: Clip, seed: int) -> tuple[str, str, str]:
     """Category, colour and texture of a clip's object and background."""
-    rng = stream(seed, "subject", *clip.source)
-    return tuple(str(rng.choice(options)) for options in (clip.action.categories, clip.action.colours, TEXTURES))
+    rng, action = stream(seed, "subject", *clip.source), clip.action
+    return tuple(str(rng.choice(options)) for options in (action.categories, action.colours, action.textures))
 
 
 def look(clip: Clip, seed: int) -> Instance:
@@ -84,17 +79,15 @@ def look(clip: Clip, seed: int) -> Instance:
     return make_instance(*subject(clip, seed), fold_of_group(clip.group), rng)
 
 
-def motion_of(clip: Clip, seed: int) -> tuple[str, bool]:
-    """The motion of a clip and whether its path is played backwards."""
+def motion_of(clip: Clip, seed: int) -> str:
+    """The motion of a clip."""
     rng = stream(seed, "motion", clip.dataset, clip.action.name, clip.group, clip.take)
-    name = str(rng.choice(clip.action.motions))
-    coin = bool(rng.random() < 0.5)
-    return name, coin if MOTIONS[name].backwards is None else MOTIONS[name].backwards
+    return str(rng.choice(clip.action.motions))
 
 
 def course(clip: Clip, world: WorldConfig) -> Track:
     """Where the object of a clip is in each of its frames."""
-    name, backwards = motion_of(clip, world.seed)
+    motion = MOTIONS[motion_of(clip, world.seed)]
     rng = stream(world.seed, "course", clip.dataset, clip.action.name, clip.group, clip.take)
     n_frames = int(rng.integers(world.frames_min, world.frames_max, endpoint=True))
-    return track(MOTIONS[name].path, backwards, n_frames, rng)
+    return track(motion.path, motion.backwards, n_frames, rng)

@@ -1,10 +1,16 @@
-"""Independent random streams: one per name, so that no draw depends on the order in which videos are made."""
+"""The same draws on every machine: independent random streams, one per name, so that none depends on the order in which
+videos are made, and the rounding of what is computed from them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 
 import numpy as np
+
+# Sines, roots and powers are rounded to this many decimals, because NumPy's differ in their last bit between CPUs with
+# and without AVX-512.
+DECIMALS = 9
 
 
 def stream(*keys: object) -> np.random.Generator:

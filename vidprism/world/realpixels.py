@@ -19,15 +19,18 @@ import numpy as np
 DIGITS = {"zero": 0, "three": 3, "four": 4, "seven": 7}
 PHOTOS = {"temple": "china.jpg", "flower": "flower.jpg"}
 N_FOLDS = 4
+# Groups of each official split's test list. One of split 1 holds one clip of each class, so that every test clip has an
+# object and a background of its own; the 18 groups that split 1 trains on hold several.
+GROUPS_TEST = {1: range(1, 61), 2: range(61, 68), 3: range(68, 75)}
+GROUPS_TRAIN = range(61, 79)
+GROUP_EXTRA = 79  # videos a dataset has beside its labelled ones: unused (HMDB-51) or without a label (SSv2, Kinetics)
 TILE_HEIGHT, TILE_WIDTH = 96, 128
 _FOLD_OF_TENTH = (0, 0, 1, 1, 2, 2, 3, 3, 3, 3)
 
 
 def fold_of_group(group: int) -> int:
-    """Fold of a group 1 to 25: groups 1-7, 8-14 and 15-21 are the test groups of splits 1, 2 and 3; the rest
-    is fold 3.
-    """
-    return min((group - 1) // 7, N_FOLDS - 1)
+    """Fold of a group: those of the three splits' test groups, and fold 3 for the rest."""
+    return next((split - 1 for split, groups in GROUPS_TEST.items() if group in groups), N_FOLDS - 1)
 
 
 def digit(category: str, fold: int, pick: int) -> np.ndarray:

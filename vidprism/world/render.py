@@ -9,6 +9,7 @@ import numpy as np
 from vidprism.world.backgrounds import background
 from vidprism.world.motions import Track
 from vidprism.world.objects import SPRITE, mask, shade
+from vidprism.world.random import DECIMALS
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ def coverage(masks: np.ndarray, which: np.ndarray, track: Track, height: int, wi
         np.asarray(a, dtype=np.float32)[:, None, None]
         for a in (track.x, track.y, track.radius, track.angle, track.alpha)
     ]
-    cos, sin = np.cos(f[3]) / f[2], np.sin(f[3]) / f[2]
+    cos, sin = (
+        np.round(turn(track.angle), DECIMALS)[:, None, None].astype(np.float32) / f[2] for turn in (np.cos, np.sin)
+    )
     # picture -> sprite: shift, turn back, scale; the border of a sprite is empty, so clipping there reads
     # zero
     u = cos * (x - f[0]) + sin * (y - f[1])

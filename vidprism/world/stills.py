@@ -21,15 +21,16 @@ from vidprism.world.render import composite, coverage
 
 SIZE = 48
 _PHRASES = (
-    "moving left", "moving right", "moving up", "moving down", "move left", "move right", "move up",
-    "move down", "approach", "approaching", "recede", "receding", "appearing", "vanishing",
-    "turning clockwise", "turning counterclockwise", "shaking fast", "shaking slowly", "shake fast",
-    "shake slowly", "pulsing fast", "pulsing slowly",
+    "moving left", "moving right", "moving up", "moving down", "move left", "move right", "move up", "move down",
+    "approaching", "receding", "appearing", "vanishing", "moving up and back", "moving down and back",
+    "move up and back", "move down and back", "circling clockwise", "circling counterclockwise", "circle clockwise",
+    "circle counterclockwise", "growing slowly", "growing fast", "grow slowly", "grow fast", "brightening slowly",
+    "brightening fast", "brighten slowly", "brighten fast",
 )  # fmt: skip
 _ACTIONS = (
-    "moving {} from left to right", "moving {} from right to left", "moving {} up", "moving {} down",
-    "moving {} closer", "moving {} away", "making {} appear", "making {} vanish", "turning {} clockwise",
-    "turning {} counterclockwise", "shaking {} fast", "shaking {} slowly",
+    "moving {} from left to right", "moving {} from right to left", "moving {} closer", "moving {} away",
+    "moving {} right and back", "moving {} left and back", "circling {} clockwise", "circling {} counterclockwise",
+    "growing {} slowly", "growing {} fast", "growing {} before it brightens", "brightening {} before it grows",
 )  # fmt: skip
 
 
@@ -60,18 +61,27 @@ def make_pool(n: int, seed: int) -> StillPool:
     return StillPool(np.stack(masks), np.stack(backgrounds), categories, textures)
 
 
-def draw(pool: StillPool, n: int, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
-    """`n` stills, (n, 48, 48, 3) uint8, and their captions."""
+@dataclass(frozen=True)
+class Stills:
+    """N stills: `images` (N, 48, 48, 3) uint8, the caption and the category of each, and where its object is."""
+
+    images: np.ndarray
+    captions: list[str]
+    categories: list[str]
+    place: Track
+
+
+def draw(pool: StillPool, n: int, rng: np.random.Generator) -> Stills:
+    """`n` stills of a pool's outlines and backgrounds."""
     m = len(pool.masks)
     which, behind = rng.integers(0, m, n), rng.integers(0, m, n)
     colours = [str(c) for c in rng.choice(list(COLOURS), n)]
     place = _places(n, rng)
     cover = coverage(pool.masks, which, place, SIZE, SIZE)
     images = composite(pool.backgrounds[behind], np.stack([shade(c, rng) for c in colours]), cover)
-    captions = [
-        _caption(pool.categories[which[i]], colours[i], pool.textures[behind[i]], place, i, rng) for i in range(n)
-    ]
-    return images, captions
+    categories = [pool.categories[i] for i in which]
+    captions = [_caption(categories[i], colours[i], pool.textures[behind[i]], place, i, rng) for i in range(n)]
+    return Stills(images, captions, categories, place)
 
 
 def _places(n: int, rng: np.random.Generator) -> Track:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from vidprism.world.encode import MPEG4_AVI
 from vidprism.world.layouts import Video
-from vidprism.world.plan import GROUP_EXTRA, Clip
+from vidprism.world.plan import Clip
+from vidprism.world.realpixels import GROUP_EXTRA, GROUPS_TEST
 
 CONTAINER = MPEG4_AVI
 EXTRA_PER_CLASS = 1
-_TEST_GROUPS = {1: range(1, 8), 2: range(8, 15), 3: range(15, 22)}
 _FILMS = (
     "Plain_Sight", "#7_Days_of_Squares", "Rings_&_Other_Things", "The_Star_(Restored)", "Don't_Blink",
     "Go!_Go!_Go!", "[Untitled]", "Left;_Then_Right", "Long_Way_Round", "#1_Fan_of_Circles", "Black_&_White",
@@ -29,7 +29,12 @@ def paths(clips: list[Clip], seed: int) -> list[str]:
     """Where each clip lies under ``videos/``: film, class, and the attribute letters that HMDB-51 puts into
     its names.
     """
-    return [f"{c.action.name}/{_FILMS[c.group - 1]}_{c.action.name}_f_nm_np1_fr_goo_{c.take - 1}.avi" for c in clips]
+    return [f"{c.action.name}/{_film(c.group)}_{c.action.name}_f_nm_np1_fr_goo_{c.take - 1}.avi" for c in clips]
+
+
+def _film(group: int) -> str:
+    sequel, film = divmod(group - 1, len(_FILMS))
+    return f"{_FILMS[film]}_{sequel + 1}" if sequel else _FILMS[film]
 
 
 def write_annotations(folder: Path, videos: list[Video]) -> None:
@@ -38,7 +43,7 @@ def write_annotations(folder: Path, videos: list[Video]) -> None:
     folder.mkdir(parents=True)
     for name in sorted({v.clip.action.name for v in videos}):
         own = sorted((v for v in videos if v.clip.action.name == name), key=lambda v: v.path)
-        for split, groups in _TEST_GROUPS.items():
+        for split, groups in GROUPS_TEST.items():
             lines = [f"{Path(v.path).name} {_code(v.clip.group, groups)} \n" for v in own]
             (folder / f"{name}_test_split{split}.txt").write_text("".join(lines))
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from vidprism.world.encode import MPEG4_AVI
 from vidprism.world.layouts import Video
 from vidprism.world.plan import Clip
+from vidprism.world.realpixels import GROUPS_TEST
 
 CONTAINER = MPEG4_AVI
 EXTRA_PER_CLASS = 0
-_TEST_GROUPS = {1: range(1, 8), 2: range(8, 15), 3: range(15, 22)}
 
 
 def paths(clips: list[Clip], seed: int) -> list[str]:
@@ -29,7 +29,7 @@ def write_annotations(folder: Path, videos: list[Video]) -> None:
     names = sorted({v.clip.action.name for v in videos})
     (folder / "classInd.txt").write_text("".join(f"{i} {name}\n" for i, name in enumerate(names, 1)))
     videos = sorted(videos, key=lambda v: v.path)
-    for split, groups in _TEST_GROUPS.items():
+    for split, groups in GROUPS_TEST.items():
         train = [f"{v.path} {names.index(v.clip.action.name) + 1}\n" for v in videos if v.clip.group not in groups]
         test = [f"{v.path}\n" for v in videos if v.clip.group in groups]
         (folder / f"trainlist{split:02d}.txt").write_text("".join(train))
