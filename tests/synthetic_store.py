@@ -104,6 +104,7 @@ def _write_draws(config: Config, dataset: str, rows: list[list]) -> None:
     folder.mkdir(parents=True)
     (folder / "draws.json").write_text(json.dumps({"shots": [2, 4], "draws": draws, "sha256": hashes}))
     (folder / "checks.json").write_text(json.dumps(CHECKS))
+    (folder / "opposites.json").write_text("{}")
 
 
 def write_choice(config: Config, method: str, chosen: float | str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from vidprism.evaluation.clip_check import PooledVideos, dataset_facts, wilson
 
 NAMES = ["Moving [something] down", "Moving [something] up", "Shaking [something] fast"]
-REVERSAL = {NAMES[0]: NAMES[1], NAMES[1]: NAMES[0]}
+OPPOSITE = {NAMES[0]: NAMES[1], NAMES[1]: NAMES[0]}
 
 
 def _videos(seed: int, apart: float) -> PooledVideos:
@@ -19,7 +19,7 @@ def _videos(seed: int, apart: float) -> PooledVideos:
 
 
 def _facts(apart: float) -> dict:
-    return dataset_facts(_videos(0, apart), _videos(1, apart), np.eye(4, dtype=np.float32)[:3], NAMES, REVERSAL)
+    return dataset_facts(_videos(0, apart), _videos(1, apart), np.eye(4, dtype=np.float32)[:3], NAMES, OPPOSITE)
 
 
 def test_stills_that_do_not_tell_motion() -> None:
@@ -27,7 +27,7 @@ def test_stills_that_do_not_tell_motion() -> None:
     assert [p["classes"] for p in facts["pairs"]] == [NAMES[:2]]
     assert facts["pairs"][0]["mean_pool"]["guesses"] and facts["pairs"][0]["zero_shot"]["guesses"]
     assert facts["all_pairs"]["mean_pool"]["n"] == 120
-    assert facts["tellable_from_stills"] == NAMES, "a pair is told from the rest, though not from its reversal"
+    assert facts["tellable_from_stills"] == NAMES, "a pair is told from the rest, though not from its opposite"
 
 
 def test_a_leak_shows() -> None:
@@ -38,11 +38,11 @@ def test_a_leak_shows() -> None:
 
 def test_pair_intervals_hold_together() -> None:
     """Two pairs and two scores are four looks: each pair's interval is a 98.75 % one."""
-    names, reversal = ["a", "b", "c", "d"], {"a": "b", "b": "a", "c": "d", "d": "c"}
+    names, opposite = ["a", "b", "c", "d"], {"a": "b", "b": "a", "c": "d", "d": "c"}
     y = np.repeat([0, 1, 2, 3], 60)
     x = np.random.default_rng(0).normal(0, 1, (240, 4)).astype(np.float32)
     x[y == 0, 0] += 0.5
-    facts = dataset_facts(PooledVideos(x, y), PooledVideos(x, y), np.eye(4, dtype=np.float32), names, reversal)
+    facts = dataset_facts(PooledVideos(x, y), PooledVideos(x, y), np.eye(4, dtype=np.float32), names, opposite)
     for pair in facts["pairs"]:
         for key in ("zero_shot", "mean_pool"):
             score = pair[key]

@@ -45,14 +45,14 @@ def test_two_classes_of_each_dataset_and_the_same_bytes(config: Config) -> None:
     assert {path.name: path.read_bytes() for path in paths.pictures(config).iterdir()} == content
 
 
-def test_a_pair_that_a_reversal_of_time_swaps_comes_first(config: Config, tmp_path: Path) -> None:
+def test_a_pair_of_opposites_comes_first(config: Config, tmp_path: Path) -> None:
     other = replace(config, profile=replace(config.profile, root=str(tmp_path)))
     (tmp_path / "ssv2").mkdir()
     pairs = {"d": "c", "c": "d", "b [thing]": "a", "a": "b [thing]"}
-    (tmp_path / "ssv2" / "world.json").write_text(json.dumps({"reversal": pairs}), encoding="utf-8")
+    (tmp_path / "ssv2" / "world.json").write_text(json.dumps({"opposite": pairs}), encoding="utf-8")
     assert pictures.shown_classes(other, "ssv2") == ["a", "b thing"]
     names = sorted(set(load_manifest(config, "ucf101")["class_name"]))
-    assert pictures.shown_classes(config, "ucf101") == names[:2] and len(names) == 2, "no class is a reversal"
+    assert pictures.shown_classes(config, "ucf101") == names[:2] and len(names) == 2, "no class has an opposite"
 
 
 def test_a_strip_shows_its_frames_in_order() -> None:

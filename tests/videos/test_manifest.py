@@ -56,7 +56,7 @@ def test_prepare_is_deterministic_and_load_gives_it_back(tmp_path: Path, dataset
     before = {f.name: f.read_bytes() for f in folder.iterdir()}
     manifest.prepare(config, dataset)
     assert before == {f.name: f.read_bytes() for f in folder.iterdir()}
-    assert set(before) == {"manifest.csv", "checks.json", "draws.json"}
+    assert set(before) == {"manifest.csv", "checks.json", "draws.json", "opposites.json"}
     loaded = manifest.load_manifest(config, dataset)
     assert loaded.equals(df.astype(loaded.dtypes.to_dict()))
     assert loaded["video_id"].map(type).eq(str).all() and loaded["reason"].eq("").all()

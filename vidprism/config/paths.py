@@ -13,7 +13,7 @@ def dataset_root(config: Config, dataset: str) -> Path:
 
 
 def manifest(config: Config, dataset: str) -> Path:
-    """Folder of manifest.csv, draws.json and checks.json."""
+    """Folder of manifest.csv, draws.json, checks.json and opposites.json."""
     return config.root_dir / "data" / "manifests" / config.profile.name / dataset
 
 

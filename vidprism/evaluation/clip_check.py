@@ -1,7 +1,8 @@
 """Check what the small CLIP has learned, and what it cannot have learned, from cached features of generated videos.
 
-It must know the objects (zero-shot accuracy on mini-UCF), and single frames must not show motion: between two classes
-that a reversal of time swaps, zero-shot and a linear probe on the mean of the frames must guess.
+It must know the objects (zero-shot accuracy on mini-UCF), and single frames must not show motion: between two opposite
+classes, which only differ in the direction or rhythm of their motion, zero-shot and a linear probe on the mean of the
+frames must guess.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ class PooledVideos:
 def check_learned(config: Config, backbone: str) -> dict:
     """The facts about the profile's generated datasets, from the features of the small CLIP.
 
-    Intervals treat videos as independent. That makes them too narrow for mini-UCF and mini-HMDB, where the videos of a
-    group share one object (docs/world.md). The scores of single pairs have simultaneous intervals: all intervals of a
-    dataset (pairs times the two scores) hold together with 95 % (Bonferroni), because a reader looks at each of them.
-    The other intervals are 95 % each. A score below 50 % does not show motion either, whatever its interval.
+    Intervals treat videos as independent: every test video has an object of its own (docs/world.md). The scores of
+    single pairs have simultaneous intervals: all intervals of a dataset (pairs times the two scores) hold together with
+    95 % (Bonferroni), because a reader looks at each of them. The other intervals are 95 % each. A score below 50 % does
+    not show motion either, whatever its interval.
 
     Returns:
         zero_shot: dataset -> top1, ci95_low, ci95_high, chance, times_chance, n.
@@ -41,7 +42,7 @@ def check_learned(config: Config, backbone: str) -> dict:
             simultaneous interval contains 50 %.
         all_pairs: dataset -> the same two scores over all its pairs together.
         tellable_from_stills: dataset -> classes that the mean of the frames recognises better than guessing,
-            a class and its reversal counted as one.
+            a class and its opposite counted as one.
 
     Raises:
         ConfigError: features of a dataset are missing.
@@ -53,7 +54,7 @@ def check_learned(config: Config, backbone: str) -> dict:
         world = json.loads((paths.dataset_root(config, dataset) / "world.json").read_text(encoding="utf-8"))
         train, test = (pool(store, split, max(store.meta["frames"])) for split in ("train", "test"))
         texts_CD = np.asarray(store.text("plain"))  # the small CLIP always has texts
-        facts = dataset_facts(train, test, texts_CD, store.meta["class_names"], world["reversal"])
+        facts = dataset_facts(train, test, texts_CD, store.meta["class_names"], world["opposite"])
         report["pairs"] += [{"dataset": dataset, **pair} for pair in facts.pop("pairs")]
         for key, value in facts.items():
             report[key][dataset] = value
@@ -70,14 +71,14 @@ def pool(store: FeatureStore, split: str, n_frames: int) -> PooledVideos:
 
 
 def dataset_facts(
-    train: PooledVideos, test: PooledVideos, text_CD: np.ndarray, names: list[str], reversal: dict[str, str]
+    train: PooledVideos, test: PooledVideos, text_CD: np.ndarray, names: list[str], opposite: dict[str, str]
 ) -> dict:
     """The facts of one dataset; arguments as in `check_learned`, `text_CD` the plain prompts in the order of
     `names`.
     """
     scores = {"zero_shot": test.x_ND @ text_CD.T, "mean_pool": _probe(train, test)}
     plain = [_plain(name) for name in names]
-    swaps = {plain.index(_plain(a)): plain.index(_plain(b)) for a, b in reversal.items()}
+    swaps = {plain.index(_plain(a)): plain.index(_plain(b)) for a, b in opposite.items()}
     pairs = [(a, b) for a, b in sorted(swaps.items()) if a < b]
     right = {key: [_within(s_NC, test.y_N, pair) for pair in pairs] for key, s_NC in scores.items()}
     facts: dict = {"zero_shot": _top1(scores["zero_shot"], test.y_N)}

@@ -16,6 +16,7 @@ from vidprism.config import RANDOM_WEIGHTS, Config, paths
 from vidprism.config.rows import Row, rows
 from vidprism.evaluation import common_subset, metrics, plots, results
 from vidprism.evaluation.groups import of_test
+from vidprism.evaluation.opposites import read_opposites, right_within_pair
 from vidprism.evaluation.video_check import compare_probes
 from vidprism.records.record import NOT_RUN, REHEARSED, Record, cell_key
 from vidprism.records.scores import CellScores, hits, load_scores
@@ -93,6 +94,7 @@ def _evaluate_cell(config: Config, cell: dict[str, Any], folder: Path) -> dict[s
     ]
     names = of_test(config, cell["dataset"], cell["n_listed"])
     groups = results.encode_groups(names)
+    opposite = read_opposites(config, cell["dataset"])
     top1, top5 = (
         _rounded(results.estimate([repeat[key] for repeat in repeats], groups)) for key in ("correct", "correct5")
     )
@@ -105,6 +107,7 @@ def _evaluate_cell(config: Config, cell: dict[str, Any], folder: Path) -> dict[s
         "fusion": fusion,
         "views": _fewer_views(scores.logits[:, readable], labels, cell, fusion),
         "subset": _on_subset(config, cell, repeats, names),
+        "within_pairs": _within_pairs(fused_RNC, labels, readable, opposite, groups),
         **_expert_usage(scores, readable, fused_RNC, labels, cell["n_classes"]),
     }
 
@@ -154,6 +157,21 @@ def _on_subset(
     top1 = _rounded(results.estimate(texts, groups)) if n_scored else None
     about = {"file": chosen.file, "sha256": chosen.sha256}
     return {**about, "n_listed": len(texts[0]), "n_scored": n_scored, "top1": top1}
+
+
+def _within_pairs(
+    fused_RNC: np.ndarray, labels_N: np.ndarray, readable: np.ndarray, opposite: dict[int, int], groups: str | None
+) -> dict[str, Any] | None:
+    """Accuracy in percent among the two classes of a pair of opposites (`vidprism.evaluation.opposites`), over the
+    videos whose class has one; None without such videos.
+    """
+    paired_N = np.isin(labels_N, list(opposite))
+    if not paired_N.any():
+        return None
+    asked = readable.copy()
+    asked[readable] = paired_N
+    right_RN = (right_within_pair(fused_NC[paired_N], labels_N[paired_N], opposite) for fused_NC in fused_RNC)
+    return _rounded(results.estimate([metrics.answer_text(right_N, asked) for right_N in right_RN], groups))
 
 
 def _expert_usage(

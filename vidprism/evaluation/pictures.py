@@ -48,11 +48,11 @@ def write_pictures(config: Config) -> list[dict]:
 
 
 def shown_classes(config: Config, dataset: str) -> list[str]:
-    """Two classes of a generated dataset: the first two that a reversal of time swaps, otherwise the first and the
-    middle one (one class if there is only one). Classes are in the order of their names.
+    """Two classes of a generated dataset: the first two opposites, otherwise the first and the middle one (one class if
+    there is only one). Classes are in the order of their names.
     """
     world = json.loads((paths.dataset_root(config, dataset) / "world.json").read_text(encoding="utf-8"))
-    pairs = sorted(sorted(map(_plain, pair)) for pair in world["reversal"].items())
+    pairs = sorted(sorted(map(_plain, pair)) for pair in world["opposite"].items())
     if pairs:
         return pairs[0]
     names = sorted(set(load_manifest(config, dataset)["class_name"]))

@@ -76,6 +76,7 @@ class Cell(TypedDict):
     subset: NotRequired[
         dict[str, Any] | None
     ]  # file, sha256, n_listed, n_scored, top1 (an Estimate) of a common subset
+    within_pairs: NotRequired[Estimate | None]  # top-1 among a class and its opposite (vidprism.evaluation.opposites)
     expert_usage: NotRequired[list[float] | None]
 
 

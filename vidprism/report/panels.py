@@ -132,6 +132,9 @@ def _cell(profile: Profile, record: Record, run: str, cell: Cell) -> CellPanel:
         "Parameters trained": "parameters",
         "Expert usage": "expert_usage",
     }
+    if within := cell.get("within_pairs"):
+        low, high = within["ci95"]
+        facts.insert(2, ("Within pairs of opposites (chance 50)", f"{within['mean']:.1f} [{low:.1f}, {high:.1f}]"))
     facts += [(name, value_text(value)) for name, key in optional.items() if (value := cell.get(key)) is not None]
     facts += _left_out(cell) + _lists(cell)
     broken = cell["unreadable"]

@@ -27,7 +27,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One dataset: zero-shot accuracy against chance, its time-reversed pairs together, and the classes that stills
+    """One dataset: zero-shot accuracy against chance, its pairs of opposites together, and the classes that stills
     show.
     """
 
@@ -42,9 +42,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two classes that a reversal of time swaps, and how well zero-shot and a probe on the mean frame distinguish
-    them.
-    """
+    """Two opposite classes, and how well zero-shot and a probe on the mean frame distinguish them."""
 
     dataset: str
     classes: tuple[str, ...]

@@ -23,6 +23,7 @@ from vidprism.datasets import DatasetError, MissingError, Video
 from vidprism.datasets._names import skeleton
 from vidprism.videos import draws, duplicates, shot_lists
 from vidprism.videos.check import Facts, check_videos
+from vidprism.videos.opposites import known_opposites
 
 TEXT_COLUMNS = ("video_id", "path", "class_name", "split", "group", "reader", "why", "reason")
 COLUMNS = (
@@ -47,9 +48,9 @@ MISSING = "missing file"  # reason of a missing video
 
 
 def prepare(config: Config, dataset: str) -> pd.DataFrame:
-    """Write manifest.csv, checks.json and draws.json of one dataset, and return the manifest.
+    """Write manifest.csv, checks.json, draws.json and opposites.json of one dataset, and return the manifest.
 
-    Nothing is written unless all three succeed.
+    Nothing is written unless all of them succeed.
 
     Raises:
         DatasetError: lists or videos are missing or contradict themselves, a class has too few videos, or no test video
@@ -75,7 +76,7 @@ def prepare(config: Config, dataset: str) -> pd.DataFrame:
     folder = paths.manifest(config, dataset)
     folder.mkdir(parents=True, exist_ok=True)
     df.to_csv(folder / "manifest.csv", index=False)
-    for name, content in {"checks": checks, "draws": drawn}.items():
+    for name, content in {"checks": checks, "draws": drawn, "opposites": known_opposites(df, root)}.items():
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
         (folder / f"{name}.json").write_text(text, encoding="utf-8")
     return df
