@@ -32,9 +32,9 @@ def check_learned(config: Config, backbone: str) -> dict:
     """The facts about the profile's generated datasets, from the features of the small CLIP.
 
     Intervals treat videos as independent: every test video has an object of its own (docs/world.md). The scores of
-    single pairs have simultaneous intervals: all intervals of a dataset (pairs times the two scores) hold together with
-    95 % (Bonferroni), because a reader looks at each of them. The other intervals are 95 % each. A score below 50 % does
-    not show motion either, whatever its interval.
+    single pairs have simultaneous intervals: all intervals of a dataset (pairs times the two scores) hold together
+    with 95 % (Bonferroni), because a reader looks at each of them. The other intervals are 95 % each. A score below
+    50 % does not show motion either, whatever its interval.
 
     Returns:
         zero_shot: dataset -> top1, ci95_low, ci95_high, chance, times_chance, n.
