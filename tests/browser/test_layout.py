@@ -36,6 +36,18 @@ LOST = """() => {
     }
   }
   return {lost, ...scrolled}; }"""
+# Scroll each long table to its last row, in its frame or with the page: how far its heading is above the window then.
+HEADINGS = """() => {
+  const found = [];
+  for (const table of [...document.querySelectorAll('table')].filter(t => t.checkVisibility() && t.tHead)) {
+    if (table.getBoundingClientRect().height < innerHeight) continue;
+    const frame = table.closest('.scroll'), rows = [...table.querySelectorAll('tbody tr')].filter(r => r.checkVisibility());
+    const framed = frame && getComputedStyle(frame).overflowY !== 'visible';
+    if (framed) frame.scrollTop = frame.scrollHeight;
+    (framed ? frame : rows.at(-1)).scrollIntoView({block: 'center'});
+    found.push({caption: table.caption?.textContent, above: -table.tHead.getBoundingClientRect().top});
+  }
+  return found; }"""
 CLIPPED = """() => [...document.querySelectorAll('svg text')].filter(e => e.checkVisibility())
   .filter(e => { const text = e.getBoundingClientRect(), picture = e.closest('svg').getBoundingClientRect();
     return text.left < picture.left - 1 || text.right > picture.right + 1 || text.bottom > picture.bottom + 1; })
@@ -75,13 +87,13 @@ def test_on_a_phone_only_tables_scroll_sideways_and_keep_their_names(open_page: 
     assert name != TABLES[1] or found["down"], "Table 2 is longer than a phone too"
 
 
-@pytest.mark.parametrize("name", TABLES)
-def test_on_a_screen_the_heading_of_a_table_stays(open_page: Callable, name: str) -> None:
-    page = open_page(name)
-    last = page.locator("table.sortable").first.locator("tbody tr:visible").last
-    last.evaluate("row => window.scrollTo(0, row.getBoundingClientRect().top + scrollY - 120)")
-    heading = page.locator("table.sortable").first.locator("thead")
-    assert page.evaluate("scrollY") > 0 and heading.bounding_box()["y"] == pytest.approx(0, abs=1)
+@pytest.mark.parametrize("name", KINDS)
+def test_on_a_screen_the_heading_of_a_long_table_stays(open_page: Callable, name: str) -> None:
+    page = open_page(name, (DESKTOP[0], 240))
+    page.evaluate(UNFOLD)
+    found = page.evaluate(HEADINGS)
+    assert not [lost for lost in found if lost["above"] > 1], found
+    assert found or name not in (*TABLES, "overview/mini/cells.html"), "this page has a table longer than this window"
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -77,7 +77,7 @@ def optimizer(head: nn.Module, visual_groups: Groups, recipe: Recipe) -> torch.o
 
 def units(backbone: Backbone) -> list[nn.Module]:
     """The modules that form one block of the backbone each. A block of several modules, such as a stem, has none."""
-    # the outermost module with these parameters, because that is the one that is called
+    # the outermost module with these parameters, because the backbone calls this module
     by_parameters = {frozenset(map(id, m.parameters())): m for m in reversed(list(backbone.module.modules()))}
     found = [by_parameters.get(frozenset(map(id, parameters))) for _, parameters in backbone.blocks()]
     return [module for module in found if module is not None]

@@ -102,6 +102,6 @@ def edges(names: Iterable[str]) -> list[str]:
 
 
 def has_only_its_script(text: str) -> bool:
-    """Whether a page holds one script, the one that its content security policy names."""
+    """Whether a page holds a single script, and its content security policy names this script."""
     scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     return text.count("<script") == len(scripts) == 1 and f"script-src '{script_hash(scripts[0])}'" in text

@@ -115,8 +115,8 @@ def differences_from_defaults(config: Config, record: Record) -> Iterable[tuple[
 
 
 def _place(config: Config, record: Record) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Encoder, frames and track of a row, and those of its group. Table 1 has rows of several encoders and frames, none
-    of which is a default.
+    """Encoder, frames and track of a row, and those of its group. Table 1 has rows of several encoders and frames, so
+    that its group has no default for them.
     """
     section = getattr(config.profile, record["group"])
     here = {"encoder": record["backbone"].get("name"), "frames": record["cells"][0]["frames"], "track": record["track"]}

@@ -18,7 +18,7 @@ def pipeline(root: Path, group: str) -> Path:
 
 
 def training_stages(root: Path, profile: str) -> dict[str, str]:
-    """The stages that train the rows of a profile, which need not be the one that params.yaml chooses.
+    """The stages that train the rows of a profile, whether or not params.yaml chooses it.
 
     DVC itself fills the templates of `pipelines/<group>/dvc.yaml`, and a row is found by the command of its stage.
 
