@@ -30,7 +30,7 @@ from vidprism.training.recipe import Recipe, Tuning, parameter_groups
 pytestmark = pytest.mark.slow
 
 KEYS = methods.available()
-TRAINED = [key for key in KEYS if methods.load_method(key).TRAINED]
+TRAINED = [key for key in KEYS if methods.is_trained(key)]
 R, B, T, C = 2, 4, 8, 3
 HALF = 0.05  # bf16 has 8 bits: 0.4 % a number, more where numbers cancel
 
@@ -86,7 +86,7 @@ def test_the_tuned_track_stays_on_the_gpu(key: str, tower: Tower) -> None:
         size = backbone.image_size
         clips = torch.zeros(B, tower.frames, size, size, 3, dtype=torch.uint8, device="cuda")
         assert model.eval()(clips).logits.device.type == "cuda"
-        if methods.load_method(key).TRAINED:
+        if methods.is_trained(key):
             labels = torch.zeros(B, dtype=torch.int64, device="cuda")
             assert model.train()(clips, labels).device.type == "cuda"
 

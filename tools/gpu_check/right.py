@@ -179,7 +179,7 @@ def heads(lines: Lines, size: Size) -> None:
     orders = np.stack([np.stack([rng.permutation(len(features)) for _ in range(UPDATES)]) for _ in range(n)])
     recipe = Recipe(UPDATES, len(features), LR, 0.05, 0.1)
     for method in methods.available():
-        if not methods.load_method(method).TRAINED:
+        if not methods.is_trained(method):
             continue
         with lines.guarded(f"{method}, stacked"):
             task = methods.Task(dim, n_classes, n_steps, texts, 10.0)

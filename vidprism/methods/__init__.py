@@ -1,9 +1,10 @@
 """The methods of Tables 1 and 2, one file each; the key in ``params.yaml`` is the file's name.
 
-A method module holds `LABEL` (its name in the tables), `TRAINED`, `DEFAULTS` (the options it accepts) and `build(task,
-**options)`, which returns a module with ``forward(features_BTD) -> Output`` and ``objective(output, labels_B) ->
-dict``, whose entry "total" is minimised. A method may add ``resolve(options, n_steps)`` if its defaults depend on the
-clip, and ``batch_terms(options)``, the names of terms in its objective that are not means over samples. Micro-batches
+A method module holds `LABEL` (its name in the tables), `SEARCHED` (what its search tries: "lr", a learning rate, or
+"prompt_set" if the method is not trained), `DEFAULTS` (the options it accepts) and `build(task, **options)`, which
+returns a module with ``forward(features_BTD) -> Output`` and ``objective(output, labels_B) -> dict``, whose entry
+"total" is minimised. A method may add ``resolve(options, n_steps)`` if its defaults depend on the clip, and
+``batch_terms(options)``, the names of terms in its objective that are not means over samples. Micro-batches
 (`train.accumulate`) change such terms, and the record then names them. Modules must run under ``torch.func.vmap`` over
 stacked parameters, because the repeats of a cell train side by side. Method files are imported when needed, so that a
 stage loads only its own.
@@ -70,6 +71,11 @@ def load_method(key: str) -> ModuleType:
     if key not in available():
         raise ConfigError(f"no method named '{key}' in vidprism/methods/; {nearest(key, available())}")
     return importlib.import_module(f"{__name__}.{key}")
+
+
+def is_trained(key: str) -> bool:
+    """Whether a method has parameters that are learned from training clips."""
+    return load_method(key).SEARCHED != "prompt_set"
 
 
 def resolve(key: str, options: dict[str, Any], n_steps: int) -> dict[str, Any]:

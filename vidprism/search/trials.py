@@ -65,7 +65,7 @@ def setting_of(config: Config, method: str, backbone: str, track: str = "") -> S
     """
     p = config.profile
     track = track or p.protocol.track
-    draws = p.protocol.draw_seeds[: p.search.draws if methods.load_method(method).TRAINED else 1]
+    draws = p.protocol.draw_seeds[: p.search.draws if methods.is_trained(method) else 1]
     if track != p.protocol.track:
         cell = p.tuned
         tuned_updates = p.search.tuned_updates
@@ -87,7 +87,7 @@ def values_to_try(config: Config, method: str) -> tuple[str, list[Value]]:
         ConfigError: fewer prompt sets than learning rates.
     """
     rates, prompts = sorted(config.profile.search.lr), config.profile.protocol.prompt_sets
-    if methods.load_method(method).TRAINED:
+    if methods.is_trained(method):
         return "lr", list(rates)
     if len(prompts) < len(rates):
         raise ConfigError(

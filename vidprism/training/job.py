@@ -108,7 +108,7 @@ def plan(config: Config, method: str, chosen: float | str, updates: int, batch_s
     Trained methods that use class texts get the last of `protocol.prompt_sets`.
     """
     train, protocol = config.profile.train, config.profile.protocol
-    if not methods.load_method(method).TRAINED:
+    if not methods.is_trained(method):
         return Recipe(0, batch_size, 0.0, 0.0, 0.0), str(chosen)
     recipe = Recipe(
         updates,
