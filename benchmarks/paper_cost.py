@@ -91,7 +91,7 @@ def cell(config: Config, row: Row, dataset: str) -> Cost:
     """One cell with all its repeats: training, scoring of every view, use of experts, and what stays on disk."""
     data, protocol = DATA[dataset], config.profile.protocol
     model = counted(config, row, dataset)
-    trained = methods.load_method(row.method).TRAINED
+    trained = methods.is_trained(row.method)
     repeats, views = len(row.repeats) if trained else 1, protocol.n_clips * protocol.n_crops
     clips = repeats * row.updates * row.batch_size if trained else 0
     used = repeats * USAGE_CLIPS * data.classes if row.method.startswith("vidprism") else 0
@@ -119,7 +119,7 @@ def searched(config: Config) -> tuple[int, int, Cost]:
     """
     p, found, n_methods, n_trained = config.profile, Cost(), 0, 0
     for method in (m for ms in p.search.methods.values() for m in ms):
-        setting, learns = setting_of(config, method, p.few_shot.backbone), methods.load_method(method).TRAINED
+        setting, learns = setting_of(config, method, p.few_shot.backbone), methods.is_trained(method)
         n_models = len(values_to_try(config, method)[1]) * len(setting.draws)
         options = config.methods.get(method, {})
         row = Row("search", method, method, p.few_shot.backbone, setting.frames, (), (), (0,), options, "tuned", 0, 0)
@@ -155,7 +155,7 @@ def of_tables(config: Config) -> dict[str, tuple[int, int, Cost]]:
     """Table -> rows, trained models (cells times repeats), cost."""
     found = {}
     for name, chosen in parts(config):
-        models = sum(len(r.cells) * len(r.repeats) for r in chosen if methods.load_method(r.method).TRAINED)
+        models = sum(len(r.cells) * len(r.repeats) for r in chosen if methods.is_trained(r.method))
         found[name] = len(chosen), models, sum((cell(config, r, d) for r in chosen for d, _ in r.cells), Cost())
     return found
 

@@ -37,7 +37,7 @@ def test_every_row_that_runs_is_counted_once(config: Config) -> None:
     running = [r for group in GROUPS for r in rows(config, group).values() if not r.off]
     costs = paper_cost.of_tables(config)
     assert sum(n for n, _, _ in costs.values()) == len(running)
-    trained = [r for r in running if methods.load_method(r.method).TRAINED]
+    trained = [r for r in running if methods.is_trained(r.method)]
     assert sum(n for _, n, _ in costs.values()) == sum(len(r.cells) * len(r.repeats) for r in trained)
     assert {"Table 1", "Table 2", "Table 3", "Table 4", "Table 5"} < set(costs)
 

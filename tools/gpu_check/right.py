@@ -61,6 +61,7 @@ def clips(lines: Lines, size: Size, tower: Tower) -> None:
         what = f"{method} on {tower.name}"
         with lines.guarded(what):
             try:
+                methods.check_track(method, "tuned")
                 reference = models.build(tower, method, size.n_classes, on="cpu")
             except ConfigError as error:
                 lines.skipped(what, str(error))
@@ -179,7 +180,7 @@ def heads(lines: Lines, size: Size) -> None:
     orders = np.stack([np.stack([rng.permutation(len(features)) for _ in range(UPDATES)]) for _ in range(n)])
     recipe = Recipe(UPDATES, len(features), LR, 0.05, 0.1)
     for method in methods.available():
-        if not methods.load_method(method).TRAINED:
+        if not methods.is_trained(method):
             continue
         with lines.guarded(f"{method}, stacked"):
             task = methods.Task(dim, n_classes, n_steps, texts, 10.0)

@@ -182,10 +182,11 @@ def each_method(lines: Lines, size: Size) -> None:
     batch_size = max(2, size.most_frames // tower.frames // 4)
     for method in methods.available():
         what = f"{method} on {tower.name}, {tower.frames} frames"
-        if not methods.load_method(method).TRAINED:
+        if not methods.is_trained(method):
             continue
         with lines.guarded(what):
             try:
+                methods.check_track(method, "tuned")
                 made = updates(size, tower, batch_size, method)
             except ConfigError as why:
                 lines.skipped(what, str(why))

@@ -16,7 +16,7 @@ from vidprism.config import ConfigError
 from vidprism.methods import Output, Task
 
 LABEL = "Attentive probe"
-TRAINED = True
+SEARCHED = "lr"
 DEFAULTS = {"heads": 4, "ffn_ratio": 4}
 
 

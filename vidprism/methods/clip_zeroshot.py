@@ -14,7 +14,7 @@ from vidprism.config import ConfigError
 from vidprism.methods import Output, Task
 
 LABEL = "CLIP zero-shot"
-TRAINED = False
+SEARCHED = "prompt_set"
 DEFAULTS: dict = {}
 
 

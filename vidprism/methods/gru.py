@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vidprism.methods import Output, Task
 
 LABEL = "GRU"
-TRAINED = True
+SEARCHED = "lr"
 DEFAULTS: dict = {}
 
 

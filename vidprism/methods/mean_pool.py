@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vidprism.methods import Output, Task
 
 LABEL = "Mean pool, linear probe"
-TRAINED = True
+SEARCHED = "lr"
 DEFAULTS: dict = {}
 
 

@@ -13,7 +13,7 @@ from vidprism.config import ConfigError
 from vidprism.methods import Output, Task
 
 LABEL = "Temporal convolution"
-TRAINED = True
+SEARCHED = "lr"
 DEFAULTS = {"layers": 2, "kernel": 5}
 
 

@@ -16,7 +16,7 @@ from vidprism.config import ConfigError
 from vidprism.methods import Output, Task
 
 LABEL = "Temporal transformer"
-TRAINED = True
+SEARCHED = "lr"
 DEFAULTS = {"layers": 1, "heads": 4, "ffn_ratio": 4}
 
 

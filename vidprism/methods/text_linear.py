@@ -15,7 +15,7 @@ from vidprism.config import ConfigError
 from vidprism.methods import Output, Task
 
 LABEL = "Linear probe from class texts"
-TRAINED = True
+SEARCHED = "lr"
 DEFAULTS: dict = {}
 
 

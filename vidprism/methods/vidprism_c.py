@@ -18,7 +18,7 @@ from vidprism.model import VidPrismHead, readings
 from vidprism.model.vidprism import HeadOutput
 
 LABEL = "VidPrism-C"
-TRAINED = True
+SEARCHED = "lr"
 DEFAULTS: dict[str, Any] = {"reading": "paper", "rates": None, **dict.fromkeys(readings.PRESETS["paper"])}
 
 RATES = (2, 4, 8, 16)  # section 4.1: {2, 4, 8} for 8 frames, {2, 4, 8, 16} for 32

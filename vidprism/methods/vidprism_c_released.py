@@ -12,10 +12,10 @@ from vidprism.methods import vidprism_c
 from vidprism.methods.vidprism_c import batch_terms, build
 
 LABEL = "VidPrism-C (released reading)"
-TRAINED = True
+SEARCHED = "lr"
 DEFAULTS: dict[str, Any] = {**vidprism_c.DEFAULTS, "reading": "released"}
 
-__all__ = ["DEFAULTS", "LABEL", "TRAINED", "batch_terms", "build", "resolve"]
+__all__ = ["DEFAULTS", "LABEL", "SEARCHED", "batch_terms", "build", "resolve"]
 
 
 def resolve(options: dict[str, Any], n_steps: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from vidprism.methods import vidprism_c
 
 LABEL = "VidPrism-M"
-TRAINED = True
+SEARCHED = "lr"
 DEFAULTS = vidprism_c.DEFAULTS
 batch_terms, build = vidprism_c.batch_terms, vidprism_c.build
 
