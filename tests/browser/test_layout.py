@@ -41,7 +41,8 @@ HEADINGS = """() => {
   const found = [];
   for (const table of [...document.querySelectorAll('table')].filter(t => t.checkVisibility() && t.tHead)) {
     if (table.getBoundingClientRect().height < innerHeight) continue;
-    const frame = table.closest('.scroll'), rows = [...table.querySelectorAll('tbody tr')].filter(r => r.checkVisibility());
+    const rows = [...table.querySelectorAll('tbody tr')].filter(r => r.checkVisibility());
+    const frame = table.closest('.scroll');
     const framed = frame && getComputedStyle(frame).overflowY !== 'visible';
     if (framed) frame.scrollTop = frame.scrollHeight;
     (framed ? frame : rows.at(-1)).scrollIntoView({block: 'center'});

@@ -171,7 +171,7 @@ def main() -> None:
     """Measure the three small datasets and print the conditions."""
     config = load_config("mini")
     torch.set_num_threads(config.profile.train.threads)
-    controls = config.profile.search.methods.controls
+    controls = tuple(config.profile.search.methods["controls"])
     print(f"world {fingerprint(config.profile.world)}")
     found = {dataset: measure(config, dataset, controls) for dataset in SMALL}
     told = list(conditions(found, controls))

@@ -46,14 +46,9 @@ def test_a_difference_that_is_significant_alone_is_not_in_a_family(config: Confi
     comparison = stats.Comparison(5.0, 1.0, 9.0, 0.01, stats.Mean(5.0, 1.0, 1.0, 0.0, 5, 40))
     rest = [dataclasses.replace(comparison, p=p) for p in np.linspace(0.2, 1, 25)]
     assert families.adjusted([comparison]) <= families.ALPHA < families.adjusted([comparison, *rest])[0]
-    assert (
-        families.describe_family([comparison, *rest]).n_separable
-        == 0
-        < families.describe_family([comparison]).n_separable
-    )
-    assert (
-        families.describe_family([comparison]).smallest[0] < families.describe_family([comparison, *rest]).smallest[0]
-    )
+    single, family = families.describe_family([comparison]), families.describe_family([comparison, *rest])
+    assert family.n_separable == 0 < single.n_separable
+    assert family.smallest_single[0] == single.smallest[0] < family.smallest[0]
 
 
 def test_verdicts_of_a_table_are_one_family(config: Config) -> None:
@@ -66,7 +61,7 @@ def test_verdicts_of_a_table_are_one_family(config: Config) -> None:
     assert {sign.verdict for sign in signs} == {"agrees", "not separable"}
     words = _caption(table)["Verdicts"]
     assert words.startswith("family (a) of the protocol: 26 tests, Holm at 5%, 2 separable. Smallest separable diff")
-    assert "False verdicts to expect: at most 0.05 (without Holm 1.3)." in words
+    assert "False verdicts to expect: at most 0.05 (without Holm 1.3)." in words and "in a single comparison " in words
 
 
 def test_a_table_where_nothing_survives_says_so(config: Config) -> None:

@@ -19,18 +19,21 @@ from vidprism.report.tables.layout import NOT_SEPARABLE, Block, Change, Entry, L
 from vidprism.report.tables.letters import tie_letters
 
 ALPHA = 1 - stats.LEVEL
+SMALLEST = ("smallest", "smallest_single")
 Place = tuple[int, int, int]  # block, line, column
 
 
 @dataclass(frozen=True)
 class Family:
     """Tests that are read together: how many there are, how many are separable after Holm, and the smallest difference
-    in points that each could have separated, sorted (tests of rows with equal answers are left out).
+    in points that each could have separated, in the family and as a single comparison, sorted (tests of rows with equal
+    answers are left out).
     """
 
     n_tests: int
     n_separable: int
     smallest: tuple[float, ...]
+    smallest_single: tuple[float, ...]
 
 
 def adjusted(comparisons: Sequence[Comparison]) -> np.ndarray:
@@ -41,8 +44,12 @@ def adjusted(comparisons: Sequence[Comparison]) -> np.ndarray:
 def describe_family(comparisons: Sequence[Comparison]) -> Family:
     """What a family of tests found, and what it could have found."""
     told = (adjusted(comparisons) <= ALPHA).sum() if comparisons else 0
-    smallest = (c.mean.smallest_separable(len(comparisons)) for c in comparisons)
-    return Family(len(comparisons), int(told), tuple(sorted(x for x in smallest if 0 < x < np.inf)))
+    return Family(len(comparisons), int(told), _smallest(comparisons, len(comparisons)), _smallest(comparisons, 1))
+
+
+def _smallest(comparisons: Sequence[Comparison], n_tests: int) -> tuple[float, ...]:
+    found = (comparison.mean.smallest_separable(n_tests) for comparison in comparisons)
+    return tuple(sorted(points for points in found if 0 < points < np.inf))
 
 
 def verdicts(blocks: Sequence[Block]) -> tuple[list[Block], Family]:
@@ -131,7 +138,7 @@ def in_words(family: Family) -> str:
     n = family.n_tests
     finding = f"{family.n_separable} separable" if family.n_separable else "none separable: these data cannot tell"
     return (
-        f"{n} tests, Holm at {ALPHA:.0%}, {finding}. {smallest(family.smallest)} "
+        f"{n} tests, Holm at {ALPHA:.0%}, {finding}. {smallest(family.smallest, family.smallest_single)} "
         f"False verdicts to expect: at most {ALPHA:.2f} (without Holm {ALPHA * n:.2g})."
     )
 
@@ -144,20 +151,25 @@ def _columns_in_words(columns: Sequence[Family]) -> str:
     finding = f"{told} of {sum(tests)} pairs separable" if told else "no pair separable: these data cannot tell"
     return (
         f"{n} columns of one track and one encoder, each with Holm at {ALPHA:.0%} over its {pairs} pairs, {finding}. "
-        f"{smallest([x for family in columns for x in family.smallest])} "
+        f"{smallest(*([x for family in columns for x in getattr(family, name)] for name in SMALLEST))} "
         f"Columns with a false separation to expect: at most {ALPHA * n:.2g} "
         f"(without Holm {ALPHA * sum(tests):.2g} pairs)."
     )
 
 
-def smallest(values: Sequence[float]) -> str:
-    """The smallest separable differences of a family's tests in words: median and range, in points."""
+def smallest(values: Sequence[float], single: Sequence[float]) -> str:
+    """The smallest separable differences of a family's tests in words: median and range, in points, and the median for
+    a single comparison.
+    """
     if not len(values):
         return (
             "There is no smallest separable difference: the rows give equal answers, or there is one group of videos."
         )
     median, low, high = np.median(values), min(values), max(values)
-    return f"Smallest separable difference: median {median:.1f} points, {low:.1f} to {high:.1f}."
+    return (
+        f"Smallest separable difference: median {median:.1f} points, {low:.1f} to {high:.1f}; in a single comparison "
+        f"{np.median(single):.1f}."
+    )
 
 
 def sampled(blocks: Sequence[Block]) -> str:
