@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vidprism import methods
 from vidprism.config import Config, load_config, paths
 
 DIM, CLASSES, TRAIN, DEV, TEST = 16, 6, 8, 3, 4  # the last three per class
@@ -110,7 +111,7 @@ def write_choice(config: Config, method: str, chosen: float | str) -> None:
     """A search record with one trial."""
     path = paths.search(config, method, "mini_clip")
     path.parent.mkdir(parents=True, exist_ok=True)
-    space = "lr" if isinstance(chosen, float) else "prompt_set"
+    space = methods.load_method(method).SEARCHED
     found = {"chosen": chosen, "trials": {str(chosen): 50.0}, "error": {str(chosen): 2.0}, "space": space}
     found |= {"split": "dev", "draws": 3, "not_separable": [], "at_edge": False}
     path.write_text(json.dumps(found))

@@ -30,22 +30,23 @@ def check_options(config: Config) -> int:
     device (shapes without memory), and return the number of rows.
 
     Raises:
-        ConfigError: an unknown option, or a value that the method cannot take for its clips or its backbone; names the
-            row.
+        ConfigError: an unknown option, a value that the method cannot take for its clips or its backbone, or a method
+            that the row's track cannot train; names the row.
     """
     p = config.profile
     runs = [
-        (f"{group}, row {r.key}", r.method, r.options, r.backbone, r.frames)
+        (f"{group}, row {r.key}", r.method, r.options, r.backbone, r.frames, r.track)
         for group in GROUPS
         for r in rows(config, group).values()
     ]
     searched = [
-        (f"search of {m}", m, config.methods.get(m, {}), p.few_shot.backbone, p.search.frames)
+        (f"search of {m}", m, config.methods.get(m, {}), p.few_shot.backbone, p.search.frames, p.protocol.track)
         for ms in p.search.methods.values()
         for m in ms
     ]
-    for where, method, options, backbone, frames in runs + searched:
+    for where, method, options, backbone, frames, track in runs + searched:
         try:
+            methods.check_track(method, track)
             _build(method, options, p.backbones[backbone], frames)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error

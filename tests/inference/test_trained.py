@@ -42,8 +42,11 @@ def scored(config: Config, row: Row, repeat: int) -> tuple[list[Path], np.ndarra
     return [paths.dataset_root(config, "ucf101") / "videos" / path for path in test], logits
 
 
-@pytest.mark.parametrize("method", ["mean_pool", "vidprism_c", "clip_zeroshot"])
-@pytest.mark.parametrize("track", ["frozen", "tuned"])
+@pytest.mark.parametrize(
+    ("method", "track"),
+    [(method, track) for method in ("mean_pool", "vidprism_c", "clip_zeroshot") for track in ("frozen", "tuned")]
+    + [("regression_halves", "frozen")],
+)
 def test_a_video_is_scored_as_in_the_row(config: Config, method: str, track: str) -> None:
     if track == "frozen":
         config = frozen(config)

@@ -12,6 +12,7 @@ from vidprism.training.recipe import Recipe, batch_order
 B, T, D, C = 4, 8, 16, 5
 KEYS = methods.available()
 TRAINED = [key for key in KEYS if methods.is_trained(key)]
+FITTED = [key for key in KEYS if methods.load_method(key).SEARCHED == "c"]
 FIXED = {"text_linear"}  # starts with the class texts, whatever the seed
 
 
@@ -38,7 +39,7 @@ def test_the_methods_of_this_suite_are_found() -> None:
 def test_module_says_what_it_is(key: str) -> None:
     module = methods.load_method(key)
     assert module.LABEL and isinstance(module.LABEL, str)
-    assert module.SEARCHED in ("lr", "prompt_set") and isinstance(module.DEFAULTS, dict)
+    assert module.SEARCHED in ("lr", "c", "prompt_set") and isinstance(module.DEFAULTS, dict)
     assert module.__doc__ and module.build.__doc__
 
 
@@ -51,7 +52,8 @@ def test_labels_differ() -> None:
 def test_forward_gives_a_logit_per_class(key: str, n_frames: int) -> None:
     head = methods.build(key, task(n_frames), {}, seed=0)
     output = head(clips(B, n_frames))
-    assert output.logits.shape == (B, C) and output.fused.shape == (B, D)
+    assert output.logits.shape == (B, C)
+    assert output.fused.shape == (B, head.classifier.in_features if key in FITTED else D)
     assert output.logits.isfinite().all()
     if output.expert_weights is not None:
         assert torch.allclose(output.expert_weights.sum(dim=1), torch.ones(B), atol=1e-5)
@@ -93,6 +95,13 @@ def test_a_repeat_does_not_see_the_repeats_beside_it(key: str) -> None:
     together, alone = train(seeds), train([1])
     np.testing.assert_allclose(together[0][1], alone[0][0], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(together[1][1], alone[1][0], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("key", FITTED)
+def test_a_fit_learns_eight_clips(key: str) -> None:
+    head, labels = methods.build(key, task(), {}, seed=0), np.arange(8) % C
+    head.fit(clips(8).numpy(), labels, 1.0)
+    assert (head(clips(8)).logits.argmax(dim=1).numpy() == labels).all()
 
 
 @pytest.mark.parametrize("key", KEYS)

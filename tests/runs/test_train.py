@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from tests.synthetic_store import BROKEN, CLASSES, TEST, small_config, write_choice, write_store
 from tests.training.toy import changed
+from vidprism import methods
 from vidprism.config import Config, ConfigError, paths, rows
 from vidprism.records import log as live
 from vidprism.records import scores
@@ -20,12 +21,14 @@ from vidprism.runtime.threads import run_in_threads
 from vidprism.training import inputs
 from vidprism.training.recipe import Recipe, batch_order, is_flat, loss_curve, parameter_groups
 
+REGRESSIONS = {"regression_halves": 0.1, "regression_moments": 1.0, "regression_frames": 10.0}  # and their penalties
+
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     config = small_config(tmp_path_factory.mktemp("root"))
     write_store(config)
-    for method, chosen in (("mean_pool", 0.01), ("vidprism_c", 0.01), ("clip_zeroshot", "plain")):
+    for method, chosen in (("mean_pool", 0.01), ("vidprism_c", 0.01), ("clip_zeroshot", "plain"), *REGRESSIONS.items()):
         write_choice(config, method, chosen)
     return config
 
@@ -160,6 +163,37 @@ def test_an_untrained_method_sees_no_clip(config: Config) -> None:
     assert [r["clips_seen"] for r in cell["repeats"]] == [0, 0] and cell["repeats"][0]["loss_last"] is None
     stored = scores.load_scores(paths.run(config, "few_shot", "clip_zeroshot") / "scores.npz", "ucf101_k2")
     np.testing.assert_array_equal(stored.logits[0], stored.logits[1])
+
+
+@pytest.mark.parametrize("method", REGRESSIONS)
+def test_a_regression_is_fitted_on_the_clips_of_each_repeat(config: Config, method: str) -> None:
+    record, c = train_here(config, make_row(config, method)), REGRESSIONS[method]
+    assert record["search"]["space"] == "c" and record["search"]["chosen"] == c
+    assert record["config"]["train"]["inverse_penalty"] == c and record["config"]["train"]["updates"] == 0
+    folder, features = paths.run(config, "few_shot", method), inputs.FrozenInputs(config, "ucf101", 8, "mini_clip")
+    for cell, shots in zip(record["cells"], (2, 4), strict=True):
+        assert cell["updates"] == 0 and cell["curve"] == {"step": [], "loss": []}
+        assert [(r["clips_seen"], r["loss_last"]) for r in cell["repeats"]] == [(shots * CLASSES, None)] * 2
+        weights = load_file(folder / f"weights/ucf101_k{shots}.safetensors")
+        assert cell["parameters"] == sum(w[0].numel() for w in weights.values())
+        stored = scores.load_scores(folder / "scores.npz", f"ucf101_k{shots}").logits
+        for i, drawn in enumerate(inputs.training_sets(config, "ucf101", features, shots, (0, 1))):
+            task = methods.Task(features.dim, CLASSES, features.n_steps)
+            head, at = methods.build(method, task, {}, seed=7), drawn.positions
+            head.fit(features.read("train", at)[:, 0], features.labels("train")[at], c)
+            torch.testing.assert_close(weights["classifier.weight"][i], head.classifier.weight.detach())
+            with torch.no_grad():
+                expected = head(torch.from_numpy(features.read("test", np.array([0])))[0]).logits
+            np.testing.assert_allclose(stored[i, 0], expected, atol=1e-4)
+        hits = np.nanargmax(stored[:, 2:].mean(axis=2), axis=-1) == features.labels("test")[2:]
+        assert hits.mean() > 0.9, "the classes differ"
+
+
+def test_a_regression_that_fails_names_the_place(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = inputs.FrozenInputs.read
+    monkeypatch.setattr(inputs.FrozenInputs, "read", lambda self, split, at: read(self, split, at) * np.float32("nan"))
+    with pytest.raises(TrainingError, match=r"row failing, ucf101, 2 shots, repeat 0: features .* are not finite"):
+        train_here(config, make_row(config, "regression_halves", key="failing"))
 
 
 @pytest.mark.slow

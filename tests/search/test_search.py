@@ -13,6 +13,7 @@ from tests.training.toy import ToyBackbone
 from vidprism import backbones
 from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError, load_config, paths
 from vidprism.finetuning import checkpoint, loop
+from vidprism.methods import _regression
 from vidprism.report.overview import trust
 from vidprism.report.render import render_page
 from vidprism.runs.choice import read_choice
@@ -55,10 +56,13 @@ def scoring(monkeypatch: pytest.MonkeyPatch, top1: dict[object, object], n_video
 
 
 @pytest.mark.parametrize(
-    ("method", "space"), [("mean_pool", "lr"), ("vidprism_c", "lr"), ("clip_zeroshot", "prompt_set")]
+    ("method", "space"),
+    [("mean_pool", "lr"), ("vidprism_c", "lr"), ("regression_halves", "c"), ("clip_zeroshot", "prompt_set")],
 )
 def test_every_method_starts_with_the_same_number_of_trials(config: Config, method: str, space: str) -> None:
     found = search.search(config, method, "mini_clip")
+    assert found["updates"] == (config.profile.search.updates if space == "lr" else 0)
+    assert found["draws"] == (1 if space == "prompt_set" else config.profile.search.draws)
     assert found["space"] == space and len(found["trials"]) == len(config.profile.search.lr) + len(found["widened"])
     assert found == json.loads(paths.search(config, method, "mini_clip").read_text())
     assert found["trials"][str(found["chosen"])] == max(found["trials"].values())
@@ -116,7 +120,9 @@ def test_equal_trials_go_to_the_first(config: Config, monkeypatch: pytest.Monkey
     assert found["chosen"] == 0.001 and found["widened"] == [0.0003], "a flat score widens the range no further"
 
 
-@pytest.mark.parametrize("method", ["mean_pool", "temporal_transformer", "vidprism_c", "vidprism_c_released"])
+@pytest.mark.parametrize(
+    "method", ["mean_pool", "temporal_transformer", "vidprism_c", "vidprism_c_released", "regression_frames"]
+)
 @pytest.mark.parametrize(
     ("top1", "added", "chosen", "at_edge"),
     [
@@ -137,10 +143,10 @@ def test_the_range_widens_at_an_edge_for_every_method_alike(
     chosen: float,
     at_edge: bool,
 ) -> None:
-    """One value at a time, at most two on each side."""
+    """One value at a time, at most two on each side: learning rates, and the inverse penalties of a regression."""
     listed = [0.001, 0.003, 0.01]
     asked = scoring(monkeypatch, top1)
-    found = search.search(changed(config, "search", lr=tuple(listed)), method, "mini_clip")
+    found = search.search(changed(config, "search", lr=tuple(listed), c=tuple(listed)), method, "mini_clip")
     assert asked == [*listed, *added] and found["widened"] == sorted(added)
     assert [float(value) for value in found["trials"]] == sorted(asked)
     assert (found["chosen"], found["at_edge"]) == (chosen, at_edge)
@@ -159,6 +165,7 @@ def test_a_single_rate_and_prompt_sets_are_not_widened(config: Config, monkeypat
 def test_the_next_rate_is_of_the_series_1_3_10(best: float, beyond: float) -> None:
     assert trials.beyond(best, [best, 1.0], [best, 1.0]) == beyond
     assert trials.beyond(0.05, [0.001, 0.05], [0.001, 0.05]) == 0.1
+    assert trials.beyond(10, [0.01, 1, 10], [0.01, 1, 10]) == 30 and trials.beyond(30, [1, 10, 30], [1, 10]) == 100
 
 
 def test_a_rate_that_cannot_be_told_from_the_best_is_listed(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,9 +189,28 @@ def test_all_trials_diverging_is_an_error(config: Config, monkeypatch: pytest.Mo
     assert not paths.search(config, "mean_pool", "mini_clip").exists()
 
 
-def test_too_few_prompt_sets_are_refused(config: Config) -> None:
+def test_another_number_of_trials_is_refused(config: Config) -> None:
     with pytest.raises(ConfigError, match="2 learning rates but 1 prompt sets"):
         search.search(changed(config, "protocol", prompt_sets=("plain",)), "clip_zeroshot", "mini_clip")
+    for c in ((1.0,), (0.1, 1.0, 10.0)):
+        with pytest.raises(ConfigError, match=f"2 learning rates but {len(c)} values of c"):
+            search.search(changed(config, "search", c=c), "regression_halves", "mini_clip")
+
+
+def test_a_penalty_that_cannot_be_fitted_is_recorded_and_not_chosen(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = _regression.Regression.fit
+
+    def weak_penalties_fail(self: _regression.Regression, x: np.ndarray, labels: np.ndarray, c: float) -> None:
+        if c >= 1:
+            raise ValueError(f"not converged with c {c}")
+        fit(self, x, labels, c)
+
+    monkeypatch.setattr(_regression.Regression, "fit", weak_penalties_fail)
+    found = search.search(config, "regression_halves", "mini_clip")
+    assert found["chosen"] < 1 and found["trials"]["1.0"] is None
+    assert found["failed"]["1.0"].endswith("at 1.0, ucf101, repeat 0: not converged with c 1.0")
 
 
 def test_a_dataset_is_opened_once_for_the_list(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

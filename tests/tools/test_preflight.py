@@ -66,6 +66,11 @@ def test_sound_parameters(clone: Path, capsys: pytest.CaptureFixture[str]) -> No
         (VARIANT, "wrong: {heads: 3}}", ["ablations, row wrong", "3 heads do not divide the width"]),
         (VARIANT, f"{VARIANT[:-1]}, {VARIANT}", ["key 'rates_2_4' is given twice", "remove or rename one"]),
         ("{layers: 1, heads: 4}", "{layers: 0, heads: 4}", ["few_shot, row temporal_transformer", "at least 1"]),
+        (
+            "    tuned_controls: []",
+            "    tuned_controls: [regression_halves]",
+            ["few_shot, row regression_halves-tuned", "cannot be trained on the tuned track"],
+        ),
         ("seed: 1024", "seed: 1.7", ["seed must be int"]),
         ("methods:", "methods: ]", ["not valid YAML"]),
     ],

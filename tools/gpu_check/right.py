@@ -61,6 +61,7 @@ def clips(lines: Lines, size: Size, tower: Tower) -> None:
         what = f"{method} on {tower.name}"
         with lines.guarded(what):
             try:
+                methods.check_track(method, "tuned")
                 reference = models.build(tower, method, size.n_classes, on="cpu")
             except ConfigError as error:
                 lines.skipped(what, str(error))

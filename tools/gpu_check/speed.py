@@ -186,6 +186,7 @@ def each_method(lines: Lines, size: Size) -> None:
             continue
         with lines.guarded(what):
             try:
+                methods.check_track(method, "tuned")
                 made = updates(size, tower, batch_size, method)
             except ConfigError as why:
                 lines.skipped(what, str(why))

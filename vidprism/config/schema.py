@@ -25,12 +25,14 @@ from vidprism.config.sections import (
 
 @dataclass(frozen=True, config=STRICT)
 class SearchConfig:
-    """The search that every method gets: the same list of rates, scored on the dev pools of `datasets` (empty: all)
-    over the first `draws` of protocol.draw_seeds. Rows of `tuned` have a separate search with `tuned_updates` updates.
+    """The search that every method gets: the same list of learning rates `lr`, or of inverse penalties `c` for a
+    logistic regression, scored on the dev pools of `datasets` (empty: all) over the first `draws` of
+    protocol.draw_seeds. Rows of `tuned` have a separate search with `tuned_updates` updates.
     """
 
     methods: dict[str, list[StrictStr]]
     lr: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    c: Annotated[tuple[Positive, ...], Field(min_length=1)]
     datasets: Names
     shots: Count
     frames: Count

@@ -1,9 +1,15 @@
 """The methods of Tables 1 and 2, one file each; the key in ``params.yaml`` is the file's name.
 
-A method module holds `LABEL` (its name in the tables), `SEARCHED` (what its search tries: "lr", a learning rate, or
-"prompt_set" if the method is not trained), `DEFAULTS` (the options it accepts) and `build(task, **options)`, which
-returns a module with ``forward(features_BTD) -> Output`` and ``objective(output, labels_B) -> dict``, whose entry
-"total" is minimised. A method may add ``resolve(options, n_steps)`` if its defaults depend on the clip, and
+A method module holds `LABEL` (its name in the tables), `SEARCHED` (what its search tries), `DEFAULTS` (the options it
+accepts) and `build(task, **options)`, which returns a module with ``forward(features_BTD) -> Output`` and
+``objective(output, labels_B) -> dict``, whose entry "total" is minimised. `SEARCHED` is one of
+
+- "lr", the learning rate of a method that is trained in updates;
+- "c", the inverse strength of the penalty of a logistic regression. Its module also has ``fit(features_NTD, labels_N,
+  c)``, which solves it at once on cached features, so that it has no rows on the tuned track;
+- "prompt_set", the class texts of a method that is not trained.
+
+A method may add ``resolve(options, n_steps)`` if its defaults depend on the clip, and
 ``batch_terms(options)``, the names of terms in its objective that are not means over samples. Micro-batches
 (`train.accumulate`) change such terms, and the record then names them. Modules must run under ``torch.func.vmap`` over
 stacked parameters, because the repeats of a cell train side by side. Method files are imported when needed, so that a
@@ -47,8 +53,8 @@ class Task:
 class Output:
     """The result of a control method's forward pass, with the attributes of the VidPrism head's output.
 
-    `logits` (B, C); `fused` (B, D), the clip feature that is classified; `expert_weights` is None, because there are no
-    experts.
+    `logits` (B, C); `fused` (B, F), the clip feature that is classified, where F is D or, for a regression, the width
+    of its summary; `expert_weights` is None, because there are no experts.
     """
 
     logits: Tensor
@@ -74,8 +80,21 @@ def load_method(key: str) -> ModuleType:
 
 
 def is_trained(key: str) -> bool:
-    """Whether a method has parameters that are learned from training clips."""
+    """Whether a method learns from training clips, in updates or at once."""
     return load_method(key).SEARCHED != "prompt_set"
+
+
+def check_track(key: str, track: str) -> None:
+    """Check that a track can train a method.
+
+    Raises:
+        ConfigError: the track is `tuned`, and the method is fitted at once on cached features.
+    """
+    if track == "tuned" and load_method(key).SEARCHED == "c":
+        raise ConfigError(
+            f"params.yaml: method '{key}' is fitted on cached features and cannot be trained on the tuned track; "
+            "remove it from the lists of methods of that track"
+        )
 
 
 def resolve(key: str, options: dict[str, Any], n_steps: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, NotRequired, TypedDict
 SCHEMA = 1
 MEASURED, NOT_RUN = "measured", "not run"
 REHEARSED = "rehearsed"  # ran on random weights, so that it has no accuracy
+SPACES = {"lr": "learning rate", "c": "inverse penalty c", "prompt_set": "prompt set"}  # what a search tries, in words
 
 
 class ResultsError(ValueError):
@@ -80,8 +81,8 @@ class Cell(TypedDict):
 
 
 class Record(TypedDict):
-    """One row: its configuration (`config`), the search of its learning rate (`search`), the code and machine that
-    measured it, and its cells.
+    """One row: its configuration (`config`), the search of its learning rate or of what it has instead (`search`), the
+    code and machine that measured it, and its cells.
     """
 
     schema: int

@@ -9,11 +9,11 @@ from typing import Any
 
 from vidprism.config import Profile
 from vidprism.evaluation import results
-from vidprism.records.record import Cell, Record, Repeat, cell_key
+from vidprism.records.record import SPACES, Cell, Record, Repeat, cell_key
 from vidprism.report.tables import identity
 from vidprism.report.tables.cost import NO_FORMULA, counted
 from vidprism.report.tables.layout import Line, heading
-from vidprism.report.tables.setting import learning_rate, training_videos, views_in_words
+from vidprism.report.tables.setting import source_of, training_videos, views_in_words
 
 UNREADABLE_SHOWN = 20  # a page lists this many unreadable videos of a cell; the results JSON lists all of them
 
@@ -102,18 +102,19 @@ def _facts(profile: Profile, record: Record) -> tuple[tuple[str, str], ...]:
 
 
 def _search(profile: Profile, record: Record, search: dict[str, Any]) -> str:
-    trials, chosen, close = search["trials"], str(search["chosen"]), search.get("not_separable", [])
+    what, trials = SPACES.get(search["space"], search["space"]), search["trials"]
+    chosen, close = str(search["chosen"]), search.get("not_separable", [])
     error = (search.get("error") or {}).get(chosen)
-    found = f"{search['space']} {chosen}, best of {len(trials)} trials on {search['split']} ({pairs(trials)})"
+    found = f"{what} {chosen}, best of {len(trials)} trials on {search['split']} ({pairs(trials)})"
     if error is not None:
         found += f", standard error of the best {error:.1f}"
     if close:
         found += f"; not distinguishable from {', '.join(map(str, close))}"
-    if search["space"] != "lr":
+    if search["space"] == "prompt_set":
         return found
     found += f"; {search.get('draws', 1)} draw{'s' if search.get('draws', 1) != 1 else ''}"
     edge = "; at the edge of the range" if search.get("at_edge") else ""
-    return f"{found}{edge}; {learning_rate(record['group'], record['track'], profile.protocol.track)}"
+    return f"{found}{edge}; {source_of(what, record['group'], record['track'], profile.protocol.track)}"
 
 
 def _cell(profile: Profile, record: Record, run: str, cell: Cell) -> CellPanel:
@@ -126,7 +127,7 @@ def _cell(profile: Profile, record: Record, run: str, cell: Cell) -> CellPanel:
         ("Data", str(cell["data_fingerprint"])),
         ("Split, frames, views", f"split {cell['split']}, {seen}, mean of {cell['fusion']}"),
         ("GMACs per view", f"{cost.gmacs:.4g}" if cost else NO_FORMULA),
-        ("Updates", f"{cell['updates']} of {cell['batch_size']} clips" if cell["updates"] else "not trained"),
+        ("Updates", _updates(cell)),
     ]
     optional = {
         "Parameters trained": "parameters",
@@ -144,6 +145,12 @@ def _cell(profile: Profile, record: Record, run: str, cell: Cell) -> CellPanel:
         listed,
         len(broken),
     )
+
+
+def _updates(cell: Cell) -> str:
+    if cell["updates"]:
+        return f"{cell['updates']} of {cell['batch_size']} clips"
+    return "none: fitted on all training clips at once" if cell.get("parameters") else "not trained"
 
 
 def _intervals(cell: Cell) -> str:

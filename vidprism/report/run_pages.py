@@ -21,6 +21,8 @@ from vidprism.report.tables.ablations import default, home
 from vidprism.report.tables.layout import heading
 from vidprism.report.tables.setting import training_videos
 
+KEYS = {"lr": "train.lr", "c": "train.inverse_penalty"}  # in a record, by what the search tried
+
 
 @dataclass(frozen=True)
 class TrainedCell:
@@ -103,14 +105,13 @@ def differences_from_defaults(config: Config, record: Record) -> Iterable[tuple[
 
     The defaults of encoder, frames and track are those of the group of rows and of the profile. The default of an
     option is the paper's reading for VidPrism, and `methods` of params.yaml for another method. The default of a recipe
-    is that of the profile; of a row that was not trained, only the number of updates is compared.
+    is that of the profile; of a row that made no updates, only their number is compared.
     """
     yield from _differing("", *_place(config, record))
     yield from _differing("options.", record["config"]["options"], _default_options(config, record))
     train, search = record["config"]["train"], record["search"]
     if search:
-        name = "train.lr" if search["space"] == "lr" else search["space"]
-        yield name, panels.value_text(search["chosen"]), "found by the search"
+        yield KEYS.get(search["space"], search["space"]), panels.value_text(search["chosen"]), "found by the search"
     yield from _differing("train.", train if train["updates"] else {"updates": 0}, asdict(config.profile.train))
 
 

@@ -1,4 +1,6 @@
-"""What the search chose for a method: the learning rate, or the prompt set of a method that is not trained."""
+"""What the search chose for a method: its learning rate, the inverse penalty of a logistic regression, or the prompt
+set of a method that is not trained.
+"""
 
 from __future__ import annotations
 

@@ -47,11 +47,14 @@ def train_here(config: Config, row: Row) -> dict[str, Any]:
         The record as written, in every process.
 
     Raises:
-        ConfigError: unknown option, rates that do not divide the frames, missing search, draws or features.
-        TrainingError: a loss is not finite, a training video cannot be decoded, the processes cannot evenly share a
-            batch, the row is being trained by another process, or its folders cannot be written (NotWritable).
+        ConfigError: unknown option, a method that the track cannot train, rates that do not divide the frames, missing
+            search, draws or features.
+        TrainingError: a loss is not finite, a logistic regression cannot be fitted, a training video cannot be decoded,
+            the processes cannot evenly share a batch, the row is being trained by another process, or its folders
+            cannot be written (NotWritable).
         Interrupted: the process was told to stop; finished cells and the states of the others are kept.
     """
+    methods.check_track(row.method, row.track)
     processes.meet(row.key, config.profile.train.timeout_sec)
     choice = read_choice(config, row.method, row.backbone, row.track)
     alone = lock.exclusive(paths.work(config, row.group, row.key), f"row {row.key}")
@@ -184,9 +187,10 @@ def _training(job: Job, outcome: Outcome) -> dict[str, Any]:
 def _repeat(
     job: Job, seed: int, chosen: TrainingSet, losses_S: np.ndarray, skipped: list[list[str]], failed: dict[str, str]
 ) -> dict[str, Any]:
-    """A repeat before evaluation. A method that is not trained saw no clip and has no loss. Skipped updates
-    (`train.non_finite`) are listed with the videos of their batch, and so are videos that could not be read.
+    """A repeat before evaluation. A method that is not trained saw no clip; without updates there is no loss. Skipped
+    updates (`train.non_finite`) are listed with the videos of their batch, and so are videos that could not be read.
     """
+    n_clips = len(chosen.positions) - len(failed)
     losses_S = losses_S[~np.isnan(losses_S)]
     tenth = max(1, len(losses_S) // 10)
     return {
@@ -195,7 +199,7 @@ def _repeat(
         "loss_first": round(float(losses_S[:tenth].mean()), 5) if len(losses_S) else None,
         "loss_last": round(float(losses_S[-tenth:].mean()), 5) if len(losses_S) else None,
         "loss_flat": is_flat(loss_curve(losses_S)[1]),
-        "clips_seen": min(len(chosen.positions) - len(failed), len(losses_S) * job.batch_size),
+        "clips_seen": n_clips if job.recipe.inverse_penalty else min(n_clips, len(losses_S) * job.batch_size),
         "draw_sha256": chosen.sha256,
         **({"skipped_updates": skipped} if skipped else {}),
         **({"failed_videos": [{"path": p, "reason": r} for p, r in failed.items()]} if failed else {}),
@@ -208,6 +212,8 @@ def _shared(row: Row, job: Job, inputs: Inputs, outcome: Outcome) -> dict[str, A
         name: getattr(job.recipe, name)
         for name in ("updates", "batch_size", "lr", "weight_decay", "warmup", "decay_power")
     }
+    if job.recipe.inverse_penalty:
+        train["inverse_penalty"] = job.recipe.inverse_penalty
     if row.track == "tuned" and job.recipe.updates:
         tuned = job.recipe.tuned
         train |= {"backbone_lr_scale": job.recipe.backbone_lr_scale, **dataclasses.asdict(tuned)}

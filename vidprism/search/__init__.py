@@ -1,1 +1,1 @@
-"""The search of learning rates on the development pool."""
+"""The search of learning rates, penalties and prompt sets on the development pool."""

@@ -1,5 +1,5 @@
-"""The search, the same for every trained method: one list of learning rates, widened at an edge, each rate scored on
-the dev pools and never on test videos.
+"""The search, the same for every trained method: one list of learning rates (or of inverse penalties of a logistic
+regression), widened at an edge, each value scored on the dev pools and never on test videos.
 
 The mean dev top-1 over draws and over the datasets of `search.datasets` (or all of the profile) decides. Among equals
 the first one tried wins, so that a flat score does not widen the range. Rows of another track than the profile's have a
@@ -15,6 +15,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from vidprism import methods
 from vidprism.config import RANDOM_WEIGHTS, Config, paths
 from vidprism.runtime import files, interruption, lock, processes
 from vidprism.runtime.determinism import workspace
@@ -34,12 +35,13 @@ def search(config: Config, method: str, backbone: str, track: str = "") -> dict[
     Returns:
         `chosen`; by value `trials` (mean dev top-1 in percent, None if training diverged), `error` (its standard error
         in points, over draws and dev groups) and `dev` (dataset -> top-1); `not_separable`, the values that cannot be
-        distinguished from the best; `widened`, those that were added; `at_edge`, whether the chosen rate is still the
+        distinguished from the best; `widened`, those that were added; `at_edge`, whether the chosen number is still the
         lowest or highest tried; `failed` (value -> reason) and the settings common to all trials. On random weights no
         trial is scored: `trials` and `error` hold None, `reason` says why, and the first that ran is chosen.
 
     Raises:
-        ConfigError: missing draws, features or manifest, or fewer prompt sets than trials.
+        ConfigError: missing draws, features or manifest, a method that the track cannot train, or a list of another
+            length than `search.lr`.
         TrainingError: every trial diverged, a launcher started more than one process, another process runs this
             search, or its folder cannot be written (NotWritable).
         Interrupted: the process was told to stop; finished trials and the state of the last one are kept.
@@ -62,15 +64,16 @@ def _found(config: Config, method: str, backbone: str, setting: SearchSetting, k
     """Run the trials and return the content of the search's file."""
     space, listed = trials.values_to_try(config, method)
     unscored = config.profile.backbones[backbone].weights == RANDOM_WEIGHTS
+    has_edges = methods.is_trained(method) and not unscored  # prompt sets have no order
     tried: dict[Value, Trial] = {}
     to_try = listed
     with workspace(config.profile.train.deterministic):
         while to_try:
             tried |= trials.run_trial(config, method, backbone, setting, to_try, kept)
             best = _best(method, tried, unscored)
-            added = trials.beyond(best, list(tried), listed) if space == "lr" and not unscored else None
+            added = trials.beyond(best, list(tried), listed) if has_edges else None
             to_try = [] if added is None else [added]
-    tried = dict(sorted(tried.items())) if space == "lr" else tried
+    tried = dict(sorted(tried.items())) if has_edges else tried
     values = list(tried)
     return {
         "method": method,
@@ -79,7 +82,7 @@ def _found(config: Config, method: str, backbone: str, setting: SearchSetting, k
         **_scores(tried, best),
         "split": "dev",
         "widened": [value for value in values if value not in listed],
-        "at_edge": space == "lr" and not unscored and len(values) > 1 and best in (values[0], values[-1]),
+        "at_edge": has_edges and len(values) > 1 and best in (values[0], values[-1]),
         "failed": {str(value): why for value, trial in tried.items() if (why := _failure(trial))},
         **({"reason": UNSCORED} if unscored else {}),
         "draws": len(setting.draws),

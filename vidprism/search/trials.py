@@ -1,8 +1,8 @@
 """The trials of a search: what is tried on which data, which value comes next at an edge, and the answers of one trial.
 
-For a trained method, a trial is a learning rate; for a method that is not trained, it is a prompt set. It trains the
-first `search.draws` draws, draw i with seed i, stacked in one job on cached features, and answers the videos of the dev
-pool. Shapes: R draws, N readable dev videos.
+A trial is a learning rate, the inverse penalty of a logistic regression, or the prompt set of a method that is not
+trained, as `SEARCHED` of the method says. It trains the first `search.draws` draws, draw i with seed i, stacked in one
+job on cached features, and answers the videos of the dev pool. Shapes: R draws, N readable dev videos.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from vidprism.training.inputs import Inputs, training_sets
 from vidprism.training.job import Job, plan
 
 Track = tuple[Run, Inputs]
-Value = Any  # a learning rate (float) or the name of a prompt set (str)
+Value = Any  # a learning rate or an inverse penalty (float), or the name of a prompt set (str)
+WORDS = {"lr": "learning rates", "c": "values of c", "prompt_set": "prompt sets"}  # by what a method's search tries
 WIDENINGS = 2  # how many values may be added at each edge
 
 
@@ -62,9 +63,13 @@ class SearchSetting:
 def setting_of(config: Config, method: str, backbone: str, track: str = "") -> SearchSetting:
     """The setting of a method's search on the profile's own track (""), or on another one, where it is that of the cell
     of `tuned` with `search.tuned_updates` updates. A method that is not trained uses a single draw.
+
+    Raises:
+        ConfigError: the track cannot train the method.
     """
     p = config.profile
     track = track or p.protocol.track
+    methods.check_track(method, track)
     draws = p.protocol.draw_seeds[: p.search.draws if methods.is_trained(method) else 1]
     if track != p.protocol.track:
         cell = p.tuned
@@ -81,36 +86,38 @@ def frames_of(config: Config, backbone: str) -> int:
 
 
 def values_to_try(config: Config, method: str) -> tuple[str, list[Value]]:
-    """The first values to try: ("lr", rates from low to high) or ("prompt_set", names), with the same number of each.
+    """What the method's search tries ("lr", "c" or "prompt_set") and the first values: numbers from low to high, or
+    names of prompt sets, as many as there are learning rates.
 
     Raises:
-        ConfigError: fewer prompt sets than learning rates.
+        ConfigError: fewer prompt sets than learning rates, or fewer or more values of c.
     """
-    rates, prompts = sorted(config.profile.search.lr), config.profile.protocol.prompt_sets
-    if methods.is_trained(method):
-        return "lr", list(rates)
-    if len(prompts) < len(rates):
+    asked, space = config.profile.search, methods.load_method(method).SEARCHED
+    prompts = config.profile.protocol.prompt_sets[: len(asked.lr)]
+    values: dict[str, list[Value]] = {"lr": sorted(asked.lr), "c": sorted(asked.c), "prompt_set": list(prompts)}
+    first = values[space]
+    if len(first) != len(asked.lr):
         raise ConfigError(
-            f"params.yaml: {len(rates)} learning rates but {len(prompts)} prompt sets; every method starts with the "
-            "same number of trials"
+            f"params.yaml: {len(asked.lr)} learning rates but {len(first)} {WORDS[space]}; every method starts with "
+            "the same number of trials"
         )
-    return "prompt_set", list(prompts[: len(rates)])
+    return space, first
 
 
 def beyond(best: float, tried: Sequence[float], listed: Sequence[float]) -> float | None:
-    """The rate to try next if the best one is the lowest or the highest tried: the next of 1, 3, 10, 30, ... outside
+    """The number to try next if the best one is the lowest or the highest tried: the next of 1, 3, 10, 30, ... outside
     the range, at most `WIDENINGS` on each side of the list. None if the best has neighbours on both sides, if the edge
-    has been moved that often, or if the list holds a single rate, which is a choice and not a range.
+    has been moved that often, or if the list holds a single number, which is a choice and not a range.
     """
     if len(listed) < 2:
         return None
     exponent = math.floor(math.log10(best))
     steps = [float(f"{digit}e{e}") for e in range(exponent - 1, exponent + 2) for digit in (1, 3)]
-    below, above = sum(rate < min(listed) for rate in tried), sum(rate > max(listed) for rate in tried)
+    below, above = sum(number < min(listed) for number in tried), sum(number > max(listed) for number in tried)
     if best == min(tried) and below < WIDENINGS:
-        return max(rate for rate in steps if rate < best * (1 - 1e-9))
+        return max(step for step in steps if step < best * (1 - 1e-9))
     if best == max(tried) and above < WIDENINGS:
-        return min(rate for rate in steps if rate > best * (1 + 1e-9))
+        return min(step for step in steps if step > best * (1 + 1e-9))
     return None
 
 
@@ -138,8 +145,8 @@ def run_trial(
 def _attempt(
     config: Config, method: str, setting: SearchSetting, track: Track, dataset: str, kept: Path, value: Value
 ) -> Answers | str | None:
-    """The trial's answers, or the reason why training diverged: an unusable learning rate is a finding and does not end
-    the search. A full disk does.
+    """The trial's answers, or the reason why training failed: an unusable value is a finding and does not end the
+    search. A full disk does.
     """
     try:
         return answer(config, method, setting, track, value, dataset, kept)

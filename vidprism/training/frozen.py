@@ -1,4 +1,5 @@
-"""The frozen track: the repeats of a cell train side by side on cached frame features.
+"""The frozen track: the repeats of a cell train side by side on cached frame features. A logistic regression is fitted
+at once instead, one repeat after the other.
 
 The parameters of all repeats are stacked, and the head runs once under ``torch.func.vmap``. The gradient of the summed
 losses contains each repeat's own gradient in its slice, and AdamW works element by element, so the repeats are
@@ -17,6 +18,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from vidprism.records.log import Log
 from vidprism.runtime import interruption, progress
+from vidprism.runtime.errors import TrainingError
 from vidprism.training import log_values
 from vidprism.training.adamw import AdamW
 from vidprism.training.inputs import Inputs
@@ -30,9 +32,12 @@ def run_frozen(job: Job, inputs: Inputs) -> Outcome:
     """Train all repeats of a cell and score a split.
 
     Raises:
-        TrainingError: a loss is not finite.
+        TrainingError: a loss is not finite, or a logistic regression cannot be fitted.
     """
-    stack = Stack([job.build(inputs, seed) for seed in job.seeds])
+    heads = [job.build(inputs, seed) for seed in job.seeds]
+    if job.recipe.inverse_penalty:
+        _fit_at_once(heads, job, inputs)
+    stack = Stack(heads)
     union = np.unique(np.concatenate([chosen.positions for chosen in job.training]))
     labels_N = inputs.labels("train")[union]
     losses_RS, usage_RCE, seeds = np.empty((stack.size, 0)), None, job.seeds
@@ -49,6 +54,17 @@ def run_frozen(job: Job, inputs: Inputs) -> Outcome:
     logits_RNVC, experts_RNE = stack.predict(lambda at: inputs.read(job.split, readable[at]), len(readable))
     trained = stack.weights(), stack.n_parameters, stack.device
     return Outcome(losses_RS, logits_RNVC, experts_RNE, usage_RCE, *trained, logs={job.log.series: job.log.points})
+
+
+def _fit_at_once(heads: list[Any], job: Job, inputs: Inputs) -> None:
+    """Fit each head (`vidprism.methods._regression`) on the training clips of its repeat."""
+    labels_N = inputs.labels("train")
+    for head, chosen, seed in zip(heads, job.training, job.seeds, strict=True):
+        at = chosen.positions
+        try:
+            head.fit(inputs.read("train", at)[:, 0], labels_N[at], job.recipe.inverse_penalty)
+        except ValueError as error:
+            raise TrainingError(f"{job.where}, repeat {seed}: {error}") from error
 
 
 def _orders(job: Job, union: np.ndarray) -> np.ndarray:

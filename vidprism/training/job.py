@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -102,14 +102,17 @@ def class_means(values_NE: np.ndarray, labels_N: np.ndarray, n_classes: int) -> 
 
 
 def plan(config: Config, method: str, chosen: float | str, updates: int, batch_size: int) -> tuple[Recipe, str]:
-    """The recipe and the prompt set of a method, given the result of its search: a learning rate, or a prompt set if
-    the method is not trained.
+    """The recipe and the prompt set of a method, given the result of its search: a learning rate, the inverse penalty
+    of a logistic regression, or a prompt set if the method is not trained.
 
     Trained methods that use class texts get the last of `protocol.prompt_sets`.
     """
-    train, protocol = config.profile.train, config.profile.protocol
-    if not methods.is_trained(method):
-        return Recipe(0, batch_size, 0.0, 0.0, 0.0), str(chosen)
+    train, protocol, searched = config.profile.train, config.profile.protocol, methods.load_method(method).SEARCHED
+    without_updates = Recipe(0, batch_size, 0.0, 0.0, 0.0)
+    if searched == "prompt_set":
+        return without_updates, str(chosen)
+    if searched == "c":
+        return replace(without_updates, inverse_penalty=float(chosen)), protocol.prompt_sets[-1]
     recipe = Recipe(
         updates,
         batch_size,

@@ -21,8 +21,10 @@ LOG_EVERY = 10  # updates per point of a recorded loss curve
 
 @dataclass(frozen=True)
 class Recipe:
-    """One recipe for every trained method (AdamW, linear warm-up, a power of half a cosine to zero); `updates`
-    is 0 for a method that is not trained.
+    """One recipe for every method that is trained in updates (AdamW, linear warm-up, a power of half a cosine to zero).
+
+    `updates` is 0 for a method that is not trained, and for a logistic regression, which is fitted at once with
+    `inverse_penalty` (C of scikit-learn; 0 for all other methods).
     """
 
     updates: int
@@ -33,6 +35,7 @@ class Recipe:
     backbone_lr_scale: float = 0.0
     decay_power: float = 1.0
     tuned: Tuning = field(default_factory=Tuning)
+    inverse_penalty: float = 0.0
 
     def lr_factor(self, step: int) -> float:
         """Share of the peak learning rate at update `step` (from 0): a linear rise over `warmup` of the updates, then

@@ -71,10 +71,10 @@ def _training(trust: Trust) -> Iterator[tuple[str, str]]:
         edge, n = len(trust.at_edge), len(trust.searches)
         close = sum(any(trial.close for trial in search.trials) for search in trust.searches)
         yield (
-            "Choice of the learning rate",
+            "Choice of the learning rate or penalty",
             (
-                f"{edge} of {n} searches end at the edge of the rates that were tried. In {close} of {n}, other values "
-                "cannot be told from the chosen one, so that the choice among them is chance."
+                f"{edge} of {n} searches end at the edge of the values that were tried. In {close} of {n}, other "
+                "values cannot be told from the chosen one, so that the choice among them is chance."
             ),
         )
     if trust.not_flat:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vidprism.config import Config, paths
 from vidprism.evaluation import results
+from vidprism.records.record import SPACES
 
 LEAST_DRAWS = 3  # draws that a search should use, see docs/protocol.md
 
@@ -27,8 +28,8 @@ class Trial:
 class Search:
     """One method's search: what was searched on which track, over how many draws and dev groups, and its trials.
 
-    `widened`: the values that were added to the list. `at_edge`: the chosen learning rate is still the lowest or
-    highest tried, so that a better one may lie outside. `reason`: why no trial has a score, "" if they have.
+    `widened`: the values that were added to the list. `at_edge`: the chosen learning rate or penalty is still the
+    lowest or highest tried, so that a better one may lie outside. `reason`: why no trial has a score, "" if they have.
     """
 
     method: str
@@ -40,6 +41,11 @@ class Search:
     widened: tuple[str, ...]
     at_edge: bool
     reason: str = ""
+
+    @property
+    def what(self) -> str:
+        """What was searched, in words."""
+        return SPACES.get(self.space, self.space)
 
 
 def searched(config: Config) -> list[tuple[str, str, str]]:

@@ -99,18 +99,17 @@ class Trust:
 
     @property
     def at_edge(self) -> tuple[str, ...]:
-        """The methods whose best learning rate is the lowest or the highest that was tried."""
+        """The methods whose best learning rate or penalty is the lowest or the highest that was tried."""
         return tuple(search.method for search in self.searches if search.at_edge)
 
     @property
     def few_draws(self) -> str:
-        """A warning if a search of learning rates trained fewer draws than three."""
-        fewest = min((search.n_draws for search in self.searches if search.space == "lr"), default=searches.LEAST_DRAWS)
+        """A warning if a search of trained models used fewer draws than three."""
+        draws = [search.n_draws for search in self.searches if search.space != "prompt_set"]
+        fewest = min(draws, default=searches.LEAST_DRAWS)
         if fewest >= searches.LEAST_DRAWS:
             return ""
-        return (
-            f"Searched over {fewest} of {searches.LEAST_DRAWS} draws (search.draws): too few to trust a choice of rate."
-        )
+        return f"Searched over {fewest} of {searches.LEAST_DRAWS} draws (search.draws): too few to trust a choice."
 
 
 def trust_inputs(config: Config) -> list[Path]:

@@ -15,7 +15,7 @@ from vidprism.report.tables import cells as entries
 from vidprism.report.tables import cost, identity, video_encoders
 from vidprism.report.tables.identity import Trained
 from vidprism.report.tables.layout import REPORTED, Block, Column, Entry, Line, heading, real_name
-from vidprism.report.tables.setting import learning_rate
+from vidprism.report.tables.setting import source_of
 
 PRINTED_DATASET = "kinetics400"  # the dataset of Table 1, which its columns do not name, unlike those of Tables 2 to 5
 EXTRA_SECTION = "Measured by the suite, not in the paper"
@@ -169,7 +169,7 @@ def _other_track(config: Config, columns: tuple[Column, ...], track: str, lines:
     p, t = config.profile, config.profile.tuned
     note = (
         f"{track.capitalize()} track: the backbone trains too. {t.frames} frames, {t.updates} updates of "
-        f"{t.batch_size} videos; {learning_rate('few_shot', track, p.protocol.track)}. "
+        f"{t.batch_size} videos; {source_of('learning rate', 'few_shot', track, p.protocol.track)}. "
         f"Not comparable with the {p.protocol.track} track above."
     )
     return Block(f"One cell on the {track} track", ("Method",), columns, _panel(columns), lines, note=note)

@@ -33,7 +33,7 @@ def describe_setting(config: Config, chosen: list[Row]) -> tuple[tuple[str, str]
     training = f"{_join(_values(chosen, 'updates'))} updates, batch {_join(_values(chosen, 'batch_size'))}"
     shots = [training_videos(k) for row in chosen for k in row.shots]
     repeats = max((row.repeats for row in chosen), key=len, default=())
-    rate = learning_rate(chosen[0].group, chosen[0].track, p.protocol.track)
+    rate = source_of("learning rate", chosen[0].group, chosen[0].track, p.protocol.track)
     drawn = any(k is not None for row in chosen for k in row.shots)
     return (
         ("Profile", f"{p.name}{', generated data' if p.generated else ''}"),
@@ -69,14 +69,14 @@ def training_videos(shots: int | None) -> str:
     return "training list without the dev pool" if shots is None else f"K={shots}"
 
 
-def learning_rate(group: str, track: str, searched_track: str) -> str:
-    """The source of a row's learning rate. A method is searched with its options in `methods` on the profile's own
-    track, and once more on another track that has rows of it.
+def source_of(what: str, group: str, track: str, searched_track: str) -> str:
+    """The source of `what` a row got from a search, its learning rate or penalty. A method is searched with its options
+    in `methods` on the profile's own track, and once more on another track that has rows of it.
     """
     if group == "ablations":
-        return "learning rate found for the default row"
+        return f"{what} found for the default row"
     own = f", on the {track} track" if track != searched_track else ""
-    return f"learning rate from the search on the dev pool{own}"
+    return f"{what} from the search on the dev pool{own}"
 
 
 def views_in_words(n_clips: int, n_crops: int) -> str:
