@@ -44,7 +44,7 @@ def write_all(config: Config, accuracy: dict[str, float] | None = None) -> None:
     for method, backbone, track in searched(config):
         path = paths.search(config, method, backbone, track)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"method": method, **fake_search(), "track": track}), encoding="utf-8")
+        path.write_text(json.dumps({"method": method, **fake_search(method), "track": track}), encoding="utf-8")
 
 
 def searched(config: Config) -> list[tuple[str, str, str]]:
@@ -55,11 +55,16 @@ def searched(config: Config) -> list[tuple[str, str, str]]:
     return found + [(m, p.few_shot.backbone, "tuned") for m in (*p.few_shot.tuned_controls, *p.few_shot.tuned_vidprism)]
 
 
-def fake_search() -> dict[str, Any]:
+def is_fitted(method: str) -> bool:
+    """Whether a method is a logistic regression, which makes no updates."""
+    return method.startswith("regression_")
+
+
+def fake_search(method: str = "mean_pool") -> dict[str, Any]:
     """A search as the suite writes it."""
     scores = {"chosen": 0.001, "trials": {"0.0003": 61.2, "0.001": 63.0}, "error": {"0.0003": 2.1, "0.001": 2.3}}
     facts = {"draws": 3, "not_separable": [0.0003], "widened": [0.0003], "at_edge": False, "groups": {"ucf101": 40}}
-    return {"space": "lr", "split": "dev", "track": "frozen", **scores, **facts}
+    return {"space": "c" if is_fitted(method) else "lr", "split": "dev", "track": "frozen", **scores, **facts}
 
 
 def fake_record(config: Config, row: Row, accuracy: float = 0.6) -> Record:
@@ -84,9 +89,11 @@ def fake_record(config: Config, row: Row, accuracy: float = 0.6) -> Record:
         },
         "config": {
             "options": fake_options(config, row),
-            "train": {"updates": row.updates, "batch_size": row.batch_size, "lr": 0.001},
+            "train": {"updates": 0, "batch_size": row.batch_size, "lr": 0.0, "inverse_penalty": 0.001}
+            if is_fitted(row.method)
+            else {"updates": row.updates, "batch_size": row.batch_size, "lr": 0.001},
         },
-        "search": fake_search(),
+        "search": fake_search(row.method),
         "code": {"version": "0123456789ab", "base_commit": "abcdef123456", "dirty": False},
         "environment": {
             "python": "3.11.7",
@@ -117,7 +124,7 @@ def fake_options(config: Config, row: Row) -> dict[str, Any]:
 
 def fake_cell(config: Config, row: Row, dataset: str, shots: int | None, accuracy: float) -> Cell:
     """One cell: videos differ in difficulty (the same for all rows), repeats differ a little."""
-    p = config.profile.protocol
+    p, updates = config.profile.protocol, 0 if is_fitted(row.method) else row.updates
     difficulty = np.random.default_rng(zlib.crc32(dataset.encode())).normal(0, 0.2, N_VIDEOS)
     rng = np.random.default_rng(zlib.crc32(f"{row.group} {row.key} {dataset} {shots}".encode()))
     right = [rng.random(N_VIDEOS) < accuracy + difficulty + rng.normal(0, 0.01) for _ in row.repeats]
@@ -134,9 +141,9 @@ def fake_cell(config: Config, row: Row, dataset: str, shots: int | None, accurac
             "top5": 100 * b.count("1") / scored,
             "correct": a,
             "correct5": b,
-            "loss_first": 2.3,
-            "loss_last": 0.4,
-            "loss_flat": True,
+            "loss_first": 2.3 if updates else None,
+            "loss_last": 0.4 if updates else None,
+            "loss_flat": True if updates else None,
             "clips_seen": 160,
             "draw_sha256": None if shots is None else f"{i}" * 64,
         }
@@ -156,8 +163,8 @@ def fake_cell(config: Config, row: Row, dataset: str, shots: int | None, accurac
         "unreadable": [{"path": "c/<b>&'bad\".avi", "reason": "truncated <file>"}],
         "n_classes": 10,
         "data_fingerprint": "sha256:" + "cd" * 32,
-        "updates": row.updates,
-        "batch_size": row.batch_size,
+        "updates": updates,
+        "batch_size": row.batch_size if updates else 0,
         "parameters": 1234,
         "repeats": repeats,
         "top1": results.estimate(texts, groups),

@@ -61,7 +61,7 @@ def test_rows_are_added_as_written(copy: Path) -> None:
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     entry, controls = blocks("Add a method", "yaml")
     (variant,) = blocks("Add a row to a table", "yaml")
-    old = re.search(r"    methods: &methods\n      controls: .*\n", text)[0]
+    old = re.search(r"      controls: &mini_controls\n.*\n.*\n", text)[0]
     text = text.replace("methods:\n", entry, 1).replace(old, controls, 1)
     text = text.replace("  default: {}\n", f"  default: {{}}\n{variant}", 1)
     (copy / "params.yaml").write_text(text, encoding="utf-8")

@@ -81,7 +81,7 @@ def test_provenance_of_every_measured_cell(config: Config) -> None:
     """
     text = _read(config, "tables/mini/table2.html")
     cells = re.findall(r'<button class="number" popovertarget="([^"]+)" aria-label="[^"]+">', text)
-    n_cells = 5 * 12 + 4 * 12 + 3  # rows of twelve cells, and the tuned track
+    n_cells = 12 * 12 + 4 * 12 + 3  # rows of twelve cells, and the tuned track
     assert len(set(cells)) == n_cells and set(cells) <= set(Page(text).ids)
     panel = text[text.index('id="p.vidprism_c.row"') : text.index('id="p.vidprism_c_released.row"')]
     assert "VidPrism-C on frozen features, mini-HMDB, K=2</h2>" in panel
@@ -94,6 +94,10 @@ def test_provenance_of_every_measured_cell(config: Config) -> None:
         "python=3.11.7",
     ):
         assert fact in panel
+    fitted = text[text.index('id="p.regression_halves.row"') : text.index('id="p.regression_moments.row"')]
+    assert "inverse penalty c 0.001, best of 2 trials on dev" in fitted and "inverse_penalty=0.001" in fitted
+    assert "; inverse penalty c from the search on the dev pool</dd>" in fitted
+    assert "<dd>none: fitted on all training clips at once</dd>" in fitted
     for fact in (
         "119 of 120 listed test videos",
         "over 5 repeats that differ and 40 groups; over repeats only [",

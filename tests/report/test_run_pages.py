@@ -153,6 +153,12 @@ def test_encoder_frames_and_track_differ_from_those_of_the_group(config: Config)
     assert differing(config, "closed_set", "mean_pool-mini_clip-8f") == {"train.updates": ("800", "300")}
 
 
+def test_a_regression_differs_in_its_updates_and_its_penalty(config: Config) -> None:
+    record = fake_record(config, rows(config, "few_shot")["regression_frames"])
+    found = [*run_pages.differences_from_defaults(config, record)]
+    assert found == [("train.inverse_penalty", "0.001", "found by the search"), ("train.updates", "0", "300")]
+
+
 def test_rates_that_fit_a_short_clip_do_not_differ(config: Config) -> None:
     assert "options.rates" not in differing(config, "closed_set", "vidprism_c-mini_clip-8f")
     assert "options.rates" not in differing(config, "few_shot", "vidprism_m-mini_videomae")

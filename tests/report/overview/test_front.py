@@ -19,7 +19,7 @@ def test_it_lists_published_profiles_with_results_only(tmp_path: Path) -> None:
     found = Page(page.read_text(encoding="utf-8"))
     overviews = [link for link in found.links if link and link.startswith("overview/")]
     assert overviews == ["overview/mini/index.html"] and (page.parent / overviews[0]).is_file()
-    assert "65 rows and 207 cells measured on mini-HMDB, mini-K400, mini-SSv2, mini-UCF" in " ".join(found.text)
+    assert "86 rows and 305 cells measured on mini-HMDB, mini-K400, mini-SSv2, mini-UCF" in " ".join(found.text)
 
 
 def test_every_profile_writes_the_same_bytes(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def test_it_shows_what_a_search_found(config: Config) -> None:
     assert '<td>frozen</td><td class="label">learning rate; added 0.0003</td><td>3</td><td>40</td><td>2</td>' in row
     assert '<span class="trial">0.0003: 61.2 <span class="pm">± 2.1</span> ≈</span>' in row
     assert '<span class="trial best">0.001: 63.0 <span class="pm">± 2.3</span></span>' in row
+    assert text.count('<td class="label">inverse penalty c; added 0.0003</td>') == 3, "the regressions"
     assert text.count("<td>tuned</td>") == 3, "rows of the tuned track have searches of their own"
     assert "at the edge of the range</td>" not in text and "Searched over" not in text
 
@@ -152,7 +153,7 @@ def test_what_is_odd_in_lists_and_copy_is_shown_and_nothing_else(tmp_path: Path,
 def test_doubts_follow_from_the_results(config: Config, tmp_path: Path) -> None:
     text = " ".join(Page(_read(config)).text)
     assert "Each accuracy rests on 119 to 119 test videos in 40 to 119 groups" in text
-    assert "0 of 12 searches end at the edge of the values" in text and "In 12 of 12, other values" in text
+    assert "0 of 19 searches end at the edge of the values" in text and "In 19 of 19, other values" in text
     assert "Uncommitted code" not in text and "Short training" not in text and "all of it committed" in text
     assert "listed test videos could not be read and are not scored" in text
     other = fake_config(tmp_path)
@@ -173,7 +174,7 @@ def test_a_selection_on_the_test_set_would_be_said(tmp_path: Path) -> None:
 
 def test_every_run_page_is_linked_by_a_readable_name(config: Config) -> None:
     text = _read(config)
-    assert text.count('href="../../runs/mini/') == 65
+    assert text.count('href="../../runs/mini/') == 86
     assert (
         'few_shot/vidprism_c.html" aria-label="VidPrism-C on frozen features (mini_clip, 32 frames), Few shots"' in text
     )

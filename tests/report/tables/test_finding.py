@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_results import fake_config, write_all
+from tests.fake_results import REPO, fake_config, write_all
 from vidprism import paper
+from vidprism.config import load_config
+from vidprism.config.rows import rows
 from vidprism.report import tables
 from vidprism.report.tables.finding import NOTHING
 from vidprism.report.tables.layout import Table
@@ -21,7 +23,8 @@ def built(tmp_path: Path, accuracy: dict[str, float]) -> dict[int, Table]:
 @pytest.fixture(scope="module")
 def won(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Table]:
     accuracy = {"vidprism_c": 0.95, "vidprism_c_32": 0.95, "rates_2": 0.2, "comb_mlp": 0.99}
-    return built(tmp_path_factory.mktemp("won"), accuracy)
+    others = dict.fromkeys(rows(load_config("mini", REPO), "few_shot"), 0.4)
+    return built(tmp_path_factory.mktemp("won"), others | accuracy)
 
 
 def test_a_clear_winner_is_said(won: dict[int, Table]) -> None:
