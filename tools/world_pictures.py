@@ -18,7 +18,7 @@ from vidprism.world.plan import Clip, clips_of, course, look
 from vidprism.world.render import render
 
 SHOWN = {
-    "ucf101": ("RedBallOnStripedBackground", "BlueSparkOnDottedBackground", "RedHeartOnDottedBackground"),
+    "ucf101": ("RedBallOnStripedBackground", "BlueStarOnDottedBackground", "RedHeartOnDottedBackground"),
     "hmdb51": ("star_move_left", "star_move_right", "ring_circle_clockwise", "moon_grow_slowly"),
     "ssv2": (
         "Moving [something] right and back",

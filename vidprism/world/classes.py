@@ -48,8 +48,8 @@ def _motion(name: str, motion: str) -> ActionClass:
     return ActionClass(name, name.replace("[", "").replace("]", "").lower(), MOVED, SHADES, BACKGROUNDS, (motion,))
 
 
-# Each of colour, shape and background alone tells one class in four or six. No caption of the small CLIP holds "ball"
-# and "spark": as in real datasets, classes do not always have the names that captions use.
+# Each of colour, shape and background alone tells one class in four or six. No caption of the small CLIP holds the word
+# "ball": as in real datasets, classes do not always have the names that captions use.
 _UCF101 = tuple(
     _seen(
         f"{colour.capitalize()}{word.capitalize()}On{texture.capitalize()}Background",
@@ -59,7 +59,7 @@ _UCF101 = tuple(
         (texture,),
     )
     for colour in ("red", "blue")
-    for shape, word in (("circle", "ball"), ("star", "spark"), ("heart", "heart"))
+    for shape, word in (("circle", "ball"), ("star", "star"), ("heart", "heart"))
     for texture in ("striped", "dotted")
 )
 
