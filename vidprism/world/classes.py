@@ -133,10 +133,11 @@ def counterparts(classes: tuple[ActionClass, ...], change: str) -> dict[str, str
     Raises:
         ValueError: a class has no counterpart, so the world would not be closed under the change.
     """
-    by_content = {(c.categories, c.colours, frozenset(c.motions)): c.name for c in classes}
+    by_content = {(c.categories, c.colours, c.textures, frozenset(c.motions)): c.name for c in classes}
     pairs = {}
     for c in classes:
-        content = (c.categories, c.colours, frozenset(getattr(MOTIONS[m], change) for m in c.motions))
+        changed = frozenset(getattr(MOTIONS[m], change) for m in c.motions)
+        content = (c.categories, c.colours, c.textures, changed)
         if content not in by_content:
             raise ValueError(f"class '{c.name}' has no counterpart under {change}; add the class it turns into")
         if by_content[content] != c.name:
