@@ -9,6 +9,7 @@ import torch
 
 from vidprism import methods
 from vidprism.config import ConfigError
+from vidprism.methods import temporal_conv
 
 ROOT = Path(__file__).resolve().parents[2]
 D, C, T = 16, 5, 8
@@ -103,6 +104,11 @@ def test_the_attentive_probe_is_attention_of_one_query() -> None:
         pooled.append((weights[..., None] * values[..., part]).sum(dim=1))
     pooled = head.out(torch.cat(pooled, dim=-1))
     torch.testing.assert_close(head(CLIPS).fused, head.norm_out(pooled + head.ffn(head.norm_ffn(pooled))))
+
+
+def test_the_product_is_the_convolution() -> None:
+    convolution, x_BTD = torch.nn.Conv1d(4, 6, 5, padding=2).double(), torch.randn(3, 7, 4, dtype=torch.float64)
+    torch.testing.assert_close(temporal_conv.convolved(convolution, x_BTD), convolution(x_BTD.mT).mT)
 
 
 def test_the_temporal_convolution_sees_kernel_steps_a_layer() -> None:

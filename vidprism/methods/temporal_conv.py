@@ -32,7 +32,7 @@ class TemporalConvolution(nn.Module):
         """Frame features (B, T, D) -> logits (B, C)."""
         x_BTD = self.norm_in(features_BTD)
         for norm, convolution in zip(self.norms, self.convolutions, strict=True):
-            x_BTD = x_BTD + F.gelu(convolution(norm(x_BTD).mT).mT)
+            x_BTD = x_BTD + F.gelu(convolved(convolution, norm(x_BTD)))
         fused_BD = self.norm_out(x_BTD.mean(dim=1))
         return Output(self.classifier(fused_BD), fused_BD)
 
@@ -40,6 +40,17 @@ class TemporalConvolution(nn.Module):
         """Cross-entropy of logits (B, C) against labels (B,)."""
         loss = F.cross_entropy(output.logits, labels_B)
         return {"cls": loss, "total": loss}
+
+
+def convolved(convolution: nn.Conv1d, x_BTD: Tensor) -> Tensor:
+    """The convolution of (B, T, D) over time, written as a product: cuDNN's would be in TensorFloat-32 by default (an
+    error of 1e-4 on an H200). Letter K: taps.
+    """
+    ends = convolution.kernel_size[0] // 2
+    taps_BTDK = F.pad(x_BTD, (0, 0, ends, ends)).unfold(1, convolution.kernel_size[0], 1)
+    # one row per time step: otherwise vmap repeats the weight for each sample
+    rows = F.linear(taps_BTDK.flatten(2).flatten(0, 1), convolution.weight.flatten(1), convolution.bias)
+    return rows.unflatten(0, x_BTD.shape[:2])
 
 
 def batch_terms(options: dict) -> list[str]:
