@@ -6,6 +6,8 @@ Modeling", 2018, without dilation and causality: a clip is short and seen as a w
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -42,8 +44,8 @@ class TemporalConvolution(nn.Module):
         return {"cls": loss, "total": loss}
 
 
-def convolved(convolution: nn.Conv1d, x_BTD: Tensor) -> Tensor:
-    """The convolution of (B, T, D) over time, written as a product: cuDNN's would be in TensorFloat-32 by default (an
+def convolved(convolution: Any, x_BTD: Tensor) -> Tensor:
+    """The `nn.Conv1d` of (B, T, D) over time, written as a product: cuDNN's would be in TensorFloat-32 by default (an
     error of 1e-4 on an H200). Letter K: taps.
     """
     ends = convolution.kernel_size[0] // 2
