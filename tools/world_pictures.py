@@ -19,7 +19,7 @@ from vidprism.world.render import render
 
 SHOWN = {
     "ucf101": ("RedBallOnStripedBackground", "BlueStarOnDottedBackground", "RedHeartOnDottedBackground"),
-    "hmdb51": ("star_move_left", "star_move_right", "ring_circle_clockwise", "moon_grow_slowly"),
+    "hmdb51": ("star_move_left", "star_move_right", "ring_circle_clockwise", "moon_grow_then_brighten"),
     "ssv2": (
         "Moving [something] right and back",
         "Moving [something] left and back",

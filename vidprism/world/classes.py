@@ -72,8 +72,8 @@ _HMDB51 = (
     _acting("ring_circle_counterclockwise", "ring", "counterclockwise"),
     _acting("cross_move_up_and_back", "cross", "up_and_back"),
     _acting("cross_move_down_and_back", "cross", "down_and_back"),
-    _acting("moon_grow_slowly", "moon", "grow_slowly"),
-    _acting("moon_grow_fast", "moon", "grow_fast"),
+    _acting("moon_grow_then_brighten", "moon", "size_leads"),
+    _acting("moon_brighten_then_grow", "moon", "brightness_leads"),
     _acting("square_brighten_slowly", "square", "brighten_slowly"),
     _acting("square_brighten_fast", "square", "brighten_fast"),
 )
@@ -110,8 +110,8 @@ _KINETICS400 = (
     _acting("ring moving down and back", "ring", "down_and_back"),
     _acting("cross appearing", "cross", "appear"),
     _acting("cross vanishing", "cross", "vanish"),
-    _acting("arrow growing slowly", "arrow", "grow_slowly"),
-    _acting("arrow growing fast", "arrow", "grow_fast"),
+    _acting("arrow growing then brightening", "arrow", "size_leads"),
+    _acting("arrow brightening then growing", "arrow", "brightness_leads"),
     _motion("something brightening slowly", "brighten_slowly"),
     _motion("something brightening fast", "brighten_fast"),
 )
