@@ -22,6 +22,7 @@ from vidprism.records.record import Cell, Record
 REPO = Path(__file__).resolve().parents[1]
 N_VIDEOS = 120
 GROUPED = {"ucf101", "hmdb51"}
+PAIRED = ("hmdb51", "ssv2")  # datasets with pairs of opposites
 GROUP_SIZE = 3  # test videos of a group stand together
 BROKEN = 7  # position of the one unreadable test video of every dataset
 
@@ -169,6 +170,7 @@ def fake_cell(config: Config, row: Row, dataset: str, shots: int | None, accurac
         "repeats": repeats,
         "top1": results.estimate(texts, groups),
         "top5": results.estimate(texts5, groups),
+        "within_pairs": results.estimate(texts, groups) if dataset in PAIRED else None,
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_results import GROUPED, fake_config, fake_record, searched, write_all
+from tests.fake_results import GROUPED, PAIRED, fake_config, fake_record, searched, write_all
 from vidprism import complexity, paper
 from vidprism.complexity import count
 from vidprism.config import Config, paths
@@ -279,6 +279,15 @@ def test_csv_twin(config: Config, built: dict[int, Table]) -> None:
     assert float(line["difference"]) == pytest.approx(entry.mean - _line(built[3], "default").entries[0].mean, abs=1e-4)
     assert (line["published"], line["verdict"], line["n_repeats"]) == ("94.8", "agrees", "5")
     assert line["column"] == "ucf101_k16_top1" and line["code_version"] == "0123456789ab"
+
+
+def test_accuracy_within_pairs_stands_in_the_cells_of_datasets_that_have_them(built: dict[int, Table]) -> None:
+    line = _line(built[2], "mean_pool")
+    shown = {c.dataset for c, e in zip(built[2].blocks[0].columns, line.entries, strict=True) if e.within_pairs}
+    assert shown == set(PAIRED) and built[2].has_pairs
+    rows = list(csv.DictReader(io.StringIO(tables.to_csv(built[2]))))
+    told = {row["column"] for row in rows if row["run"] == "mean_pool" and row["within_pairs"]}
+    assert told and all(column.startswith(PAIRED) for column in told)
 
 
 def test_unknown_number(config: Config) -> None:

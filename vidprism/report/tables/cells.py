@@ -8,7 +8,7 @@ import numpy as np
 
 from vidprism.evaluation import results, stats
 from vidprism.paper import PublishedRow
-from vidprism.records.record import MEASURED, NOT_RUN, Record, ResultsError
+from vidprism.records.record import MEASURED, NOT_RUN, Cell, Record, ResultsError
 from vidprism.report.tables.layout import BETTER, WORSE, Block, Change, Column, Entry, Line, Published
 
 ANSWERS: dict[str, results.Answers] = {"top1": "correct", "top5": "correct5"}
@@ -35,7 +35,13 @@ def measured_entry(record: Record, column: Column) -> Entry:
         answers=answers,
         of_video=of_video,
         groups_known="groups" in cell,
+        within_pairs=_within_pairs(cell) if key == "correct" else None,
     )
+
+
+def _within_pairs(cell: Cell) -> tuple[float, float, float] | None:
+    found = cell.get("within_pairs")
+    return (found["mean"], found["ci95"][0], found["ci95"][1]) if found else None
 
 
 def compare(a: Entry, b: Entry) -> stats.Comparison:

@@ -91,6 +91,8 @@ class Entry:
     answers: np.ndarray | None = field(default=None, compare=False, repr=False)
     of_video: np.ndarray | None = field(default=None, compare=False, repr=False)  # group numbers; None: no groups
     groups_known: bool = True  # False: the record is older than its groups
+    # accuracy in percent within pairs of opposites, with its interval; None if the dataset has no such pairs
+    within_pairs: tuple[float, float, float] | None = None
 
     @property
     def mean(self) -> float | None:
@@ -241,6 +243,11 @@ class Table:
     def lines(self) -> list[Line]:
         """All lines of all blocks."""
         return [line for block in self.blocks for line in block.lines]
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether a cell has an accuracy within pairs of opposites."""
+        return any(entry.within_pairs for line in self.lines for entry in line.entries)
 
     @property
     def n_reported(self) -> int:

@@ -33,6 +33,9 @@ CSV_FIELDS = (
     "n_groups",
     "n_scored",
     "n_listed",
+    "within_pairs",
+    "within_pairs_low",
+    "within_pairs_high",
     "bold",
     "published",
     "sign_paper",
@@ -96,8 +99,10 @@ def _numbers(entry: Entry) -> dict[str, object]:
     if entry.mean is None:
         return {"status": entry.status}
     low, high = entry.repeats or (None, None)
+    within = zip(("within_pairs", "within_pairs_low", "within_pairs_high"), entry.within_pairs or (), strict=False)
     return {
         "status": entry.status,
+        **{name: _text(value) for name, value in within},
         "mean": _text(entry.mean),
         "ci95_low": _text(entry.accuracy.interval[0]),
         "ci95_high": _text(entry.accuracy.interval[1]),
