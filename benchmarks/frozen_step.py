@@ -1,7 +1,7 @@
 """One step of VidPrism's five stacked repeats on cached features, on one core, and what its parts take.
 
-A part is what a step saves without it: with hard sampling instead of RgSTA, without interaction, and so on. The floor is
-the time of the step's matrix products at the speed of a product of 512.
+A part is what a step saves without it: with hard sampling instead of RgSTA, without interaction, and so on. The floor
+is the time of the step's matrix products at the speed of a product of 512.
 """
 
 from __future__ import annotations
