@@ -111,7 +111,7 @@ def _up_and_back(u: np.ndarray, rng: np.random.Generator) -> Track:
 
 
 def _slow_rises(u: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Two saw teeth from 0 to 1, of which the rise takes four fifths, from anywhere on a tooth."""
+    """Two saw teeth from 0 to 1, begun anywhere on a tooth. Four fifths of a tooth rise."""
     phase = (2 * u + rng.random()) % 1
     return np.where(phase < 0.8, phase / 0.8, (1 - phase) / 0.2)
 
