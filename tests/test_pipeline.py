@@ -109,6 +109,7 @@ def code_of(bare: Path) -> dict[str, tuple[str, set[str]]]:
         ("vidprism/model/aggregation.py", 61, ("vidprism", "ablations", "video")),
         ("vidprism/methods/mean_pool.py", 8, ("mean_pool",)),
         ("vidprism/methods/regression_halves.py", 4, ("regression_halves",)),
+        ("vidprism/methods/_layers.py", 48, ("controls", "video")),
         ("vidprism/methods/_regression.py", 48, ("controls", "video")),
         ("vidprism/finetuning/microbatches.py", 6, ("tuned",)),
         ("vidprism/training/frozen.py", 105, ()),

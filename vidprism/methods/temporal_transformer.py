@@ -14,30 +14,11 @@ from torch import Tensor, nn
 
 from vidprism.config import ConfigError
 from vidprism.methods import Output, Task
+from vidprism.methods._layers import FrameLayer
 
 LABEL = "Temporal transformer"
 SEARCHED = "lr"
 DEFAULTS = {"layers": 1, "heads": 4, "ffn_ratio": 4}
-
-
-class Layer(nn.Module):
-    """Pre-norm self-attention over time and a feed-forward block, each with its residual."""
-
-    def __init__(self, dim: int, heads: int, ffn_ratio: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
-        self.ffn = nn.Sequential(nn.Linear(dim, ffn_ratio * dim), nn.GELU(), nn.Linear(ffn_ratio * dim, dim))
-
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, D)."""
-        # H heads of width K = D / H; written out because the fused attention kernels have no vmap rule on
-        # every platform
-        q_BHTK, k_BHTK, v_BHTK = self.qkv(self.norm1(x_BTD)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        weights_BHTT = (q_BHTK @ k_BHTK.mT * q_BHTK.shape[-1] ** -0.5).softmax(dim=-1)
-        x_BTD = x_BTD + self.out((weights_BHTT @ v_BHTK).transpose(1, 2).flatten(2))
-        return x_BTD + self.ffn(self.norm2(x_BTD))
 
 
 class TemporalTransformer(nn.Module):
@@ -47,7 +28,7 @@ class TemporalTransformer(nn.Module):
         super().__init__()
         self.norm_in, self.norm_out = nn.LayerNorm(task.dim), nn.LayerNorm(task.dim)
         self.positions_TD = nn.Parameter(0.02 * torch.randn(task.n_steps, task.dim))
-        self.layers = nn.Sequential(*(Layer(task.dim, heads, ffn_ratio) for _ in range(layers)))
+        self.layers = nn.Sequential(*(FrameLayer(task.dim, heads, ffn_ratio) for _ in range(layers)))
         self.classifier = nn.Linear(task.dim, task.n_classes)
 
     def forward(self, features_BTD: Tensor) -> Output:
