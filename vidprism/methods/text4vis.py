@@ -48,7 +48,7 @@ class Text4Vis(nn.Module):
         if layers:
             self.positions_PD = nn.Parameter(torch.empty(POSITIONS, task.dim))
             for _ in range(layers):
-                self.layers.append(FrameLayer(task.dim, n_heads(task.dim), 4, quick_gelu, eps=1e-12))
+                self.layers.append(FrameLayer(task.dim, n_heads(task.dim), activation=quick_gelu, eps=1e-12))
             for name, parameter in self.named_parameters():
                 if name.endswith("bias"):
                     nn.init.zeros_(parameter)
