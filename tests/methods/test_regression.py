@@ -29,9 +29,9 @@ def clips(n_classes: int, seed: int = 0, n: int = N) -> tuple[np.ndarray, np.nda
     return (centres_CTD[labels] + 1.5 * rng.normal(size=(n, T, D))).astype(np.float32), labels
 
 
-def fitted(key: str, n_classes: int, c: float) -> torch.nn.Module:
+def fitted(key: str, n_classes: int, c: float, n: int = N) -> torch.nn.Module:
     head = methods.build(key, task(n_classes), {}, 0)
-    head.fit(*clips(n_classes), c)
+    head.fit(*clips(n_classes, n=n), c)
     return head
 
 
@@ -73,16 +73,17 @@ def test_half_difference_slope_and_change_of_four_frames() -> None:
     torch.testing.assert_close(halves, torch.tensor([0.6, 0.0]), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("n", [N, 8])  # 8 clips are fewer than the dimensions of any summary
 @pytest.mark.parametrize("n_classes", [2, 4])
 @pytest.mark.parametrize("c", [0.01, 10])
 @pytest.mark.parametrize("key", KEYS)
-def test_a_fit_has_scikit_learns_probabilities(key: str, c: float, n_classes: int) -> None:
-    features, labels = clips(n_classes)
+def test_a_fit_has_scikit_learns_probabilities(key: str, c: float, n_classes: int, n: int) -> None:
+    features, labels = clips(n_classes, n=n)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=c, tol=1e-10, max_iter=100_000))
     model.fit(summary_by_hand(key, features), labels)
     unseen, _ = clips(n_classes, seed=1)
     with torch.no_grad():
-        found = fitted(key, n_classes, c)(torch.from_numpy(unseen)).logits.softmax(dim=1)
+        found = fitted(key, n_classes, c, n)(torch.from_numpy(unseen)).logits.softmax(dim=1)
     np.testing.assert_allclose(found.numpy(), model.predict_proba(summary_by_hand(key, unseen)), atol=1e-4)
 
 
