@@ -38,7 +38,7 @@ def run() -> dict[str, str]:
     """Seconds, videos per second and ratios."""
     real = load_config()
     plan = rows.rows(real, "few_shot")
-    if "mean_pool-tuned" not in plan or not paths.manifest(real, real.profile.tuned.dataset).is_dir():
+    if "mean_pool-tuned" not in plan or not paths.manifest(real, real.profile.tuned.datasets[0]).is_dir():
         return {"not measured": "no row on the tuned track, or no data of this profile yet; see `make reproduce`"}
     with tempfile.TemporaryDirectory(prefix="vidprism-bench-") as folder:
         config = _elsewhere(real, Path(folder))

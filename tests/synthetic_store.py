@@ -75,7 +75,8 @@ def write_store(config: Config, dataset: str = "ucf101", seed: int = 0) -> Path:
         "logit_scale": 10.0,
         "prompt_sets": sets,
         "frames": [8],
-        "class_names": [f"class {c}" for c in range(CLASSES)],
+        "class_names": [f"class_{c}" for c in range(CLASSES)],
+        "class_texts": [f"class {c}" for c in range(CLASSES)],
     }
     (folder / "meta.json").write_text(json.dumps(meta))
     _write_draws(config, dataset, rows)

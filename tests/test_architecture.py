@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
     {"config", "model", "paper", "runtime"},
     {"backbones", "datasets", "execute", "methods", "records", "world"},
-    {"complexity", "videos"},
+    {"complexity", "descriptions", "videos"},
     {"features", "pretraining"},
     {"evaluation", "training"},
     {"finetuning", "report"},
@@ -116,9 +116,9 @@ def test_small_and_documented(path: Path) -> None:
 # Names that a kind of module must have, and `main`: one in every member of the kind.
 INTERFACES = {
     "backbones": {"available", "build", "create", "visual"},
-    "complexity": {"Tower", "head", "tower"},
+    "complexity": {"Tower", "clips", "head", "tower"},
     "datasets": {"available", "class_names", "class_text", "list_videos", "path_class"},
-    "methods": {"available", "batch_terms", "build", "resolve"},
+    "methods": {"available", "batch_terms", "build", "descriptions", "resolve"},
     "pretraining": {"pretrain"},
 }
 

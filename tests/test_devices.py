@@ -29,7 +29,7 @@ from vidprism.training.recipe import Recipe, Tuning, parameter_groups
 
 pytestmark = pytest.mark.slow
 
-KEYS = methods.available()
+KEYS = methods.on_features()
 TRAINED = [key for key in KEYS if methods.is_trained(key)]
 TUNED = [key for key in KEYS if methods.load_method(key).SEARCHED != "c"]  # the tuned track refuses the others
 R, B, T, C = 2, 4, 8, 3

@@ -129,7 +129,7 @@ def test_declared_dependencies_are_what_the_notebooks_load(clone: Path) -> None:
     }
     plumbing |= {path.relative_to(clone).as_posix() for path in clone.glob("vidprism/**/__init__.py") if is_empty(path)}
     # files that some methods share; the stages of all controls name them
-    of_some = {"vidprism/methods/_layers.py", "vidprism/methods/_regression.py"}
+    of_some = {f"vidprism/methods/_parts/{name}.py" for name in ("layers", "regression")}
     checked = 0
     for stage in lock.values():
         name, *values = stage["cmd"].split()[3:]

@@ -293,3 +293,30 @@ def test_the_text_of_a_backbone_is_the_same_in_parts(monkeypatch: pytest.MonkeyP
     whole = encode.text_features(made, ("plain", "ensemble"), texts)
     monkeypatch.setattr(encode, "SENTENCES_AT_ONCE", 256)
     np.testing.assert_array_equal(encode.text_features(made, ("plain", "ensemble"), texts), whole)
+
+
+def test_augmented_clips_are_drawn_again_and_the_same_twice(config: Config) -> None:
+    """On the tuned track the clips of each pass differ; the same seed gives the same ones."""
+    inputs = clips.VideoInputs(config, "ucf101", 8, "mini_clip")
+    at = np.flatnonzero(inputs.usable("train"))[:3]
+    data = loader.Clips(inputs, at, seed=1, augment="released")
+    again = loader.Clips(inputs, at, seed=1, augment="released")
+    passes = [data[1][0], data[4][0], loader.Clips(inputs, at, seed=2, augment="released")[1][0]]
+    assert torch.equal(passes[0], again[1][0]) and passes[0].shape == (8, SIZE, SIZE, 3)
+    assert not torch.equal(passes[0], passes[1]) and not torch.equal(passes[0], passes[2])
+
+
+def test_augmentation_changes_what_is_learned_and_the_record_says_so(config: Config) -> None:
+    train = replace(config.profile.train, augment="released")
+    augmented = replace(config, profile=replace(config.profile, train=train))
+    row = make_row("mean_pool", repeats=(0,))
+    plain = load_file(_weights(config, row, train_here(config, row)))
+    record = train_here(augmented, row)
+    assert record["config"]["train"]["augment"] == "released"
+    changed = load_file(_weights(config, row, record))
+    assert any(not torch.equal(plain[name], changed[name]) for name in plain)
+
+
+def _weights(config: Config, row: rows.Row, record: dict) -> Path:
+    assert record["status"] == "measured"
+    return paths.run(config, "few_shot", row.key) / "weights/ucf101_k2.safetensors"

@@ -1,5 +1,6 @@
 """A trained model answers a video file like the row that trained it; errors name what cannot be loaded."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from tests.methods import clips_world
+from tests.synthetic_store import write_choice
 from tests.training.toy import ToyBackbone, changed, make_config, make_row
-from vidprism import backbones
+from vidprism import backbones, datasets
 from vidprism.config import Config, ConfigError, paths
 from vidprism.config.rows import Row
 from vidprism.features.extract import extract
@@ -59,6 +62,42 @@ def test_a_video_is_scored_as_in_the_row(config: Config, method: str, track: str
     probabilities_C = model.score_video(videos[0])
     np.testing.assert_allclose(probabilities_C, softmax(logits_NVC[0].mean(axis=0)), atol=1e-3)
     assert len(model.class_names) == len(probabilities_C) and probabilities_C.sum() == pytest.approx(1)
+
+
+def described(config: Config) -> Config:
+    """The same as a real dataset, with a file of sentences about its classes."""
+    names = datasets.load_dataset("ucf101").class_names(paths.dataset_root(config, "ucf101"))
+    kinds = ("spatial", "temporal")
+    content = {name: {kind: [f"{kind} {n} of {name}" for n in range(4)] for kind in kinds} for name in names}
+    folder = config.root_dir / "data" / "lists"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "said.json").write_text(json.dumps(content), encoding="utf-8")
+    protocol = replace(config.profile.protocol, descriptions={"ucf101": "said.json"})
+    return replace(config, profile=replace(config.profile, generated=False, protocol=protocol))
+
+
+@pytest.mark.parametrize(
+    ("method", "track"),
+    [
+        *((method, "tuned") for method in ("st_adapter", "m2_clip", "ost", "mote", "a5")),
+        *((method, "frozen") for method in ("mote", "a5")),
+    ],
+)
+def test_a_peer_scores_as_in_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, track: str) -> None:
+    """On CLIP's towers: adapters, texts that train, sentences, draws, and weights that are mixed at the end."""
+    monkeypatch.setattr(backbones, "load_backbone", lambda spec, device="cpu": clips_world.backbone())
+    config = described(make_config(tmp_path))
+    write_choice(config, method, 0.01)
+    if track == "frozen":
+        config = frozen(config)
+    row = make_row(method, track=track, updates=4)
+    record = train_here(config, row)
+    (cell,) = record["cells"]
+    assert cell["parameters"] > 0 and (cell.get("descriptions", {}).get("file") == "said.json") == (method == "ost")
+    videos, logits_NVC = scored(config, row, repeat=1)
+    model = load_trained(config, row, "ucf101", 2, repeat=1)
+    for video, logits_VC in zip(videos[:3], logits_NVC, strict=False):
+        np.testing.assert_allclose(model.score_views(video), logits_VC, rtol=1e-3, atol=1e-3)
 
 
 def test_the_repeats_differ(config: Config) -> None:

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from tests.training.toy import make_row
 from vidprism import methods
 from vidprism.config import ConfigError, load_config
-from vidprism.methods import _regression
+from vidprism.methods._parts import regression
 from vidprism.runs.train import train_here
 from vidprism.search import trials
 
@@ -110,7 +110,7 @@ def test_what_cannot_be_fitted_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     head = methods.build("regression_halves", task(3), {}, 0)
     with pytest.raises(ValueError, match="not finite"):
         head.fit(features * np.float32("inf"), labels, 1.0)
-    monkeypatch.setattr(_regression, "MOST_ITERATIONS", 1)
+    monkeypatch.setattr(regression, "MOST_ITERATIONS", 1)
     with pytest.raises(ValueError, match="not converged after 1 iterations with c 10; lower c"):
         head.fit(features, labels, 10)
 

@@ -17,8 +17,8 @@ CLIPS = torch.randn(B, T, D, generator=torch.Generator().manual_seed(0))
 
 def one_clip(head: torch.nn.Module, frames_TD: torch.Tensor) -> torch.Tensor:
     """Logits (C,) of one clip, with torch's own attention and a loop over classes."""
-    x_TD = frames_TD + head.positions_PD[:T]
-    for layer in head.layers:
+    x_TD = frames_TD + head.transformer.positions_PD[:T]
+    for layer in head.transformer.layers:
         attention = torch.nn.MultiheadAttention(D, D // 64, batch_first=True)
         with torch.no_grad():
             attention.in_proj_weight.copy_(layer.qkv.weight)
@@ -47,8 +47,8 @@ def test_it_has_the_published_size() -> None:
     """18.91 M parameters in six layers at ViT-B/16's joint width of 512, 0.04 M in 77 positions; one is the scale."""
     task = methods.Task(512, 2, 8, torch.eye(2, 512), 100.0)
     sizes = {name: p.numel() for name, p in methods.build("text4vis", task, {}, seed=0).named_parameters()}
-    assert sum(n for name, n in sizes.items() if name.startswith("layers")) == 18_914_304
-    assert sizes["positions_PD"] == 77 * 512 and sizes["scale_shift"] == 1
+    assert sum(n for name, n in sizes.items() if "layers" in name) == 18_914_304
+    assert sizes["transformer.positions_PD"] == 77 * 512 and sizes["scale_shift"] == 1
 
 
 def test_without_layers_it_starts_as_zero_shot_and_is_blind_to_order() -> None:
@@ -62,7 +62,7 @@ def test_without_layers_it_starts_as_zero_shot_and_is_blind_to_order() -> None:
 def test_with_layers_it_sees_the_order() -> None:
     head = methods.build("text4vis", TASK, {}, seed=0)
     with torch.no_grad():
-        head.positions_PD.mul_(50)
+        head.transformer.positions_PD.mul_(50)
     assert not torch.allclose(head(CLIPS).logits, head(CLIPS.flip(1)).logits, atol=1e-3)
 
 

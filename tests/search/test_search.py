@@ -13,7 +13,7 @@ from tests.training.toy import ToyBackbone
 from vidprism import backbones
 from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError, load_config, paths
 from vidprism.finetuning import checkpoint, loop
-from vidprism.methods import _regression
+from vidprism.methods._parts import regression
 from vidprism.report.overview import trust
 from vidprism.report.render import render_page
 from vidprism.runs.choice import read_choice
@@ -200,14 +200,14 @@ def test_another_number_of_trials_is_refused(config: Config) -> None:
 def test_a_penalty_that_cannot_be_fitted_is_recorded_and_not_chosen(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit = _regression.Regression.fit
+    fit = regression.Regression.fit
 
-    def weak_penalties_fail(self: _regression.Regression, x: np.ndarray, labels: np.ndarray, c: float) -> None:
+    def weak_penalties_fail(self: regression.Regression, x: np.ndarray, labels: np.ndarray, c: float) -> None:
         if c >= 1:
             raise ValueError(f"not converged with c {c}")
         fit(self, x, labels, c)
 
-    monkeypatch.setattr(_regression.Regression, "fit", weak_penalties_fail)
+    monkeypatch.setattr(regression.Regression, "fit", weak_penalties_fail)
     found = search.search(config, "regression_halves", "mini_clip")
     assert found["chosen"] < 1 and found["trials"]["1.0"] is None
     assert found["failed"]["1.0"].endswith("at 1.0, ucf101, repeat 0: not converged with c 1.0")
@@ -318,7 +318,7 @@ def test_a_full_disk_is_no_diverged_trial(tuned: Config, monkeypatch: pytest.Mon
 def test_rows_of_the_tuned_track_have_a_search_of_their_own(tuned: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside a profile on cached features: another file, the setting of `tuned`, few updates."""
     protocol = replace(tuned.profile.protocol, track="frozen")
-    cell = replace(tuned.profile.tuned, dataset="ucf101", shots=1, frames=4, batch_size=2)
+    cell = replace(tuned.profile.tuned, datasets=("ucf101",), shots=(1,), frames=4, batch_size=2)
     beside = replace(tuned, profile=replace(tuned.profile, protocol=protocol, tuned=cell))
     beside = changed(beside, "search", tuned_updates=3, draws=2)
     done = counting(monkeypatch)

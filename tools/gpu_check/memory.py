@@ -57,7 +57,7 @@ def predict(tower: Tower, clips: int, checkpointing: bool, accumulate: int = 1, 
         backbone = models.load(tower, "cpu")
         model = models.assemble(backbone, tower, METHOD, CLASSES, tuned, "cpu").train()
         recipe = models.recipe(clips, 10, tuned)
-        optimizer = blocks.optimizer(model.head, model.visual_groups, recipe)
+        optimizer = blocks.optimizer(model.trained_groups(recipe.backbone_lr_scale), recipe)
         size = backbone.image_size
         frames = torch.zeros(clips, tower.frames, size, size, 3, dtype=torch.uint8)
         labels = torch.zeros(clips, dtype=torch.int64)

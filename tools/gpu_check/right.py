@@ -57,7 +57,7 @@ def clips(lines: Lines, size: Size, tower: Tower) -> None:
     """The tuned track: every method on one backbone."""
     data = models.noise(tower, size.n_clips, size.n_classes)
     _tensor_float(lines, size, tower, data)
-    for method in methods.available():
+    for method in methods.on_features():
         what = f"{method} on {tower.name}"
         with lines.guarded(what):
             try:
@@ -179,7 +179,7 @@ def heads(lines: Lines, size: Size) -> None:
     texts = nn.functional.normalize(torch.randn(n_classes, dim, generator=torch.Generator().manual_seed(1)), dim=1)
     orders = np.stack([np.stack([rng.permutation(len(features)) for _ in range(UPDATES)]) for _ in range(n)])
     recipe = Recipe(UPDATES, len(features), LR, 0.05, 0.1)
-    for method in methods.available():
+    for method in methods.on_features():
         if not methods.is_trained(method):
             continue
         with lines.guarded(f"{method}, stacked"):

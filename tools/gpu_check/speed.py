@@ -180,7 +180,7 @@ def each_method(lines: Lines, size: Size) -> None:
     """Every trained method on the first backbone, with one batch for all."""
     tower = size.fast[0]
     batch_size = max(2, size.most_frames // tower.frames // 4)
-    for method in methods.available():
+    for method in methods.on_features():
         what = f"{method} on {tower.name}, {tower.frames} frames"
         if not methods.is_trained(method):
             continue

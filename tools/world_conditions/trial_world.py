@@ -46,6 +46,7 @@ class TrialInputs:
     n_steps: int = FRAMES
     fingerprint: str = "trial world"
     backbone: dict[str, Any] = field(default_factory=dict)
+    class_texts: list[str] = field(default_factory=list)  # no control reads the words
 
     def index(self, split: str) -> pd.DataFrame:
         """Numbers and labels of the clips of a split."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vidprism.config import BackboneConfig, nearest
 
@@ -46,6 +46,16 @@ class Backbone(Protocol):
 
     def encode_text(self, texts: list[str]) -> Tensor:
         """C texts to (C, D) float32, L2-normalised. Raises ConfigError without a text tower."""
+
+    def tower(self) -> Any:
+        """The image tower step by step (`vidprism.methods.Tower`), on the parameters of `module`.
+
+        Raises:
+            ConfigError: the encoder has none that a method could run step by step.
+        """
+
+    def text_tower(self) -> Any:
+        """The text tower step by step (`vidprism.methods.TextTower`). Raises ConfigError without one."""
 
     def blocks(self) -> list[tuple[str, list[nn.Parameter]]]:
         """Named parts of `module` from the pixels to the embedding. Each parameter belongs to exactly one part."""

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from vidprism.backbones import NORMALISATIONS
 from vidprism.backbones._checkpoints import fill, read_state, weights_path
+from vidprism.backbones._towers import ClipTextTower, ClipTower
 from vidprism.config import RANDOM_WEIGHTS, BackboneConfig, nearest
 
 _OWN_MODELS = Path(__file__).parent
@@ -71,14 +72,25 @@ class ClipBackbone:
         return torch.cat([self._encode(part) for part in frames.split(_CHUNK)])
 
     def _encode(self, frames: Tensor) -> Tensor:
-        pixels = frames.to(self._mean.device).permute(0, 3, 1, 2).float() / 255
-        return self.model.encode_image((pixels - self._mean) / self._std).float()
+        return self.model.encode_image(self._normalised(frames)).float()
+
+    def _normalised(self, frames: Tensor) -> Tensor:
+        """uint8 (N, S, S, 3) to float32 (N, 3, S, S) as the model was trained."""
+        return (frames.to(self._mean.device).permute(0, 3, 1, 2).float() / 255 - self._mean) / self._std
 
     @torch.no_grad()
     def encode_text(self, texts: list[str]) -> Tensor:
         """C texts to (C, D) float32, L2-normalised. Like open_clip, it cuts words beyond the model's context length."""
         tokens = self.tokenizer(texts).to(self._mean.device)
         return self.model.encode_text(tokens, normalize=True).float()
+
+    def tower(self) -> ClipTower:
+        """See `vidprism.backbones.Backbone`."""
+        return ClipTower(self.module, self._normalised)
+
+    def text_tower(self) -> ClipTextTower:
+        """See `vidprism.backbones.Backbone`."""
+        return ClipTextTower(self.model, self.tokenizer)
 
     def blocks(self) -> list[tuple[str, list[nn.Parameter]]]:
         """`stem` (patches, embeddings, first norm), `block_0` to the last transformer block, `head` (last norm,

@@ -162,6 +162,22 @@ class VideoMAEBackbone:
             "params.yaml: VideoMAE has no text tower; a method that uses class texts needs a CLIP backbone"
         )
 
+    def tower(self) -> Any:
+        """Methods that work inside a tower are made for CLIP's.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError("params.yaml: a method that works inside the image tower needs a CLIP backbone, not VideoMAE")
+
+    def text_tower(self) -> Any:
+        """There is no text tower.
+
+        Raises:
+            ConfigError: always.
+        """
+        return self.encode_text([])
+
     def blocks(self) -> list[tuple[str, list[nn.Parameter]]]:
         """`stem` (patches), `block_0` to the last transformer block, `head` (the norm)."""
         stem, layers = self.module.model.embeddings, self.module.model.encoder.layer

@@ -2,7 +2,8 @@
 
 A backbone has a file here under its name in vidprism/backbones, with `tower(model)`, which gives `dim`, `view(frames)`
 (the cost) and `steps(frames)` (the features of a view). A method has a file under its name in vidprism/methods, with
-`head(dim, n_classes, n_steps, **options)`. The formulas are kept outside the modules that they describe, so that a
+`head(dim, n_classes, n_steps, **options)` or, if it sees clips, `clips(tower, n_classes, frames, **options)`, which
+gives an `Adapted`. The formulas are kept outside the modules that they describe, so that a
 table with costs is built without torch and a corrected formula retrains nothing. Tests compare each formula with its
 module, using torch's counter on the meta device. `published` does the same for methods of the paper's Table 1 that the
 suite has not implemented.
@@ -22,8 +23,9 @@ KINETICS_CLASSES = 400
 
 @dataclass(frozen=True)
 class Count:
-    """Cost of one view of T frames: the encoder's visual side and the head. The text tower is not counted, because it
-    runs once per dataset.
+    """Cost of one view of T frames: the encoder's visual side and the head, or what a method adds inside the encoder.
+    The text tower is not counted, because it runs once per dataset; its parameters are counted where a method trains
+    them.
     """
 
     macs: int
@@ -62,13 +64,19 @@ def count(
         ValueError: unknown model; rates that do not divide the frames.
     """
     tower = import_module(f"{__name__}.{_known(key, 'backbones')}").tower(backbone)
-    formula = import_module(f"{__name__}.{_known(method, 'methods')}").head
+    module = import_module(f"{__name__}.{_known(method, 'methods')}")
     if options is None:
         from vidprism import methods
 
         options = methods.resolve(method, {}, tower.steps(frames))
-    view, head = tower.view(frames), formula(tower.dim, n_classes, tower.steps(frames), **options)
-    trained = head.parameters and head.parameters + (view.parameters if track == "tuned" else 0)
+    view = tower.view(frames)
+    if hasattr(module, "clips"):
+        found = module.clips(tower, n_classes, frames, **options)
+        return Count(found.view.macs, found.view.parameters, found.trained, found.view.macs - view.macs)
+    more = {"text": tower.text} if getattr(module, "READS_TEXT", False) else {}
+    head = module.head(tower.dim, n_classes, tower.steps(frames), **options, **more)
+    tuned = track == "tuned" and not getattr(module, "FREEZES_TOWER", False)
+    trained = head.parameters and head.parameters + (view.parameters if tuned else 0)
     return Count(view.macs + head.macs, view.parameters + head.parameters, trained, head.macs)
 
 

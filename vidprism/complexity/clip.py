@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from vidprism.complexity.cost import Cost, linear, norm, products, table, total, transformer_layer
 from vidprism.config import nearest
@@ -16,9 +17,28 @@ OWN_MODELS = Path(__file__).resolve().parents[1] / "backbones"
 
 
 @dataclass(frozen=True)
+class Text:
+    """Shape of a text tower: width, blocks, words of the vocabulary, most tokens of a text, output width D."""
+
+    width: int
+    layers: int
+    vocabulary: int
+    context: int
+    dim: int
+
+    @property
+    def parameters(self) -> int:
+        """All of it, with the factor on cosines."""
+        tables = table(self.vocabulary, self.width) + table(self.context, self.width)
+        blocks = transformer_layer(1, self.width).times(self.layers)
+        return total(tables, blocks, norm(self.width), linear(1, self.width, self.dim, bias=False)).parameters + 1
+
+
+@dataclass(frozen=True)
 class Tower:
     """Shape of a vision transformer: width, number of blocks, patches per frame (without the class token), patch side
-    in pixels, output width D, and the ratio of the MLP's hidden width to the width.
+    in pixels, output width D, the ratio of the MLP's hidden width to the width, the text tower beside it, and the width
+    of an attention head.
     """
 
     width: int
@@ -27,6 +47,8 @@ class Tower:
     patch_px: int
     dim: int
     mlp_ratio: float = 4.0
+    text: Text | None = None
+    head_width: int = 64
 
     @property
     def tokens(self) -> int:
@@ -59,6 +81,15 @@ class Tower:
         return frames
 
     @property
+    def norm_out(self) -> Cost:
+        """The norm after the last block."""
+        return norm(self.width)
+
+    def block(self, tokens: int) -> Cost:
+        """A block that sees `tokens` tokens."""
+        return transformer_layer(tokens, self.width, self.mlp_ratio)
+
+    @property
     def frame_macs_without_attention(self) -> int:
         """The count of a tool that misses attention modules, including their projections: MLPs, patch embedding and
         output projection. Several published numbers are of this kind.
@@ -88,7 +119,17 @@ def tower(model: str) -> Tower:
         vision["patch_size"],
         content["embed_dim"],
         vision.get("mlp_ratio", 4.0),
+        _text(content),
+        vision.get("head_width", 64),
     )
+
+
+def _text(content: dict[str, Any]) -> Text | None:
+    """The text tower of a configuration, if it is one of open_clip's own."""
+    cfg = content.get("text_cfg", {})
+    if not {"width", "layers", "vocab_size", "context_length"} <= set(cfg):
+        return None
+    return Text(cfg["width"], cfg["layers"], cfg["vocab_size"], cfg["context_length"], content["embed_dim"])
 
 
 def _configurations() -> dict[str, Path]:

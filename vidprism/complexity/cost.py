@@ -29,6 +29,14 @@ class Cost:
         return Cost(self.macs * n, self.parameters)
 
 
+@dataclass(frozen=True)
+class Adapted:
+    """A method that works inside a tower: one view with all of it, and the number of trained parameters."""
+
+    view: Cost
+    trained: int
+
+
 def total(*costs: Cost) -> Cost:
     """The sum of costs."""
     return sum(costs, Cost())
@@ -55,6 +63,16 @@ def table(*shape: int) -> Cost:
 def products(queries: int, keys: int, dim: int) -> Cost:
     """Queries with keys and weights with values; the number of heads cancels out."""
     return Cost(2 * queries * keys * dim)
+
+
+def depthwise(tokens: int, kernel: int, dim: int) -> Cost:
+    """A depth-wise convolution with bias: `kernel` products for each of `tokens` vectors and each channel."""
+    return Cost(tokens * kernel * dim, (kernel + 1) * dim)
+
+
+def bottleneck(tokens: int, dim: int, narrow: int) -> Cost:
+    """A linear map down and one up: an adapter."""
+    return linear(tokens, dim, narrow) + linear(tokens, narrow, dim)
 
 
 def attention(tokens: int, dim: int) -> Cost:

@@ -46,12 +46,13 @@ def _check_names(config: Config) -> None:
     for where, names in (
         ("datasets", (*p.datasets, *p.generate, *p.features.datasets)),
         ("protocol.shot_lists", tuple(p.protocol.shot_lists)),
+        ("protocol.descriptions", tuple(p.protocol.descriptions)),
         ("protocol.splits", tuple(p.protocol.splits)),
         ("analysis.subset_lists", tuple(p.analysis.subset_lists)),
         ("search.datasets", p.search.datasets),
         ("closed_set.dataset", (p.closed_set.dataset,)),
         ("few_shot.datasets", (*p.few_shot.datasets, *p.few_shot.video.datasets)),
-        ("tuned.dataset", (p.tuned.dataset,)),
+        ("tuned.datasets", p.tuned.datasets),
         ("ablations.datasets", p.ablations.datasets),
     ):
         _check_known(f"{p.name}.{where}", names, datasets, "dataset")
@@ -124,6 +125,7 @@ def _check_lists(config: Config) -> None:
     p = config.profile
     shots = tuple(map(str, p.protocol.shots))
     named = [(f"analysis.subset_lists.{dataset}", name) for dataset, name in p.analysis.subset_lists.items()]
+    named += [(f"protocol.descriptions.{dataset}", name) for dataset, name in p.protocol.descriptions.items()]
     for dataset, by_shots in p.protocol.shot_lists.items():
         for k, name in by_shots.items():
             where = f"protocol.shot_lists.{dataset}"

@@ -98,7 +98,7 @@ def _few_shot(config: Config) -> list[Row]:
         for backbone in c.more.backbones
         for method in c.more.methods
     ]
-    cell = {"datasets": (tuned.dataset,), "shots": (tuned.shots,), "repeats": c.repeats, "frames": tuned.frames}
+    cell = {"datasets": tuned.datasets, "shots": tuned.shots, "repeats": tuned.repeats, "frames": tuned.frames}
     recipe = {"track": "tuned", "updates": tuned.updates, "batch_size": tuned.batch_size}
     both = [
         _make(config, "few_shot", f"{method}-tuned", method, backbone=c.backbone, **cell, **recipe)

@@ -110,10 +110,13 @@ class FewShotConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class TunedConfig:
-    """The cell of Table 2 that is also measured on the tuned track."""
+    """The cells of Table 2 that are also measured on the tuned track: each of `datasets` with each K of `shots`. Their
+    search is on the same datasets with the most shots.
+    """
 
-    dataset: StrictStr
-    shots: Count
+    datasets: Names
+    shots: Counts
+    repeats: Seeds
     frames: Count
     updates: Count
     batch_size: Count

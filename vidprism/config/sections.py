@@ -113,7 +113,8 @@ class ProtocolConfig:
     """How videos become clips and scores; docs/protocol.md explains each value.
 
     `splits` gives a dataset an official split other than `split`. `shot_lists` gives, per dataset and K, a file in
-    data/lists that replaces the draws of the suite. With `frame_cache` "jpeg", clips are read from the frame cache
+    data/lists that replaces the draws of the suite, and `descriptions`, per dataset, one with sentences about its
+    classes (vidprism.descriptions). With `frame_cache` "jpeg", clips are read from the frame cache
     (vidprism.videos.frame_cache), otherwise from the videos.
     """
 
@@ -130,6 +131,7 @@ class ProtocolConfig:
     prompt_sets: Names = ("plain", "photo", "video", "ensemble")
     shot_lists: dict[str, dict[Key, StrictStr]] = field(default_factory=dict)
     frame_cache: Literal["", "jpeg"] = ""
+    descriptions: dict[str, StrictStr] = field(default_factory=dict)
     splits: dict[str, Count] = field(default_factory=dict)
 
     def split_of(self, dataset: str) -> int:
@@ -172,6 +174,7 @@ class Tuning:
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     ema_decay: Share = 0.0
     sampling: Literal["protocol", "segment_random", "dense"] = "protocol"
+    augment: Literal["none", "released", "multi_scale", "jitter", "rand_augment", "rand_augment_strong"] = "none"
     keep_weights: Literal["all", "head", "none"] = "all"
     non_finite: Literal["stop", "skip"] = "stop"
     accumulate: Count = 1

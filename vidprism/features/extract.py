@@ -50,7 +50,8 @@ def extract(config: Config, dataset: str, name: str) -> FeatureStore:
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    text = encode.text_features(backbone, protocol.prompt_sets, [module.class_text(n) for n in class_names])
+    class_texts = [module.class_text(name) for name in class_names]
+    text = encode.text_features(backbone, protocol.prompt_sets, class_texts)
     if text is not None:
         np.save(partial / "text.npy", text)
     source = frame_cache.source(config, dataset, backbone.image_size)
@@ -70,6 +71,7 @@ def extract(config: Config, dataset: str, name: str) -> FeatureStore:
         "image_size_px": backbone.image_size,
         "logit_scale": float(backbone.logit_scale),
         "class_names": class_names,
+        "class_texts": class_texts,
         **{key: value for key, value in dataclasses.asdict(protocol).items() if key in CHOICES},
         "split": protocol.split_of(dataset),
         "counts": json.loads(counts.to_json(orient="index")),

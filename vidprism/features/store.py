@@ -24,16 +24,18 @@ CHEAP_BYTES = 64 * 2**20  # arrays up to this size are hashed whenever a store i
 class FeatureStore:
     """Cached frame features of one dataset, read from disk on demand.
 
-    `meta` holds dataset, generated, backbone (name, key, model, size, weights, weights_sha256), dim,
-    image_size_px, logit_scale, class_names, split, frames, n_clips and n_crops (of the test split; train and
-    dev have one view), sampling, resize, prompt_sets, frame_cache (where one was read), counts (split ->
-    listed, readable), videos_sha256, fingerprint (of all that the features are made from) and values_sha256 (of the
-    features themselves).
+    `meta` holds dataset, generated, backbone (name, key, model, size, weights, weights_sha256), dim, image_size_px,
+    logit_scale, class_names, class_texts (in words), split, frames, n_clips and n_crops (of the test split; train and
+    dev have one view), sampling, resize, prompt_sets, frame_cache (where one was read), counts (split -> listed,
+    readable), videos_sha256, fingerprint (of all that the features are made from) and values_sha256 (of the features
+    themselves).
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        if "class_texts" not in self.meta:
+            raise ConfigError(f"'{folder}' was written by an earlier version; run the features stage again")
         text = dict.fromkeys(("split", "video_id", "class_name", "reason", "path"), str)
         self._index = pd.read_csv(folder / "index.csv", dtype=text, keep_default_na=False)
 

@@ -5,6 +5,7 @@ rate.
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -65,14 +66,32 @@ def matching(entries: tuple[str, ...], names: list[str]) -> set[str]:
     return chosen
 
 
-def optimizer(head: nn.Module, visual_groups: Groups, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW over a head and the chosen parts of a backbone (`select`), whose rates are shares of the head's."""
-    visual = [
-        group
-        for parameters, share in visual_groups
-        for group in parameter_groups(parameters, recipe, lr_scale=recipe.backbone_lr_scale * share)
-    ]
-    return torch.optim.AdamW([*parameter_groups(head.parameters(), recipe), *visual])
+def own(model: nn.Module, trained: Iterable[tuple[Iterable[nn.Parameter], float]], tuned: Tuning) -> Groups:
+    """Freeze all of a model but what its method trains, and list that with its share of the searched rate.
+
+    Raises:
+        ConfigError: `train.tuning`, `blocks`, `layer_decay` or `strategy` ask for something else.
+    """
+    asked = {"tuning": "full", "layer_decay": 1.0, "strategy": "ddp"}
+    for name, value in asked.items():
+        if getattr(tuned, name) != value:
+            raise ConfigError(
+                f"params.yaml: train.{name} is {getattr(tuned, name)}, but this method says itself what trains, and "
+                f"runs with {value} only; set it to {value}, or take the method out of the lists"
+            )
+    groups = [(list(parameters), share) for parameters, share in trained]
+    model.requires_grad_(False)
+    for parameters, _ in groups:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+    return groups
+
+
+def optimizer(groups: Groups, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW over groups of parameters, each with its share of the recipe's rate."""
+    return torch.optim.AdamW(
+        [group for parameters, share in groups for group in parameter_groups(parameters, recipe, lr_scale=share)]
+    )
 
 
 def units(backbone: Backbone) -> list[nn.Module]:

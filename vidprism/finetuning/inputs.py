@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +17,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
-from vidprism import backbones, datasets
+from vidprism import backbones, datasets, descriptions
 from vidprism.config import Config, ConfigError, paths
 from vidprism.features import encode
 from vidprism.runtime import processes, watchdog
 from vidprism.runtime.errors import TrainingError
 from vidprism.videos import frame_cache, manifest
-from vidprism.videos.clips import Unreadable, load_views
+from vidprism.videos.augment import augmented
+from vidprism.videos.clips import Unreadable, frame_indices, load_views
+from vidprism.videos.decoding import opened, read_frames
+from vidprism.videos.opposites import may_flip
 
 CACHE_BYTES = 2 * 2**30  # size limit of decoded clips kept in memory; beyond it videos are decoded again when needed
 
@@ -57,7 +61,9 @@ class VideoInputs:
         self.fingerprint = "sha256:" + hashlib.sha256(inputs.encode()).hexdigest()
         self.lists = {split: part.reset_index(drop=True) for split, part in listed.groupby("split")}
         module, root = datasets.load_dataset(dataset), paths.dataset_root(config, dataset)
-        self.class_texts = [module.class_text(name) for name in module.class_names(root)]
+        class_names = module.class_names(root)
+        self.class_texts = [module.class_text(name) for name in class_names]
+        self._describe = partial(descriptions.describe, config, dataset, class_names)
         self.n_classes = len(self.class_texts)
         model = self.load_backbone("cuda" if torch.cuda.is_available() else "cpu")
         self.dim, self.image_size, self.logit_scale = model.dim, model.image_size, model.logit_scale
@@ -69,6 +75,7 @@ class VideoInputs:
             **dataclasses.asdict(spec),
             "weights_sha256": encode.weights_sha256(model),
         }
+        self.may_flip = may_flip(config, dataset)
         self._source = frame_cache.source(config, dataset, self.image_size)
         self._clips: dict[tuple[str, int], np.ndarray] = {}
         self._cached_bytes = 0
@@ -120,14 +127,24 @@ class VideoInputs:
                 clips.append(self._clip(split, position))
         return np.stack(clips)
 
-    def draw(self, position: int, sampling: str, rng: np.random.Generator) -> np.ndarray:
-        """A training clip sampled at random, uint8 (T, S, S, 3), always decoded.
+    def draw(self, position: int, sampling: str, rng: np.random.Generator, augment: str = "none") -> np.ndarray:
+        """A training clip sampled or changed at random, uint8 (T, S, S, 3), always decoded.
 
         Raises:
             TrainingError: the video cannot be decoded.
         """
+        if sampling == "protocol":
+            sampling = self.protocol.sampling
         with self._must_decode("train", position):
-            return self._decode("train", position, sampling, rng)[0]
+            if augment == "none":
+                return self._decode("train", position, sampling, rng)[0]
+            with opened(self._source(self.name("train", position))) as video:
+                frames = read_frames(video, frame_indices(len(video), self.n_frames, sampling, rng=rng))
+            return augmented(frames, self.image_size, augment, rng, self.may_flip, self.protocol.resize)
+
+    def described(self, kinds: Mapping[str, int]) -> tuple[descriptions.Described, dict[str, str]]:
+        """See `vidprism.descriptions.describe`."""
+        return self._describe(kinds)
 
     def text(self, prompt_set: str) -> Tensor | None:
         """L2-normalised class texts (C, D); None if the backbone has no text tower."""

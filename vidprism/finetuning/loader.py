@@ -35,13 +35,21 @@ class Failed(NamedTuple):
 class Clips(Dataset):
     """Training clips (T, S, S, 3) with their labels; clip i of pass p over them has the number p * n + i.
 
-    A randomly sampled clip depends only on the seed of the repeat, the pass, and the position of the video in the list,
-    and neither on the order of the clips nor on the process that decodes it.
+    A clip that is sampled or changed at random (`train.sampling`, `train.augment`) depends only on the seed of the
+    repeat, the pass, and the position of the video in the list, and neither on the order of the clips nor on the
+    process that decodes it.
     """
 
-    def __init__(self, inputs: VideoInputs, positions: np.ndarray, sampling: str = "protocol", seed: int = 0) -> None:
+    def __init__(
+        self,
+        inputs: VideoInputs,
+        positions: np.ndarray,
+        sampling: str = "protocol",
+        seed: int = 0,
+        augment: str = "none",
+    ) -> None:
         self.inputs, self.positions, self.labels = inputs, positions, inputs.labels("train")[positions]
-        self.sampling, self.seed = sampling, seed
+        self.sampling, self.seed, self.augment = sampling, seed, augment
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -58,10 +66,11 @@ class Clips(Dataset):
     def __getitem__(self, number: int) -> tuple[Tensor, int]:
         which_pass, i = divmod(number, len(self.positions))
         position = int(self.positions[i])
-        if self.sampling == "protocol":
+        if self.sampling == "protocol" and self.augment == "none":
             clip = self.inputs.read("train", np.array([position]))[0, 0]
         else:
-            clip = self.inputs.draw(position, self.sampling, np.random.default_rng((self.seed, which_pass, position)))
+            rng = np.random.default_rng((self.seed, which_pass, position))
+            clip = self.inputs.draw(position, self.sampling, rng, self.augment)
         return torch.from_numpy(clip), int(self.labels[i])
 
 

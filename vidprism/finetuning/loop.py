@@ -106,12 +106,12 @@ class _Loop:
         passes = np.arange(order.size).reshape(order.shape) // len(clips)
         self.numbers_SB = passes * len(clips) + order
         self.engine = accelerator(recipe.tuned)
-        optimizer = blocks.optimizer(model.head, model.visual_groups, recipe)
+        optimizer = blocks.optimizer(model.trained_groups(recipe.backbone_lr_scale), recipe)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.lr_factor)
         # a sharded model averages its gradients itself; here it only gets its device and precision
         self.wrapped = self.engine.prepare_model(model.train(), evaluation_mode=recipe.tuned.strategy == "fsdp")
         self.optimizer = self.engine.prepare_optimizer(optimizer)
-        model.visual.train(bool(model.visual_groups))  # a frozen backbone also keeps its statistics
+        model.visual.train(bool(model.visual_groups))  # a frozen or adapted backbone also keeps its statistics
         self.model = model
         self.trained = nn.ParameterList(p for p in model.parameters() if p.requires_grad)
         decay = recipe.tuned.ema_decay
@@ -271,6 +271,7 @@ class _Loop:
             "failed": {i: failure.reason for i, failure in self.failed.items()},
             "log": self.log.points,
             "generators": processes.gather(generators()),
+            "rng": self.model.rng.get_state(),
         }
 
     def _restore(self, kept: State) -> None:
@@ -287,6 +288,7 @@ class _Loop:
             self.average.load_state_dict(fsdp.all_like(kept["average"], self.average.state_dict()))
         self.losses.copy_(kept["losses"])
         set_generators(kept["generators"][processes.rank()])
+        self.model.rng.set_state(kept["rng"])
         self.skipped = kept["skipped"]
         self.failed |= {i: Failed(reason) for i, reason in kept["failed"].items()}
         self.log.take_up(kept["log"])

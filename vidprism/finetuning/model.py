@@ -11,23 +11,44 @@ from vidprism.finetuning import blocks
 from vidprism.finetuning.microbatches import NothingRead
 from vidprism.runtime import processes
 from vidprism.training import log_values
-from vidprism.training.recipe import Tuning
+from vidprism.training.recipe import Tuning, repeat_generator
 
 
 class EndToEnd(nn.Module):
-    """A backbone's visual side and a method's head as one module."""
+    """A backbone's visual side and a method's head as one module, with the text tower if the head uses it.
 
-    def __init__(self, backbone: Backbone, head: Any, tuned: Tuning | None = None) -> None:
+    `seed` is that of the repeat; what the head draws during training follows from it.
+
+    Raises:
+        ConfigError: see `vidprism.finetuning.blocks.select` and `own`.
+    """
+
+    def __init__(self, backbone: Backbone, head: Any, tuned: Tuning | None = None, seed: int = 0) -> None:
         super().__init__()
         tuned = tuned or Tuning()
         self.visual, self.head = backbone.module, head
+        self.text = head.text.module if hasattr(head, "text") else None
+        self.sees_clips = hasattr(head, "encode")
         self.encode_clips = backbone.encode_clips
-        self.visual_groups = blocks.select(backbone, tuned)
+        self.rng = repeat_generator(seed)
+        if self.text is not None:
+            self.text.requires_grad_(False)
+        self.visual_groups = [] if hasattr(head, "trained") else blocks.select(backbone, tuned)
+        self.own_groups = blocks.own(self, head.trained(), tuned) if hasattr(head, "trained") else None
         self.visual_units = blocks.units(backbone) if tuned.strategy == "fsdp" else []
         # logged values and labels of the last forward pass
         self.seen: tuple[log_values.Seen, Tensor] | None = None
         if tuned.grad_checkpointing:
             backbone.set_grad_checkpointing()
+
+    def trained_groups(self, backbone_lr_scale: float) -> blocks.Groups:
+        """What trains, with its share of the head's rate: what the method names or, if it names nothing, the head and
+        the chosen blocks of the backbone (`train.tuning`).
+        """
+        if self.own_groups is not None:
+            return self.own_groups
+        visual = [(parameters, backbone_lr_scale * share) for parameters, share in self.visual_groups]
+        return [(list(self.head.parameters()), 1.0), *visual]
 
     def forward(self, clips_BTSS3: Tensor, labels_B: Tensor | None = None) -> object:
         """uint8 clips (B, T, S, S, 3) -> the total of the objective if labels (B,) are given (clips with label -1 do
@@ -36,16 +57,34 @@ class EndToEnd(nn.Module):
         Raises:
             TrainingError: no clip of the batch is left.
         """
-        features_BTD = self.encode_clips(clips_BTSS3)
         if labels_B is None:
-            return self.head(features_BTD)
-        features_BTD, labels_B = processes.whole_batch(features_BTD, labels_B)
+            return self.head(self._encode(clips_BTSS3))
+        encoded, labels_B = processes.whole_batch(self._encode(clips_BTSS3, learns=True), labels_B)
         there = labels_B >= 0
         if not there.all():
-            features_BTD, labels_B = features_BTD[there], labels_B[there]
+            encoded, labels_B = processes.each(lambda part: part[there], encoded), labels_B[there]
         if not len(labels_B):
             raise NothingRead
-        output = self.head(features_BTD)
+        output = self.head(encoded, *self._drawn("draws", len(labels_B)))
         terms = self.head.objective(output, labels_B)
         self.seen = log_values.see(output, terms), labels_B
         return terms["total"]
+
+    def _encode(self, clips_BTSS3: Tensor, learns: bool = False) -> Any:
+        """Features (B, T, D), or what a method that sees clips makes of them."""
+        if not self.sees_clips:
+            return self.encode_clips(clips_BTSS3)
+        if not learns:
+            return self.head.encode(clips_BTSS3)
+        # every process draws for the whole batch and takes its part, so that any number of them sees the same
+        n, rank = len(clips_BTSS3), processes.rank()
+        drawn = self._drawn("encode_draws", n * processes.world_size())
+        mine = [{name: draws[rank * n : (rank + 1) * n] for name, draws in of_batch.items()} for of_batch in drawn]
+        return self.head.encode(clips_BTSS3, *mine)
+
+    def _drawn(self, kind: str, n_clips: int) -> list[dict[str, Tensor]]:
+        """The random tensors of an update, as the last argument of a call; empty if the head draws none of a kind."""
+        if not hasattr(self.head, kind):
+            return []
+        device = next(self.visual.parameters()).device
+        return [{name: draws.to(device) for name, draws in getattr(self.head, kind)(self.rng, n_clips).items()}]

@@ -7,7 +7,7 @@ balance, the released gate and diversity). The head is small; the work of the ba
 learning rate is that of the head times `train.backbone_lr_scale`; `vidprism.finetuning.blocks` decides which blocks are
 trained and at which share of that rate. The clips are those of the frozen track, so that the tracks differ only in what
 is trained: the protocol's frames (or random ones with `train.sampling`) and the centre view for training, the
-protocol's views for scoring, and no augmentation.
+protocol's views for scoring, and no augmentation unless `train.augment` asks for one.
 
 Shapes: N videos, B batch, T frames, S pixels (of clips) or updates (of losses), R repeats.
 """
@@ -20,6 +20,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from vidprism.backbones import Backbone
 from vidprism.finetuning.checkpoint import Keeper
 from vidprism.finetuning.inputs import VideoInputs
 from vidprism.finetuning.loader import Clips
@@ -54,7 +55,7 @@ def _run(job: Job, inputs: VideoInputs) -> Outcome:
     seeds = job.seeds if job.recipe.updates else job.seeds[:1]
     # built one after the other: loading and initialising draw from torch's global generator
     tuned = job.recipe.tuned
-    models = [EndToEnd(deepcopy(backbone), job.build(inputs, seed).to(device), tuned) for seed in seeds]
+    models = [_model(job, inputs, deepcopy(backbone), seed, tuned).to(device) for seed in seeds]
     readable = np.flatnonzero(inputs.usable(job.split))
 
     def repeat(i: int) -> Outcome:
@@ -64,6 +65,10 @@ def _run(job: Job, inputs: VideoInputs) -> Outcome:
     split = world_size == 1 and len(models) > 1
     done = run_in_threads(repeat, range(len(models)), inputs.threads, "repeat", split=split)
     return join_outcomes(done * (len(job.seeds) // len(done)), device.type)
+
+
+def _model(job: Job, inputs: VideoInputs, backbone: Backbone, seed: int, tuned: Tuning) -> EndToEnd:
+    return EndToEnd(backbone, job.build(inputs, seed, backbone), tuned, seed)
 
 
 def _check_shared(job: Job, world_size: int) -> None:
@@ -93,9 +98,11 @@ def _repeat(job: Job, inputs: VideoInputs, model: EndToEnd, i: int, readable: np
     log = replace(job.log, series=f"{job.log.series} repeat {seed}", points=[])
     start = time.perf_counter()
     if recipe.updates:
-        clips = Clips(inputs, at, recipe.tuned.sampling, seed)
+        clips = Clips(inputs, at, recipe.tuned.sampling, seed, recipe.tuned.augment)
         keeper = Keeper(job.states / f"repeat-{seed}.pt", inputs.save_every) if job.states else None
         fitted = fit(model, clips, recipe, job.batch_size, seed, job.where, inputs.reading, keeper, log)
+        if hasattr(model.head, "finish"):
+            model.head.finish()
         trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
         n_parameters = sum(p.numel() for p in trained.values())
         weights = {name: p.detach().cpu()[None] for name, p in trained.items() if _kept(name, recipe.tuned)}

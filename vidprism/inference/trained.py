@@ -5,7 +5,6 @@ Letters: V views, T frames, F time steps (T over the encoder's tubelet), D width
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from safetensors.torch import load_file
 from scipy.special import softmax
 from torch import Tensor, nn
 
-from vidprism import backbones, datasets, methods
+from vidprism import datasets, methods
 from vidprism.backbones import Backbone
 from vidprism.config import Config, ConfigError, ProtocolConfig, nearest, paths
 from vidprism.config.rows import Row
@@ -26,7 +25,7 @@ from vidprism.finetuning.model import EndToEnd
 from vidprism.records.record import cell_key
 from vidprism.runs.finished_cells import weights_file
 from vidprism.runs.tracks import open_track
-from vidprism.training.job import plan
+from vidprism.training.job import plan, task_of
 from vidprism.videos.clips import load_views
 
 
@@ -90,10 +89,9 @@ def load_trained(config: Config, row: Row, dataset: str, shots: int | None, repe
     key, place = cell_key(dataset, shots), _repeat(record, row, cell_key(dataset, shots), repeat)
     _, inputs = open_track(config, row.track, dataset, row.frames, row.backbone)
     _, prompt_set = plan(config, row.method, record["search"]["chosen"], row.updates, row.batch_size)
-    task = methods.Task(inputs.dim, inputs.n_classes, inputs.n_steps, inputs.text(prompt_set), inputs.logit_scale)
+    backbone = inputs.load_backbone("cpu")
+    task = task_of(row.method, record["config"]["options"], prompt_set, inputs, backbone)
     head = methods.build(row.method, task, record["config"]["options"], repeat).eval()
-    spec = config.profile.backbones[row.backbone]
-    backbone = backbones.load_backbone(dataclasses.replace(spec, weights=paths.backbone(config, row.backbone)))
     weights = {name: stacked[place] for name, stacked in load_file(weights_file(folder, key)).items()}
     tuned = None
     if row.track == "tuned":

@@ -9,63 +9,87 @@ accepts) and `build(task, **options)`, which returns a module with ``forward(fea
   c)``, which solves it at once on cached features, so that it has no rows on the tuned track;
 - "prompt_set", the class texts of a method that is not trained.
 
-A method may add ``resolve(options, n_steps)`` if its defaults depend on the clip, and
-``batch_terms(options)``, the names of terms in its objective that are not means over samples. Micro-batches
-(`train.accumulate`) change such terms, and the record then names them. Modules must run under ``torch.func.vmap`` over
-stacked parameters, because the repeats of a cell train side by side. Method files are imported when needed, so that a
-stage loads only its own.
+What a method module may say besides:
+
+- ``SEES = "clips"``: the built module brings ``encode(clips_BTSS3)``, a tensor or a dict of tensors with B first, in
+  which no clip sees another; ``forward`` takes its result instead of features. It runs on the tuned track alone.
+- ``IS_PEER = True``: it is another publication's method, and not a control or VidPrism. Its docstring has a sentence
+  that begins with "Source:", and names what is "a choice of this suite".
+- ``TEMPORAL = False``: the order of the frames makes no difference.
+- ``STARTS_AS_BACKBONE = True``: before the first update, the clip's feature is the one of the untouched backbone.
+- ``USES = ("tower", "text")``, or one of the two: `Task.text` is given, and the module keeps it as ``text`` if it runs
+  it; on the tuned track `Task.tower` is given, as it is to every method that sees clips.
+- ``PROMPT_SET``: the sentences of `vidprism.features.prompts` that it encodes itself (`Task.templates`).
+- ``descriptions(options)``: how many sentences of each kind about each class it reads, {"spatial": 4} for example.
+- ``resolve(options, n_steps)``, if its defaults depend on the clip.
+- ``batch_terms(options)``, the names of terms in its objective that are not means over samples. Micro-batches
+  (`train.accumulate`) change such terms, and the record then names them.
+
+What the built module may have besides:
+
+- ``draws(rng, n_clips)``: the random tensors of one update, by name, from the generator of the repeat. ``forward``
+  takes them as its second argument, and none when it scores. They are the only randomness of a forward pass: torch's
+  own generator is shared by repeats that train side by side.
+- ``encode_draws(rng, n_clips)``: the same for ``encode``; every tensor has the clips first.
+- ``trained()``: on the tuned track, the parameters that train, with their share of the searched rate. All others are
+  frozen. Without it the head trains at the searched rate, and the image tower as `train.tuning` says.
+- ``finish()``: on the tuned track, called once after the last update, before scoring.
+
+Modules that see features must run under ``torch.func.vmap`` over stacked parameters, because the repeats of a cell
+train side by side. Method files are imported when needed, so that a stage loads only its own.
 """
 
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vidprism.config import ConfigError, nearest
+from vidprism.methods._interface import Output, Task, TextTower, Tower, TowerBlock
 
+__all__ = [
+    "Output",
+    "Task",
+    "TextTower",
+    "Tower",
+    "TowerBlock",
+    "available",
+    "batch_terms",
+    "build",
+    "check_track",
+    "description_kinds",
+    "is_trained",
+    "load_method",
+    "on_features",
+    "resolve",
+    "says",
+]
+
+_UNSAID = {
+    "IS_PEER": False,
+    "SEES": "features",
+    "TEMPORAL": True,
+    "STARTS_AS_BACKBONE": False,
+    "USES": (),
+    "PROMPT_SET": "",
+}
 _SEEDING = Lock()  # cells are built in several threads, which share torch's global generator
-
-
-@dataclass(frozen=True)
-class Task:
-    """The task that a method is built for.
-
-    `dim` is the width D of a feature and `n_steps` the number T of features in a clip (its frames, or its time steps if
-    the encoder sees several frames at once). `text_features_CD` holds the L2-normalised class texts, or None, and
-    `logit_scale` the factor that the image-text model applies to cosines.
-    """
-
-    dim: int
-    n_classes: int
-    n_steps: int
-    text_features_CD: Tensor | None = None
-    logit_scale: float = 1.0
-
-
-@dataclass
-class Output:
-    """The result of a control method's forward pass, with the attributes of the VidPrism head's output.
-
-    `logits` (B, C); `fused` (B, F), the clip feature that is classified, where F is D or, for a regression, the width
-    of its summary; `expert_weights` is None, because there are no experts.
-    """
-
-    logits: Tensor
-    fused: Tensor
-    expert_weights: Tensor | None = None
-    losses: dict[str, Tensor] = field(default_factory=dict)
 
 
 def available() -> tuple[str, ...]:
     """Keys of all methods, from the file names of this folder."""
     return tuple(sorted(f.stem for f in Path(__file__).parent.glob("*.py") if not f.stem.startswith("_")))
+
+
+def on_features() -> tuple[str, ...]:
+    """Keys of the methods that need nothing but features of clips and of class texts, no tower."""
+    return tuple(key for key in available() if says(key, "SEES") == "features" and "text" not in says(key, "USES"))
 
 
 def load_method(key: str) -> ModuleType:
@@ -84,16 +108,27 @@ def is_trained(key: str) -> bool:
     return load_method(key).SEARCHED != "prompt_set"
 
 
+def says(key: str, name: str) -> Any:
+    """What a method module says under one of the optional names, or what holds for a module that does not say."""
+    return getattr(load_method(key), name, _UNSAID[name])
+
+
 def check_track(key: str, track: str) -> None:
     """Check that a track can train a method.
 
     Raises:
-        ConfigError: the track is `tuned`, and the method is fitted at once on cached features.
+        ConfigError: the track is `tuned`, and the method is fitted at once on cached features; or it is `frozen`, and
+            the method sees clips.
     """
     if track == "tuned" and load_method(key).SEARCHED == "c":
         raise ConfigError(
             f"params.yaml: method '{key}' is fitted on cached features and cannot be trained on the tuned track; "
             "remove it from the lists of methods of that track"
+        )
+    if track == "frozen" and says(key, "SEES") == "clips":
+        raise ConfigError(
+            f"params.yaml: method '{key}' works inside the image tower and cannot be trained on cached features; "
+            "list it among the methods of the tuned track"
         )
 
 
@@ -109,6 +144,12 @@ def resolve(key: str, options: dict[str, Any], n_steps: int) -> dict[str, Any]:
         if name not in method.DEFAULTS:
             raise ConfigError(f"params.yaml: method '{key}' has no option '{name}'; {nearest(name, method.DEFAULTS)}")
     return method.resolve(options, n_steps) if hasattr(method, "resolve") else {**method.DEFAULTS, **options}
+
+
+def description_kinds(key: str, options: dict[str, Any]) -> dict[str, int]:
+    """How many sentences of each kind about each class a method reads; empty if it reads none."""
+    method = load_method(key)
+    return method.descriptions({**method.DEFAULTS, **options}) if hasattr(method, "descriptions") else {}
 
 
 def batch_terms(key: str, options: dict[str, Any]) -> list[str]:

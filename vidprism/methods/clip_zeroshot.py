@@ -15,6 +15,7 @@ from vidprism.methods import Output, Task
 
 LABEL = "CLIP zero-shot"
 SEARCHED = "prompt_set"
+TEMPORAL = False
 DEFAULTS: dict = {}
 
 

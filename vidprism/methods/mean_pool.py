@@ -14,6 +14,7 @@ from vidprism.methods import Output, Task
 
 LABEL = "Mean pool, linear probe"
 SEARCHED = "lr"
+TEMPORAL = False
 DEFAULTS: dict = {}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from vidprism.methods import Task
-from vidprism.methods._regression import Regression, batch_terms
+from vidprism.methods._parts.regression import Regression, batch_terms
 
 LABEL = "Logistic regression on all frames"
 SEARCHED = "c"

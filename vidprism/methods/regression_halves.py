@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vidprism.methods import Task
-from vidprism.methods._regression import Regression, batch_terms
+from vidprism.methods._parts.regression import Regression, batch_terms
 
 LABEL = "Logistic regression on half means"
 SEARCHED = "c"

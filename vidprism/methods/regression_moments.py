@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vidprism.methods import Task
-from vidprism.methods._regression import Regression, batch_terms
+from vidprism.methods._parts.regression import Regression, batch_terms
 
 LABEL = "Logistic regression on moments over time"
 SEARCHED = "c"

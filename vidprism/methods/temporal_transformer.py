@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vidprism.config import ConfigError
 from vidprism.methods import Output, Task
-from vidprism.methods._layers import FrameLayer
+from vidprism.methods._parts.layers import FrameLayer
 
 LABEL = "Temporal transformer"
 SEARCHED = "lr"

@@ -17,20 +17,14 @@ from torch import Tensor, nn
 
 from vidprism.config import ConfigError
 from vidprism.methods import Output, Task
-from vidprism.methods._layers import FrameLayer, quick_gelu
+from vidprism.methods._parts.layers import POSITIONS, FrameTransformer, n_heads
 
 LABEL = "Text4Vis"
 SEARCHED = "lr"
+IS_PEER = True
 DEFAULTS = {"layers": 6}
 
-POSITIONS = 77  # the length of CLIP's context, whose table the method took over
-HEAD_WIDTH = 64
 SCALE_RATE = 0.1  # rate of the scale over that of the transformer
-
-
-def n_heads(dim: int) -> int:
-    """Heads of a layer of width `dim`: as many of width 64 as fit, and at least one."""
-    return max(1, dim // HEAD_WIDTH)
 
 
 class Text4Vis(nn.Module):
@@ -41,25 +35,16 @@ class Text4Vis(nn.Module):
     def __init__(self, task: Task, text_features_CD: Tensor, layers: int) -> None:
         super().__init__()
         self.register_buffer("text_CD", F.normalize(text_features_CD.float(), dim=-1))
-        self.n_steps, self.log_scale_at_start = task.n_steps, math.log(task.logit_scale)
+        self.log_scale_at_start = math.log(task.logit_scale)
         # AdamW moves every parameter by about its rate, whatever its gradient: the factor makes the scale slower
         self.scale_shift = nn.Parameter(torch.zeros(()))
-        self.layers = nn.Sequential()
-        if layers:
-            self.positions_PD = nn.Parameter(torch.empty(POSITIONS, task.dim))
-            for _ in range(layers):
-                self.layers.append(FrameLayer(task.dim, n_heads(task.dim), activation=quick_gelu, eps=1e-12))
-            for name, parameter in self.named_parameters():
-                if name.endswith("bias"):
-                    nn.init.zeros_(parameter)
-                elif parameter.ndim == 2:
-                    nn.init.normal_(parameter, std=0.02)
+        self.transformer = FrameTransformer(task.dim, n_heads(task.dim), layers) if layers else None
 
     def forward(self, features_BTD: Tensor) -> Output:
         """Frame features (B, T, D) -> logits (B, C)."""
         x_BTD = features_BTD
-        if self.layers:
-            x_BTD = x_BTD + self.layers(x_BTD + self.positions_PD[: self.n_steps])
+        if self.transformer is not None:
+            x_BTD = x_BTD + self.transformer(x_BTD)
         mean_BD = F.normalize(x_BTD.mean(dim=1), dim=-1)
         scale = torch.exp(self.log_scale_at_start + SCALE_RATE * self.scale_shift)
         return Output(scale * mean_BD @ self.text_CD.T, mean_BD)

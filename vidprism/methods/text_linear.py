@@ -16,6 +16,7 @@ from vidprism.methods import Output, Task
 
 LABEL = "Linear probe from class texts"
 SEARCHED = "lr"
+TEMPORAL = False
 DEFAULTS: dict = {}
 
 

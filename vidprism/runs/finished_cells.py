@@ -77,6 +77,7 @@ def _digest(config: Config, job: Job, inputs: Inputs, **more: Any) -> str:
         "train": train,
         "backbone": inputs.backbone,
         "data": inputs.fingerprint,
+        "descriptions": job.descriptions(inputs),
         "code": provenance.package_version(),
         "environment": environment,
     }

@@ -165,6 +165,7 @@ def _cell(
         ],
         "n_classes": inputs.n_classes,
         "shot_list": job.training[0].shot_list,
+        **({"descriptions": read} if (read := job.descriptions(inputs)) else {}),
         "data_fingerprint": inputs.fingerprint,
         **_training(job, outcome),
     }

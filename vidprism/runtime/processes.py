@@ -110,15 +110,21 @@ def gather(value: Found) -> list[Found]:
     return found
 
 
-def whole_batch(features_BTD: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]:
-    """Features (with gradient) and labels of the whole batch, of which each process has an equal part.
+def each(change: Callable[[Tensor], Tensor], encoded: Any) -> Any:
+    """`change` applied to a tensor, or to every tensor of a dict."""
+    return {key: change(part) for key, part in encoded.items()} if isinstance(encoded, dict) else change(encoded)
+
+
+def whole_batch(encoded: Any, labels_B: Tensor) -> tuple[Any, Tensor]:
+    """Encoded clips (a tensor or a dict of tensors, B first, with gradient) and labels of the whole batch, of which
+    each process has an equal part.
 
     Every process computes the same result from them, so the gradient of a part comes back once from each process: a sum
     of equal numbers. The mean over processes that follows turns it into a single one.
     """
     if world_size() == 1:
-        return features_BTD, labels_B
-    return _Gathered.apply(features_BTD), _gathered(labels_B)
+        return encoded, labels_B
+    return each(_Gathered.apply, encoded), _gathered(labels_B)
 
 
 def sum_over_processes(values: Tensor) -> Tensor:

@@ -61,8 +61,9 @@ class SearchSetting:
 
 
 def setting_of(config: Config, method: str, backbone: str, track: str = "") -> SearchSetting:
-    """The setting of a method's search on the profile's own track (""), or on another one, where it is that of the cell
-    of `tuned` with `search.tuned_updates` updates. A method that is not trained uses a single draw.
+    """The setting of a method's search on the profile's own track (""), or on another one, where it is that of the
+    cells of `tuned` with the most shots, and with `search.tuned_updates` updates. A method that is not trained uses a
+    single draw.
 
     Raises:
         ConfigError: the track cannot train the method.
@@ -72,9 +73,9 @@ def setting_of(config: Config, method: str, backbone: str, track: str = "") -> S
     methods.check_track(method, track)
     draws = p.protocol.draw_seeds[: p.search.draws if methods.is_trained(method) else 1]
     if track != p.protocol.track:
-        cell = p.tuned
-        tuned_updates = p.search.tuned_updates
-        return SearchSetting(track, (cell.dataset,), cell.shots, cell.frames, tuned_updates, cell.batch_size, draws)
+        cells = p.tuned
+        sizes = cells.frames, p.search.tuned_updates, cells.batch_size
+        return SearchSetting(track, cells.datasets, max(cells.shots), *sizes, draws)
     datasets, frames = p.search.datasets or p.datasets, frames_of(config, backbone)
     return SearchSetting(track, datasets, p.search.shots, frames, p.search.updates, p.train.batch_size, draws)
 

@@ -23,7 +23,14 @@ from vidprism.training import log_values
 from vidprism.training.adamw import AdamW
 from vidprism.training.inputs import Inputs
 from vidprism.training.job import Job, Outcome, class_means
-from vidprism.training.recipe import LOG_EVERY, Recipe, batch_order, check_finite, parameter_groups
+from vidprism.training.recipe import (
+    LOG_EVERY,
+    Recipe,
+    batch_order,
+    check_finite,
+    parameter_groups,
+    repeat_generator,
+)
 
 VIDEOS_PER_CHUNK = 128  # videos scored at once, to limit memory (`gate_scope: batch_mean` averages over one chunk)
 
@@ -57,7 +64,7 @@ def run_frozen(job: Job, inputs: Inputs) -> Outcome:
 
 
 def _fit_at_once(heads: list[Any], job: Job, inputs: Inputs) -> None:
-    """Fit each head (`vidprism.methods._regression`) on the training clips of its repeat."""
+    """Fit each head (`vidprism.methods._parts.regression`) on the training clips of its repeat."""
     labels_N = inputs.labels("train")
     for head, chosen, seed in zip(heads, job.training, job.seeds, strict=True):
         at = chosen.positions
@@ -88,14 +95,32 @@ class Stack:
         self.parameters = {name: p.detach().requires_grad_() for name, p in parameters.items()}
         self.buffers = {name: b.detach() for name, b in buffers.items()}
 
-    def objective(self, features_RBTD: Tensor, labels_RB: Tensor) -> log_values.Seen:
-        """The objective of each repeat on its own batch: "loss/total" (R,) and the other logged values."""
-        return vmap(self._objective)(self.parameters, self.buffers, features_RBTD, labels_RB)
+    def objective(
+        self, features_RBTD: Tensor, labels_RB: Tensor, draws_R: dict[str, Tensor] | None = None
+    ) -> log_values.Seen:
+        """The objective of each repeat on its own batch: "loss/total" (R,) and the other logged values. `draws_R` are
+        the random tensors of the method (`draws`), stacked over the repeats.
+        """
+        drawn = () if draws_R is None else (draws_R,)
+        return vmap(self._objective)(self.parameters, self.buffers, features_RBTD, labels_RB, *drawn)
 
     def _objective(
-        self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x_BTD: Tensor, labels_B: Tensor
+        self,
+        parameters: dict[str, Tensor],
+        buffers: dict[str, Tensor],
+        x_BTD: Tensor,
+        labels_B: Tensor,
+        *drawn: dict[str, Tensor],
     ) -> log_values.Seen:
-        return functional_call(_Objective(self.module), _prefixed(parameters, buffers), (x_BTD, labels_B))
+        return functional_call(_Objective(self.module), _prefixed(parameters, buffers), (x_BTD, labels_B, *drawn))
+
+    def draw(self, rngs: list[torch.Generator], n_clips: int) -> dict[str, Tensor] | None:
+        """The random tensors of an update, stacked over the repeats; None if the method draws nothing."""
+        if not hasattr(self.module, "draws"):
+            return None
+        head: Any = self.module
+        of_repeats = [head.draws(rng, n_clips) for rng in rngs]
+        return {name: torch.stack([draws[name] for draws in of_repeats]).to(self.device) for name in of_repeats[0]}
 
     def predict(self, read: Callable[[np.ndarray], np.ndarray], n: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Score `n` videos with every repeat; `read` gives the features (n, V, T, D) of some of them.
@@ -131,8 +156,8 @@ class _Objective(nn.Module):
         super().__init__()
         self.head = head
 
-    def forward(self, x_BTD: Tensor, labels_B: Tensor) -> log_values.Seen:
-        output = self.head(x_BTD)
+    def forward(self, x_BTD: Tensor, labels_B: Tensor, *drawn: dict[str, Tensor]) -> log_values.Seen:
+        output = self.head(x_BTD, *drawn)
         return log_values.see(output, self.head.objective(output, labels_B))
 
 
@@ -165,11 +190,11 @@ def fit_stack(
     features = torch.from_numpy(features_NTD).to(stack.device)
     orders = torch.from_numpy(orders_RSB).to(stack.device)
     history: list[Tensor] = []
-    log = log or Log("")
+    log, rngs = log or Log(""), [repeat_generator(seed) for seed in seeds]
     for step in progress.track(range(recipe.updates), "update"):
         at_RB = orders[:, step]
         labels_RB = labels[at_RB]
-        seen = stack.objective(features[at_RB], labels_RB)
+        seen = stack.objective(features[at_RB], labels_RB, stack.draw(rngs, at_RB.shape[1]))
         losses_R = seen["loss/total"]
         losses_R.sum().backward()
         optimizer.step(recipe.lr_factor(step))

@@ -5,9 +5,10 @@ reads.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,9 @@ from torch import Tensor
 
 from vidprism.config import Config, ConfigError, paths
 from vidprism.features import store
+
+if TYPE_CHECKING:
+    from vidprism.backbones import Backbone
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Inputs(Protocol):
     n_classes: int
     n_steps: int
     logit_scale: float
+    class_texts: list[str]
     fingerprint: str
     backbone: dict[str, Any]
 
@@ -58,6 +63,12 @@ class Inputs(Protocol):
 
     def text(self, prompt_set: str) -> Tensor | None:
         """L2-normalised class texts (C, D); None if the backbone has no text tower."""
+
+    def described(self, kinds: Mapping[str, int]) -> tuple[dict[str, tuple[tuple[str, ...], ...]], dict[str, str]]:
+        """Sentences of each kind about each class, and where they come from (`vidprism.descriptions.describe`)."""
+
+    def load_backbone(self, device: str) -> Backbone:
+        """A fresh copy of the backbone with its pre-trained weights."""
 
 
 class FrozenInputs:
@@ -77,7 +88,10 @@ class FrozenInputs:
         )
         self.n_frames = n_frames
         self.n_steps, self.dim = self.store.load("train", n_frames).shape[-2:]
-        self.n_classes = len(meta["class_names"])
+        self.class_texts = meta["class_texts"]
+        self.n_classes = len(self.class_texts)
+        spec = config.profile.backbones[backbone]
+        self._spec = replace(spec, weights=paths.backbone(config, backbone))
 
     def index(self, split: str) -> pd.DataFrame:
         """See `Inputs`."""
@@ -101,6 +115,16 @@ class FrozenInputs:
         """See `Inputs`."""
         text_CD = self.store.text(prompt_set)
         return None if text_CD is None else torch.as_tensor(np.asarray(text_CD), dtype=torch.float32)
+
+    def described(self, kinds: Mapping[str, int]) -> tuple[dict[str, tuple[tuple[str, ...], ...]], dict[str, str]]:
+        """See `Inputs`; no method on cached features reads them."""
+        raise ConfigError("params.yaml: sentences about classes are read on the tuned track only")
+
+    def load_backbone(self, device: str) -> Backbone:
+        """See `Inputs`."""
+        from vidprism import backbones  # imported here: only methods that use the text tower need the backbone
+
+        return backbones.load_backbone(self._spec, device)
 
 
 def training_sets(

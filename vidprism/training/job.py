@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from vidprism.records.log import Log, Point
 from vidprism.training.inputs import Inputs, TrainingSet
 from vidprism.training.recipe import Recipe
 from vidprism.training.speed import Speed
+
+if TYPE_CHECKING:
+    from vidprism.backbones import Backbone
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,11 @@ class Job:
     states: Path | None = None
     log: Log = field(default_factory=partial(Log, ""))
 
+    def descriptions(self, inputs: Inputs) -> dict[str, str]:
+        """File and sha256 of the sentences about classes that the method reads; empty if it reads none."""
+        kinds = methods.description_kinds(self.method, self.options)
+        return inputs.described(kinds)[1] if kinds else {}
+
     @property
     def batch_size(self) -> int:
         """Clips per update: that of the recipe, or the number of listed clips if it is smaller. It is the same for all
@@ -43,12 +51,42 @@ class Job:
         """
         return min(self.recipe.batch_size, *(chosen.n_listed for chosen in self.training))
 
-    def build(self, inputs: Inputs, seed: int) -> nn.Module:
-        """The method, initialised from the repeat's seed."""
-        task = methods.Task(
-            inputs.dim, inputs.n_classes, inputs.n_steps, inputs.text(self.prompt_set), inputs.logit_scale
-        )
+    def build(self, inputs: Inputs, seed: int, backbone: Backbone | None = None) -> nn.Module:
+        """The method, initialised from the repeat's seed; on the tuned track with the repeat's own backbone."""
+        task = task_of(self.method, self.options, self.prompt_set, inputs, backbone)
         return methods.build(self.method, task, self.options, seed)
+
+
+def task_of(
+    method: str, options: dict[str, Any], prompt_set: str, inputs: Inputs, backbone: Backbone | None = None
+) -> methods.Task:
+    """What a method is built for: a dataset at one clip length, and the towers that the method asks for.
+
+    Raises:
+        ConfigError: the backbone lacks such a tower.
+    """
+    text, tower, uses = None, None, methods.says(method, "USES")
+    if backbone is not None:
+        tower = backbone.tower() if "tower" in uses or methods.says(method, "SEES") == "clips" else None
+        text = backbone.text_tower() if "text" in uses else None
+    elif "text" in uses:
+        text = inputs.load_backbone("cuda" if torch.cuda.is_available() else "cpu").text_tower()
+        text.module.requires_grad_(False)
+    features_CD, words = inputs.text(prompt_set), tuple(inputs.class_texts)
+    templates = _templates(methods.says(method, "PROMPT_SET"))
+    about = inputs.dim, inputs.n_classes, inputs.n_steps, features_CD, inputs.logit_scale
+    kinds = methods.description_kinds(method, options)
+    described = inputs.described(kinds)[0] if kinds else {}
+    return methods.Task(*about, words, templates, described, tower, text)
+
+
+def _templates(prompt_set: str) -> tuple[str, ...]:
+    """The sentences of a prompt set; the bare class for a method that names none."""
+    if not prompt_set:
+        return ("{}",)
+    from vidprism.features.prompts import PROMPT_SETS  # imported here: rows of other methods do not depend on it
+
+    return PROMPT_SETS[prompt_set]
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ LOGITS, EXPERTS = "logits", "experts"  # keys beside the terms, which are named 
 
 
 def see(output: Any, terms: dict[str, Tensor]) -> Seen:
-    """The terms () of an objective, "loss/total" among them, the logits (B, C) and, where there are experts, their
+    """The terms () of an objective, "loss/total" among them, the logits (B, C) and the experts'
     weights (B, E). Runs under ``torch.func.vmap``.
     """
     seen = {f"loss/{name}": term for name, term in terms.items()}
-    seen[LOGITS] = output.logits
+    if output.logits.shape[-1]:
+        seen[LOGITS] = output.logits
     if output.expert_weights is not None:
         seen[EXPERTS] = output.expert_weights
     return seen
@@ -38,7 +39,8 @@ def as_numbers(seen: Seen, labels: Tensor) -> dict[str, float]:
     """
     with torch.no_grad():
         found = {name: term.detach().float().mean() for name, term in seen.items() if name.startswith("loss/")}
-        found["accuracy"] = 100 * (seen[LOGITS].argmax(dim=-1) == labels).float().mean()
+        if LOGITS in seen:
+            found["accuracy"] = 100 * (seen[LOGITS].argmax(dim=-1) == labels).float().mean()
         if EXPERTS in seen:
             shares_E = seen[EXPERTS].detach().float().flatten(0, -2).mean(dim=0)
             found |= {f"experts/expert_{i}": share for i, share in enumerate(shares_E, 1)}

@@ -65,6 +65,11 @@ def batch_order(n: int, batch_size: int, updates: int, seed: int) -> np.ndarray:
     return torch.cat(order)[: updates * batch_size].view(updates, batch_size).numpy()
 
 
+def repeat_generator(seed: int) -> torch.Generator:
+    """The generator of what a repeat draws during training, on the CPU, so that every device sees the same numbers."""
+    return torch.Generator().manual_seed(2**32 + seed)  # another stream than those of its batches and its start
+
+
 def parameter_groups(
     parameters: Iterable[Tensor], recipe: Recipe, lr_scale: float = 1.0, stacked: bool = False
 ) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from vidprism.datasets import DatasetError, MissingError, Video
 from vidprism.datasets._names import skeleton
 from vidprism.videos import draws, duplicates, shot_lists
 from vidprism.videos.check import Facts, check_videos
-from vidprism.videos.opposites import known_opposites
+from vidprism.videos.opposites import changed_by_mirror, known_opposites
 
 TEXT_COLUMNS = ("video_id", "path", "class_name", "split", "group", "reader", "why", "reason")
 COLUMNS = (
@@ -219,7 +219,7 @@ def list_oddities(df: pd.DataFrame, dataset: str, root: Path, split: int) -> dic
         **({"dev_shares_groups": shared} if shared else {}),
         "classes_absent": {k: sorted(set(names) - set(part["class_name"])) for k, part in df.groupby("split")},
         "flip_sensitive": [list(pair) for pair in flips],
-        "horizontal_flip": module.HORIZONTAL_FLIP and not flips,
+        "horizontal_flip": module.HORIZONTAL_FLIP and not flips and not changed_by_mirror(root),
     }
 
 

@@ -160,9 +160,12 @@ def _on_clips(
 
 
 def _tuned_columns(config: Config) -> tuple[Column, ...]:
-    t = config.profile.tuned
-    published = f"{t.dataset}_k{t.shots}"
-    return (Column(t.dataset, t.shots, "top1", heading(config.profile, t.dataset), f"K={t.shots}", published),)
+    p = config.profile
+    return tuple(
+        Column(dataset, shots, "top1", heading(p, dataset), f"K={shots}", f"{dataset}_k{shots}")
+        for dataset in p.tuned.datasets
+        for shots in p.tuned.shots
+    )
 
 
 def _other_track(config: Config, columns: tuple[Column, ...], track: str, lines: tuple[Line, ...]) -> Block:
@@ -172,7 +175,7 @@ def _other_track(config: Config, columns: tuple[Column, ...], track: str, lines:
         f"{t.batch_size} videos; {source_of('learning rate', 'few_shot', track, p.protocol.track)}. "
         f"Not comparable with the {p.protocol.track} track above."
     )
-    return Block(f"One cell on the {track} track", ("Method",), columns, _panel(columns), lines, note=note)
+    return Block(f"On the {track} track", ("Method",), columns, _panel(columns), lines, note=note)
 
 
 def _panel(columns: tuple[Column, ...]) -> tuple[tuple[str, str], ...]:
