@@ -28,8 +28,8 @@ reproduce: $(ENV)  ## run the pipeline of the profile that params.yaml chooses: 
 	python -m tools.preflight
 	dvc repro
 
-repro-one: $(ENV)  ## train one row with what it needs: make repro-one ROW=few_shot/vidprism_c
-	python -m tools.repro_one $(ROW)
+repro-one: $(ENV)  ## train one row with what it needs: make repro-one ROW=few_shot/vidprism_c [PROFILE=full]
+	python -m tools.repro_one $(ROW) $(PROFILE)
 
 status: $(ENV)  ## what `dvc repro` would run now, and why, in words
 	python -m tools.status

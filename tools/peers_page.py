@@ -70,14 +70,13 @@ def costs(key: str) -> tuple[str, str]:
 
 def printed(key: str) -> str:
     """The printed costs of the paper's Table 1 beside the counts."""
-    names = {name for name, (method, _) in published.METHODS.items() if method == key}
     found = []
     for row in paper.load_published(1):
-        size = row.labels["size"]
-        if row.name.removesuffix(f"-{size}") in names:
+        if row.run == key:
             check = published.check_published(row)
             said = "–" if check.printed is None else f"{check.printed:g}"
-            found.append(f"{size}, {row.labels['frames']} frames: {said} against {check.text} ({check.verdict})")
+            where = f"{row.labels['size']}, {row.labels['frames']} frames"
+            found.append(f"{where}: {said} against {check.text} ({check.verdict})")
     return "; ".join(found) or "no row"
 
 

@@ -43,11 +43,9 @@ def test_counts_and_verdicts(name: tuple[str, int]) -> None:
     assert (pytest.approx(check.gmacs, abs=0.1), check.verdict) == KNOWN[name]
 
 
-@pytest.mark.parametrize("name", published.METHODS)
-def test_the_options_are_those_of_the_method(name: str) -> None:
-    key, options = published.METHODS[name]
-    if key != "vidprism_c":
-        assert options == methods.resolve(key, {}, 32)
+@pytest.mark.parametrize("key", sorted(published.OPTIONS.keys() - {"vidprism_c"}))
+def test_the_options_are_those_of_the_method(key: str) -> None:
+    assert published.OPTIONS[key] == methods.resolve(key, {}, 32)
 
 
 def test_every_other_row_says_why_it_is_not_counted() -> None:

@@ -36,12 +36,12 @@ def test_the_subset_is_scored_beside_the_whole(config: Config) -> None:
     df = pd.read_csv(test).query("split == 'test'").reset_index(drop=True)
     # by id, by path, by file name; the second video cannot be read
     lines = [df.video_id[0], df.path[1], Path(df.path[5]).name, df.video_id[9], df.video_id[9]]
-    (cell,) = evaluate.evaluate(with_subset(config, lines), "ablations")["records"][0]["cells"]
+    (cell,) = evaluate.evaluate(with_subset(config, lines), "ablations")[0]["cells"]
     common, at = cell["subset"], [0, 1, 5, 9]
     assert (common["n_listed"], common["n_scored"], common["file"]) == (4, 3, "common.txt")
     right = [sum(repeat["correct"][i] == "1" for i in at) for repeat in cell["repeats"]]
     assert common["top1"]["mean"] == pytest.approx(100 * sum(right) / len(right) / 3, abs=1e-3)
-    (plain,) = evaluate.evaluate(config, "ablations")["records"][0]["cells"]
+    (plain,) = evaluate.evaluate(config, "ablations")[0]["cells"]
     assert plain["subset"] is None and plain["top1"] == cell["top1"]
     fact = dict(_lists(cell))["Common subset"]
     assert "3 of 4 videos scored (common.txt, sha256 " in fact

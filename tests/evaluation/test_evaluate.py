@@ -11,7 +11,7 @@ from sklearn.metrics import top_k_accuracy_score
 
 from tests.synthetic_store import small_config, write_choice, write_store
 from vidprism.config import Config, ConfigError, paths, rows
-from vidprism.evaluation import evaluate, metrics, stats
+from vidprism.evaluation import evaluate, metrics, results, stats
 from vidprism.records import scores
 from vidprism.records.record import ResultsError
 from vidprism.report import tables
@@ -69,10 +69,10 @@ def test_experts_are_averaged_by_class_and_answer() -> None:
 
 def test_a_group_is_evaluated_and_written(config: Config) -> None:
     out = evaluate.evaluate(config, "ablations")
-    assert out == json.loads(paths.results(config, "ablations").read_text())
+    assert out == results.read_records(config, "ablations")
     expected = rows.rows(config, "ablations")
-    assert [record["row"] for record in out["records"]] == list(expected)
-    record = out["records"][0]
+    assert [record["row"] for record in out] == list(expected)
+    record = out[0]
     (cell,) = record["cells"]
     folder = paths.run(config, "ablations", "default")
     stored = scores.load_scores(folder / "scores.npz", "ucf101_k2")
@@ -90,7 +90,8 @@ def test_a_group_is_evaluated_and_written(config: Config) -> None:
     assert (low + high) / 2 == pytest.approx(mean, abs=1e-3)
     assert cell["groups"].split()[:6] == ["0", "1", "0", "1", "2", "3"] and cell["top1"]["n_groups"] == 12
     assert (cell["top1"]["ci95"], cell["top1"]["ci95_groups"]) == _rounded_intervals(cell)
-    assert out["top1_vidprism"] == pytest.approx(mean, abs=0.01)
+    headline = json.loads(paths.results(config, "ablations").read_text())
+    assert headline["top1_vidprism"] == pytest.approx(mean, abs=0.01)
 
 
 def _rounded_intervals(cell: dict) -> tuple[list[float], list[float]]:
@@ -115,7 +116,7 @@ def test_groups_of_another_test_list_are_refused(config: Config) -> None:
 
 
 def test_the_use_of_the_experts_is_recorded(config: Config) -> None:
-    (cell,) = evaluate.evaluate(config, "ablations")["records"][0]["cells"]
+    (cell,) = evaluate.evaluate(config, "ablations")[0]["cells"]
     assert sum(cell["expert_usage"]) == pytest.approx(1, abs=1e-3)
     by_class = cell["expert_usage_by_class"]
     assert len(by_class["train"]) == cell["n_classes"] and sum(by_class["train"][0]) == pytest.approx(1, abs=1e-3)
@@ -133,7 +134,7 @@ def test_random_weights_give_no_accuracy(config: Config) -> None:
     finally:
         path.write_text(before)
     assert "default" not in out and "top1" not in json.dumps(out)
-    rehearsed = out["records"][0]
+    rehearsed = out[0]
     assert (rehearsed["status"], rehearsed["cells"]) == ("rehearsed", [])
     assert "ucf101 20 updates, 23 of 24 videos, 2 views each" in rehearsed["reason"]
     line = next(line for line in tables.build_table(config, 3).lines if line.run == "default")
@@ -141,7 +142,7 @@ def test_random_weights_give_no_accuracy(config: Config) -> None:
 
 
 def test_a_row_without_a_run_says_so(config: Config) -> None:
-    other = evaluate.evaluate(config, "ablations")["records"][1]
+    other = evaluate.evaluate(config, "ablations")[1]
     assert other["status"] == "not run" and "dvc repro" in other["reason"] and other["cells"] == []
 
 
@@ -150,7 +151,7 @@ def test_a_run_with_other_cells_does_not_count(config: Config) -> None:
     before = path.read_text()
     path.write_text(before.replace('"shots": 2', '"shots": 4'))
     try:
-        record = evaluate.evaluate(config, "ablations")["records"][0]
+        record = evaluate.evaluate(config, "ablations")[0]
     finally:
         path.write_text(before)
     assert record["status"] == "not run" and "other cells" in record["reason"]
@@ -243,7 +244,7 @@ def test_accuracy_against_views_comes_from_the_same_scores(config: Config, store
     logits[:, videos, 0, labels] += 1
     logits[:, videos, 1, (labels + 1) % logits.shape[-1]] += 2
     np.savez(stored, **{**arrays, "ucf101_k2": logits})
-    (cell,) = evaluate.evaluate(config, "ablations")["records"][0]["cells"]
+    (cell,) = evaluate.evaluate(config, "ablations")[0]["cells"]
     assert [(p["n_clips"], p["n_crops"], p["top1"]) for p in cell["views"]] == [(1, 1, 100.0), (2, 1, 0.0)]
     assert cell["views"][-1]["top1"] == cell["top1"]["mean"]
 
@@ -268,7 +269,7 @@ def test_fusion_is_chosen_when_scores_are_evaluated(config: Config, stored: Path
         profile = dataclasses.replace(
             config.profile, analysis=dataclasses.replace(config.profile.analysis, fusion=fusion)
         )
-        (cell,) = evaluate.evaluate(dataclasses.replace(config, profile=profile), "ablations")["records"][0]["cells"]
+        (cell,) = evaluate.evaluate(dataclasses.replace(config, profile=profile), "ablations")[0]["cells"]
         assert cell["fusion"] == fusion
         found[fusion] = cell["top1"]["mean"]
     assert found == {"logits": 0.0, "softmax": 100.0}

@@ -39,7 +39,9 @@ def test_round_trip_keeps_every_row_in_order(config: Config, record: Record) -> 
 def test_metrics_for_dvc(config: Config, record: Record) -> None:
     content = json.loads(results.write_results(config, "few_shot", [record]).read_text())
     mean = np.mean([cell["top1"]["mean"] for cell in record["cells"]])
-    assert content == {"rows": 1, "cells": len(record["cells"]), "top1_mean": round(mean, 2), "records": [record]}
+    listed = content.pop("records")
+    assert content == {"rows": 1, "cells": len(record["cells"]), "top1_mean": round(mean, 2)}
+    assert [(entry["row"], entry["status"]) for entry in listed] == [("mean_pool", "measured")]
 
 
 def test_the_headline_compares_rows_with_the_same_cells(record: Record) -> None:
@@ -210,15 +212,36 @@ def _short_answers(record: Record) -> None:
     ],
 )
 def test_bad_record_is_refused(config: Config, record: Record, edit: object, message: str) -> None:
-    path = results.write_results(config, "few_shot", [record])
-    content = json.loads(path.read_text())
-    broken = copy.deepcopy(content)
-    edit(broken["records"][0])
-    path.write_text(json.dumps(broken))
+    results.write_results(config, "few_shot", [record])
+    broken = copy.deepcopy(record)
+    edit(broken)
+    paths.row_results(config, "few_shot", "mean_pool").write_text(json.dumps(broken))
     with pytest.raises(results.ResultsError, match=message):
         results.load_results(config, "few_shot")
-    with pytest.raises(results.ResultsError, match=message):
-        results.write_results(config, "few_shot", broken["records"])
+
+
+def test_a_bad_record_is_not_written(config: Config, record: Record) -> None:
+    _short_answers(record)
+    with pytest.raises(results.ResultsError, match="n_listed is 120 but a repeat answers 2"):
+        results.write_results(config, "few_shot", [record])
+    assert not paths.results(config, "few_shot").exists()
+
+
+def test_the_file_of_a_row_must_be_the_listed_one(config: Config, record: Record) -> None:
+    results.write_results(config, "few_shot", [record])
+    file = paths.row_results(config, "few_shot", "mean_pool")
+    file.write_text(file.read_text() + "\n")
+    with pytest.raises(results.ResultsError, match=r"mean_pool\.json is not the file that few_shot\.json lists"):
+        results.load_results(config, "few_shot")
+    file.unlink()
+    with pytest.raises(results.ResultsError, match=r"mean_pool\.json is missing"):
+        results.load_results(config, "few_shot")
+
+
+def test_files_of_rows_that_left_the_group_go(config: Config, record: Record) -> None:
+    results.write_results(config, "few_shot", [record, {**record, "row": "other"}])
+    results.write_results(config, "few_shot", [record])
+    assert [file.name for file in paths.results(config, "few_shot").with_suffix("").iterdir()] == ["mean_pool.json"]
 
 
 def test_optional_keys_are_optional(config: Config, record: Record) -> None:

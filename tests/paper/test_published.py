@@ -122,7 +122,8 @@ def test_choices_are_tagged_and_name_switches_that_there_are() -> None:
 
 
 def test_methods_that_the_paper_tunes() -> None:
-    assert paper.tuned() == {"vidprism_c": "VidPrism-C", "vidprism_m": "VidPrism-M"}
+    vidprism = {"vidprism_c": "VidPrism-C", "vidprism_m": "VidPrism-M"}
+    assert paper.tuned() == {"text4vis": "Text4Vis", "mote": "MoTE", "ost": "OST", **vidprism}
 
 
 def test_unknown_table() -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +27,9 @@ _OWN_MODELS = Path(__file__).parent
 HUB_FILES = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]  # open_clip's file names, in its order
 OPENAI_NUMBERS = ("input_resolution", "context_length", "vocab_size")  # entries beside the weights in OpenAI's files
 BESIDE_WEIGHTS = (*OPENAI_NUMBERS, "attn_mask")
+TOKEN_TABLE = "token_embedding.weight"
+TOKENS_KEPT = "token_embedding.kept"  # in a compact file: the tokens whose rows the table has
+_TOKEN_STD = 0.02  # of a table before training
 _CHUNK = 256  # frames encoded at a time when no gradients are kept: fits the cache of a CPU core
 
 
@@ -125,8 +129,9 @@ def build(spec: BackboneConfig, device: str = "cpu") -> ClipBackbone:
 
     Args:
         spec: `model` is a file of this folder without ``.json`` or a model name of open_clip; `weights` a
-            folder that holds ``weights.safetensors``, a checkpoint file of OpenAI or open_clip, or one of
-            open_clip's tags (such as ``openai``), which is fetched if it is not in the cache, or ``random``.
+            folder that holds ``weights.safetensors``, a checkpoint file of OpenAI, open_clip or the suite
+            (tools/compact_clip.py), or one of open_clip's tags (such as ``openai``), which is fetched if it is
+            not in the cache, or ``random``.
 
     Raises:
         ValueError: unknown model or tag; a checkpoint that is damaged or of another shape.
@@ -266,8 +271,21 @@ def load_weights(model: nn.Module, path: Path, name: str) -> None:
             and the model has no QuickGELU.
     """
     wanted, found = model.state_dict(), read_state(path)
+    if TOKENS_KEPT in found:
+        kept = found.pop(TOKENS_KEPT)
+        found[TOKEN_TABLE] = _whole_table(found[TOKEN_TABLE], kept, wanted[TOKEN_TABLE].shape)
     if found.keys() >= set(OPENAI_NUMBERS):
         _check_activation(name, path, quick=True)
     # OpenAI's archive has three numbers beside the weights, and a mask in each text block.
     state = {k: v for k, v in found.items() if k in wanted or not k.endswith(BESIDE_WEIGHTS)}
     fill(model, state, path)
+
+
+def _whole_table(rows_KW: Tensor, tokens_K: Tensor, shape: torch.Size) -> Tensor:
+    """The token table of a compact file, float32. Tokens that pre-training never saw have no row in the file; they get
+    random ones, the same on every machine.
+    """
+    drawn = np.random.default_rng(0).standard_normal(tuple(shape), np.float32)  # torch's depend on the kind of CPU
+    table = torch.from_numpy(drawn).mul_(_TOKEN_STD)
+    table[tokens_K.long()] = rows_KW.float()
+    return table

@@ -19,28 +19,22 @@ NOT_MODELLED = {
     "ETL-ViCLIP": "no code, and no number printed",
     "FocusVideo": "no code",
 }
-# The suite's method of a printed name, with complete options: those of `methods` need torch, which tables do without.
-METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-    "ST-Adapter": ("st_adapter", {"places": ["mlp"], "dropout": 0.5}),
-    "AIM": (
-        "aim",
-        {"mlp_scale": 0.5, "input_adapter": False, "drop_path": 0.2, "dropout": 0.5, "label_smoothing": 0.0},
-    ),
-    "ActionCLIP": ("action_clip", {"layers": 6}),
-    "Text4Vis": ("text4vis", {"layers": 6}),
-    "X-CLIP": ("x_clip", {"prompt_layers": 2, "label_smoothing": 0.1}),
-    "Vita-CLIP": ("vita_clip", {"global_prompts": 8, "words": 8, "cls_proj": "frozen"}),
-    "STAN-conv": ("stan", {"time": "conv", "depth": 4, "drop_path": 0.1}),
-    "M²-CLIP": ("m2_clip", {"places": ["mlp"], "head": "linear", "dropout": 0.5}),
-    "Ost": ("ost", {"sentences": 4}),
-    "DUALPATH": ("dual_path", {"grid": 4, "dropout": 0.1}),
-    "MoTE": (
-        "mote",
-        {"layers": 4, "experts": 4, "tuned_share": 0.99, "lambda_merged": 0.5, "lambda_mse": 0.1},
-    ),
-    "VidPrism": ("vidprism_c", {}),
+# The complete options of the suite's methods: those of `vidprism.methods` need torch, which tables do without.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "st_adapter": {"places": ["mlp"], "dropout": 0.5},
+    "aim": {"mlp_scale": 0.5, "input_adapter": False, "drop_path": 0.2, "dropout": 0.5, "label_smoothing": 0.0},
+    "action_clip": {"layers": 6},
+    "text4vis": {"layers": 6},
+    "x_clip": {"prompt_layers": 2, "label_smoothing": 0.1},
+    "vita_clip": {"global_prompts": 8, "words": 8, "cls_proj": "frozen"},
+    "stan": {"time": "conv", "depth": 4, "drop_path": 0.1},
+    "m2_clip": {"places": ["mlp"], "head": "linear", "dropout": 0.5},
+    "ost": {"sentences": 4},
+    "dual_path": {"grid": 4, "dropout": 0.1},
+    "mote": {"layers": 4, "experts": 4, "tuned_share": 0.99, "lambda_merged": 0.5, "lambda_mse": 0.1},
+    "vidprism_c": {},
 }
-OF_SIZE: dict[tuple[str, str], dict[str, Any]] = {("MoTE", "L/14"): {"layers": 6}}
+OF_SIZE: dict[tuple[str, str], dict[str, Any]] = {("mote", "L/14"): {"layers": 6}}
 AGREES = 0.01  # relative difference up to which a printed number counts as equal
 
 
@@ -70,8 +64,8 @@ def check_published(row: PublishedRow) -> Check:
         return Check(None, f"not counted: {NOT_MODELLED[name]}", printed)
     shape = tower(TOWERS[size])
     backbone, blind = (n * frames / 1e9 for n in (shape.frame.macs, shape.frame_macs_without_attention))
-    method, options = METHODS[name]
-    options = options | OF_SIZE.get((name, size), {}) | (_rates(frames) if method == "vidprism_c" else {})
+    method = row.run
+    options = OPTIONS[method] | OF_SIZE.get((method, size), {}) | (_rates(frames) if method == "vidprism_c" else {})
     counted = count(method, TOWERS[size], frames, options=options).gmacs
     return Check(counted, verdict(printed, counted, backbone, blind), printed)
 

@@ -85,9 +85,14 @@ def run_pages(config: Config, group: str) -> Path:
     return config.root_dir / "reports" / "runs" / config.profile.name / group
 
 
-def results(config: Config, group: str) -> Path:
-    """The results of one group of rows (in git, a DVC metric)."""
-    return config.root_dir / "reports" / "results" / config.profile.name / f"{group}.json"
+def results(config: Config, group: str, profile: str = "") -> Path:
+    """What the results of one group of rows come to (in git, a DVC metric); of another profile if it is named."""
+    return config.root_dir / "reports" / "results" / (profile or config.profile.name) / f"{group}.json"
+
+
+def row_results(config: Config, group: str, row: str, profile: str = "") -> Path:
+    """The results of one row (in git); of another profile if it is named."""
+    return results(config, group, profile).with_suffix("") / f"{row}.json"
 
 
 def pictures(config: Config) -> Path:

@@ -80,10 +80,8 @@ def _closed_set(config: Config) -> list[Row]:
     c = config.profile.closed_set
     cell = {"datasets": (c.dataset,), "shots": (None,), "repeats": c.repeats, "updates": c.updates}
     return [
-        _make(config, "closed_set", f"{m}-{backbone}-{frames}f", m, backbone=backbone, frames=frames, **cell)
-        for m in (*c.controls, *c.vidprism)
-        for backbone in c.backbones
-        for frames in c.frames
+        _make(config, "closed_set", f"{method}-{backbone}-{frames}f", method, backbone=backbone, frames=frames, **cell)
+        for method, backbone, frames in c.rows
     ]
 
 

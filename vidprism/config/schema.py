@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ from typing import Annotated
 from pydantic import Field, StrictBool, StrictStr
 from pydantic.dataclasses import dataclass
 
+from vidprism.config.errors import ConfigError
 from vidprism.config.fields import STRICT, Count, Counts, Names, Options, Positive, Seeds
 from vidprism.config.sections import (
     AnalysisConfig,
@@ -43,7 +45,9 @@ class SearchConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class ClosedSetConfig:
-    """Table 1: one row per method, backbone and frame count, trained on the whole training list."""
+    """Table 1: one row per method, backbone and frame count, trained on the whole training list. `more` adds single
+    rows, each by its key, such as `mote-mini_clip_l-16f`.
+    """
 
     dataset: StrictStr
     controls: Names
@@ -52,6 +56,27 @@ class ClosedSetConfig:
     frames: Counts
     repeats: Seeds
     updates: Count
+    more: Names = ()
+
+    @property
+    def rows(self) -> list[tuple[str, str, int]]:
+        """Method, backbone and number of frames of every row, in table order.
+
+        Raises:
+            ConfigError: an entry of `more` is not made of these.
+        """
+        methods = (*self.controls, *self.vidprism)
+        crossed = [(m, b, n) for m in methods for b in self.backbones for n in self.frames]
+        return crossed + [_parts(key) for key in self.more]
+
+
+def _parts(key: str) -> tuple[str, str, int]:
+    found = re.fullmatch(r"(\w+)-(\w+)-(\d+)f", key)
+    if found is None:
+        raise ConfigError(
+            f"params.yaml: closed_set.more has '{key}'; write method-backbone-frames, such as mean_pool-mini_clip-8f"
+        )
+    return found[1], found[2], int(found[3])
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -140,7 +165,8 @@ class Profile:
     """One complete run of the suite. Its name is part of every path.
 
     `inputs` and `reads` are paths for dvc.yaml only: data and code that the training stages depend on besides their
-    own. `note` is a sentence for the index page.
+    own. `borrows` names a profile whose committed numbers Tables 1 and 2 show, marked, where this one has no row of a
+    printed method. `note` is a sentence for the index page.
     """
 
     name: StrictStr
@@ -168,13 +194,15 @@ class Profile:
     check: CheckConfig = field(default_factory=CheckConfig)
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     video_pretraining: VideoPretrainConfig = field(default_factory=VideoPretrainConfig)
+    borrows: StrictStr = ""
     note: StrictStr = ""
 
     @property
     def used_backbones(self) -> tuple[str, ...]:
         """Names of the backbones that the profile uses; `backbones` may define others."""
         closed_set, few_shot = self.closed_set, self.few_shot
-        rows = (*closed_set.backbones, few_shot.backbone, *few_shot.more.backbones, *few_shot.video.backbones)
+        rows = [backbone for _, backbone, _ in closed_set.rows]
+        rows += [few_shot.backbone, *few_shot.more.backbones, *few_shot.video.backbones]
         made = (*self.pretrain, *self.pretrain_video, *self.features.backbones, *self.features.given)
         return tuple(dict.fromkeys((*rows, self.ablations.backbone, *made)))
 

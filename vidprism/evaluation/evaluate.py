@@ -1,5 +1,4 @@
-"""Accuracies from the scores written by the training stages: one results file per group of rows. Nothing here imports
-torch.
+"""Accuracies from the scores written by the training stages: one results file a row. Nothing here imports torch.
 
 Rows that the profile expects but that were not trained stay in the results as "not run".
 """
@@ -8,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from vidprism.config import RANDOM_WEIGHTS, Config, paths
+from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError, nearest, paths
 from vidprism.config.rows import Row, rows
 from vidprism.evaluation import common_subset, metrics, plots, results
 from vidprism.evaluation.groups import of_test
@@ -23,21 +22,36 @@ from vidprism.records.scores import CellScores, hits, load_scores
 from vidprism.runtime import progress
 
 
-def evaluate(config: Config, group: str) -> dict[str, Any]:
-    """Evaluate every expected row of a group; write its results and the points of its plots.
+def evaluate(config: Config, group: str, row: str = "") -> list[Record]:
+    """Evaluate every expected row of a group, or only `row`; write its results and the points of its plots.
+
+    A row that was not trained here keeps the results that are in git.
 
     Returns:
-        The content of the file; `records` holds one record per expected row, in table order.
+        One record per expected row, in table order.
 
     Raises:
-        ConfigError: no such group.
+        ConfigError: no such group, or no such row.
         ResultsError: a record or its scores are damaged, or a training diverged.
         ConfigError: the manifest of a dataset is missing or belongs to another test list.
     """
     found = rows(config, group)
-    records = [evaluate_row(config, row) for row in progress.track(list(found.values()), "row")]
-    plots.write_plots(config, group, records)
-    return results.read_json(results.write_results(config, group, cast(list[Record], records)))
+    if row and row not in found:
+        raise ConfigError(f"profile '{config.profile.name}' has no row '{row}' in {group}; {nearest(row, found)}")
+    evaluated = [_of_row(config, expected, row) for expected in progress.track(list(found.values()), "row")]
+    plots.write_plots(config, group, evaluated)
+    records: list[Record] = list(evaluated)
+    results.write_results(config, group, records)
+    return records
+
+
+def _of_row(config: Config, row: Row, only: str) -> Any:
+    """The record of a row: evaluated if it was trained here and no other row is asked for, otherwise as git has it."""
+    file = paths.row_results(config, row.group, row.key)
+    trained_here = (paths.run(config, row.group, row.key) / "record.json").is_file()
+    if file.is_file() and (only != row.key if only else not trained_here):
+        return results.read_row(file)
+    return evaluate_row(config, row)
 
 
 def evaluate_row(config: Config, row: Row) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""Read and write results: the records of `vidprism.records.record`, one file per group of rows.
+"""Read and write results: the records of `vidprism.records.record`, one file a row.
 
-`data/runs/<profile>/<group>/<row>/record.json` holds one record. `reports/results/<profile>/<group>.json` holds those
-of a group: the numbers that `dvc metrics` shows per row and cell, and the full records in the list `records` (DVC
-ignores lists).
+`data/runs/<profile>/<group>/<row>/record.json` holds a record before its evaluation, and
+`reports/results/<profile>/<group>/<row>.json` the evaluated one. `reports/results/<profile>/<group>.json` holds the
+numbers that `dvc metrics` shows and the list `records` (DVC ignores lists): the hash of each row's file, or the reason
+why a row has no result. A file of results can come from another machine (`tools/merge_rows.py`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,6 +19,8 @@ import numpy as np
 from vidprism.config import BackboneConfig, Config, paths
 from vidprism.config.rows import Row, rows
 from vidprism.evaluation import stats
+from vidprism.evaluation.up_to_date import changes_since
+from vidprism.records import row_file
 from vidprism.records.record import (
     MEASURED,
     NOT_RUN,
@@ -27,7 +31,6 @@ from vidprism.records.record import (
     Repeat,
     ResultsError,
     cell_key,
-    check_record,
 )
 
 __all__ = [
@@ -42,7 +45,6 @@ __all__ = [
     "cell_accuracy",
     "cell_answers",
     "cell_key",
-    "check_record",
     "decode_groups",
     "encode_groups",
     "estimate",
@@ -50,8 +52,10 @@ __all__ = [
     "groups",
     "headline",
     "load_results",
+    "not_run",
     "read_json",
     "read_records",
+    "read_row",
     "write_results",
 ]
 
@@ -70,8 +74,7 @@ def load_results(config: Config, group: str) -> dict[str, Record]:
     Raises:
         ResultsError: broken JSON, unknown schema or a missing key.
     """
-    path = paths.results(config, group)
-    found = {record["row"]: record for record in read_records(path)} if path.is_file() else {}
+    found = {record["row"]: record for record in read_records(config, group)}
     first: dict[tuple[str, int], tuple[Row, Record]] = {}
     current = {}
     for key, row in rows(config, group).items():
@@ -82,19 +85,49 @@ def load_results(config: Config, group: str) -> dict[str, Record]:
     return current
 
 
-def read_records(path: Path) -> list[Record]:
-    """All records of one group file, checked.
+def read_records(config: Config, group: str, profile: str = "") -> list[Record]:
+    """All records of a group, checked; of another profile if it is named. Empty if the group has no results.
 
     Raises:
-        ResultsError: broken JSON, unknown schema or a missing key.
+        ResultsError: broken JSON, unknown schema or a missing key; the file of a row is missing or another one than
+            that of the list.
     """
+    path = paths.results(config, group, profile)
+    if not path.is_file():
+        return []
     content = read_json(path)
-    records = content.get("records") if isinstance(content, dict) else None
-    if not isinstance(records, list):
+    listed = content.get("records") if isinstance(content, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) and "row" in entry for entry in listed):
         raise ResultsError(f"{path}: has no list 'records'; delete the file and run `dvc repro`")
-    for record in records:
-        check_record(record, str(path))
-    return records
+    return [_listed(config, group, profile, entry) for entry in listed]
+
+
+def _listed(config: Config, group: str, profile: str, entry: dict[str, Any]) -> Record:
+    if entry.get("status") != MEASURED:
+        return cast(Record, {"cells": [], **entry})
+    path = paths.row_results(config, group, entry["row"], profile)
+    record = read_row(path)
+    if entry.get("sha256") != _sha256(path):
+        raise ResultsError(
+            f"{path} is not the file that {path.parent.name}.json lists: one of the two was edited or comes from "
+            "elsewhere; `python -m tools.merge_rows` checks the row and lists it, `git checkout` brings both back"
+        )
+    return record
+
+
+def read_row(path: Path) -> Record:
+    """The record of one row's file, checked.
+
+    Raises:
+        ResultsError: the file is missing or damaged.
+    """
+    if not path.is_file():
+        raise ResultsError(f"{path} is missing although its group lists it; `git checkout` it, or run `dvc repro`")
+    return row_file.from_text(path.read_text(encoding="utf-8"), str(path))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_json(path: Path) -> Any:
@@ -110,20 +143,32 @@ def read_json(path: Path) -> Any:
 
 
 def write_results(config: Config, group: str, records: Iterable[Record]) -> Path:
-    """Write a group's file: its headline, then the checked records. The same records give the same
-    bytes.
+    """Write a file for each measured row and the group's own: its headline, then the list of rows. Files of other rows
+    are removed. The same records give the same bytes.
 
     Raises:
         ResultsError: a record that `load_results` would refuse.
     """
     records = list(records)
     path = paths.results(config, group)
-    for record in records:
-        check_record(record, f"record for {path.name}")
-    content = {**headline(records), "records": records}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    files = {paths.row_results(config, group, r["row"]): r for r in records if r["status"] == MEASURED}
+    texts = {file: row_file.to_text(record, f"record for {file.name}") for file, record in files.items()}
+    path.with_suffix("").mkdir(parents=True, exist_ok=True)
+    for file, text in texts.items():
+        file.write_text(text, encoding="utf-8")
+    for left in set(path.with_suffix("").glob("*.json")) - set(texts):
+        left.unlink()
+    content = {**headline(records), "records": [_entry(config, group, record) for record in records]}
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return path
+
+
+def _entry(config: Config, group: str, record: Record) -> dict[str, Any]:
+    """What a group's file says of a row."""
+    if record["status"] != MEASURED:
+        return dict(record)
+    sha256 = _sha256(paths.row_results(config, group, record["row"]))
+    return {"row": record["row"], "status": MEASURED, "sha256": sha256}
 
 
 def headline(records: Iterable[Record]) -> dict[str, float]:
@@ -210,58 +255,16 @@ def decode_groups(text: str | None) -> np.ndarray | None:
 
 def _current(row: Row, spec: BackboneConfig | None, record: Record | None, first: tuple[Row, Record] | None) -> Record:
     if record is None:
-        return _not_run(row, "no result yet")
+        return not_run(row, "no result yet")
     if record["status"] != MEASURED:
         return {"cells": [], "reason": "no result yet", **record}
-    changed = [*_changed(row, spec, record), *(_left_over(row, record, *first) if first else [])]
+    changed = changes_since(row, spec, record, first)
     if not changed:
         return record
     reason = f"params.yaml changed since it was measured ({', '.join(changed)}); run `dvc repro`"
-    return _not_run(row, reason)
+    return not_run(row, reason)
 
 
-def _not_run(row: Row, reason: str) -> Record:
+def not_run(row: Row, reason: str) -> Record:
+    """The record of a row without a result."""
     return cast(Record, {"row": row.key, "status": NOT_RUN, "reason": reason, "cells": []})
-
-
-def _changed(row: Row, spec: BackboneConfig | None, record: Record) -> list[str]:
-    """What the row asks for now but the record was not made with. Such a result must not appear under the new
-    configuration.
-
-    A method that is not trained has no updates; then neither the updates nor the batch size are compared.
-    """
-    config, cells = record["config"], record["cells"]
-    made = {"method": record["method"], "track": record["track"], "backbone": record["backbone"].get("name")}
-    differs = [name for name, value in made.items() if value != getattr(row, name)]
-    if spec is not None and "backbone" not in differs:
-        kind = {name: record["backbone"].get(name) for name in ("key", "model", "size")}
-        differs += [f"{name} of the backbone" for name, value in kind.items() if value != getattr(spec, name)]
-    differs += [name for name, value in _asked(row).items() if config.get("options", {}).get(name) != value]
-    if any(cell["frames"] != row.frames for cell in cells):
-        differs.append("frames")
-    if any([repeat["seed"] for repeat in cell["repeats"]] != list(row.repeats) for cell in cells):
-        differs.append("repeats")
-    trained = [cell for cell in cells if cell["updates"]]
-    if any(cell["updates"] != row.updates for cell in trained):
-        differs.append("updates")
-    # The batch of a cell is smaller than requested if the cell has fewer clips.
-    if trained and config.get("train", {}).get("batch_size") != row.batch_size:
-        differs.append("batch_size")
-    return differs
-
-
-def _left_over(row: Row, record: Record, first: Row, reference: Record) -> list[str]:
-    """Options that neither row sets and that still differ: one of the two was made with a switch that params.yaml no
-    longer sets. Rows of different readings have different defaults and are not compared.
-    """
-    asked, other = _asked(row), _asked(first)
-    if asked.get("reading") != other.get("reading"):
-        return []
-    made, expected = (r["config"].get("options", {}) for r in (record, reference))
-    unasked = sorted((made.keys() | expected.keys()) - asked.keys() - other.keys())
-    return [f"{name} was {made.get(name)}" for name in unasked if made.get(name) != expected.get(name)]
-
-
-def _asked(row: Row) -> dict[str, Any]:
-    """The options that params.yaml sets; an option set to null is left to the method."""
-    return {name: value for name, value in row.options.items() if value is not None}

@@ -3,7 +3,7 @@ mini]``.
 
 It compares the CSV files of the tables in the working tree with those of the revision. A change is "beyond the
 interval" if the paired test over draws and groups (`vidprism.evaluation.stats.paired`) separates the answers in the two
-results. Cells with different test videos or repeats cannot be paired, and the line says so.
+results. Cells with other test videos, repeats or weights of the backbone cannot be paired, and the line says so.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from vidprism.config import Config, ConfigError, load_config, paths
+from vidprism.evaluation import results
+from vidprism.records import row_file
 from vidprism.records.record import MEASURED, ResultsError
 from vidprism.report.tables.cells import compare, measured_entry
 from vidprism.report.tables.layout import Column, Entry
@@ -81,16 +83,7 @@ def _entries(config: Config, commit: str | None) -> Callable[[dict[str, str] | N
     """
     records: dict[tuple[str, str], Any] = {}
     for group in dict.fromkeys(GROUP_OF_TABLE.values()):
-        path = paths.results(config, group)
-        where = f"{commit}:{path.relative_to(config.root_dir).as_posix()}"
-        if commit is None:
-            text = path.read_text(encoding="utf-8") if path.is_file() else None
-        else:
-            text = _git(config.root_dir, "show", where)
-        try:
-            found = json.loads(text)["records"] if text is not None else []
-        except json.JSONDecodeError as error:
-            raise ResultsError(f"{where if commit else path} is not valid JSON ({error})") from error
+        found = _records(config, group, commit)
         records |= {(group, record["row"]): record for record in found}
 
     def entry(line: dict[str, str] | None) -> Entry | None:
@@ -106,12 +99,29 @@ def _entries(config: Config, commit: str | None) -> Callable[[dict[str, str] | N
     return entry
 
 
+def _records(config: Config, group: str, commit: str | None) -> list[Any]:
+    """The measured records of a group in the working tree or in a commit, where older ones hold them in one file."""
+    if commit is None:
+        return [record for record in results.read_records(config, group) if record["status"] == MEASURED]
+    inside = f"{commit}:{paths.results(config, group).relative_to(config.root_dir).as_posix()}"
+    try:
+        listed = json.loads(_git(config.root_dir, "show", inside) or '{"records": []}')["records"]
+    except json.JSONDecodeError as error:
+        raise ResultsError(f"{inside} is not valid JSON ({error})") from error
+    folder = inside.removesuffix(".json")
+    return [
+        row_file.from_text(_git(config.root_dir, "show", where) or "", where) if "sha256" in entry else entry
+        for entry in listed
+        if (where := f"{folder}/{entry['row']}.json") and entry["status"] == MEASURED
+    ]
+
+
 def _compared(old: Entry, new: Entry) -> str:
     """How a change compares with the interval of the paired difference."""
     try:
         difference = compare(new, old)
     except ResultsError:
-        return "not comparable: other test videos or repeats"
+        return "not comparable: other test videos, repeats or weights of the backbone"
     beyond = difference.low > 0 or difference.high < 0
     return f"{'beyond' if beyond else 'within'} the interval [{difference.low:+.2f}, {difference.high:+.2f}]"
 

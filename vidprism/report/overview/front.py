@@ -32,8 +32,7 @@ def published_profiles(config: Config) -> tuple[ProfileCard, ...]:
 
 
 def _measured(config: Config, name: str) -> list[Record]:
-    files = (config.root_dir / "reports" / "results" / name / f"{group}.json" for group in GROUPS)
-    found = (record for path in files if path.is_file() for record in results.read_records(path))
+    found = (record for group in GROUPS for record in results.read_records(config, group, name))
     return [record for record in found if record["status"] == MEASURED]
 
 

@@ -32,6 +32,7 @@ def measured_entry(record: Record, column: Column) -> Entry:
         n_scored=cell["n_scored"],
         n_listed=cell["n_listed"],
         seeds=tuple(r["seed"] for r in cell["repeats"]),
+        made_with=f"profile {record['profile']}, weights {record['backbone'].get('weights_sha256', 'unknown')[:12]}",
         answers=answers,
         of_video=of_video,
         groups_known="groups" in cell,
@@ -49,8 +50,14 @@ def compare(a: Entry, b: Entry) -> stats.Comparison:
     have. If one of the two records is older than its groups, the groups of the other are used.
 
     Raises:
-        ResultsError: the two were measured on different videos or in different groups, or share no repeat.
+        ResultsError: the two were measured on different videos or in different groups, in different profiles or with
+            other weights of the backbone, or share no repeat.
     """
+    if a.made_with != b.made_with:
+        raise ResultsError(
+            f"cannot pair two results of one column: one was made with {a.made_with}, the other with {b.made_with}; "
+            "run `dvc repro`, or `python -m tools.repro_one ROW PROFILE` for a row measured elsewhere"
+        )
     answers_a, answers_b = a.answers, b.answers
     if len(answers_a) > 1 and len(answers_b) > 1:
         shared = [seed for seed in a.seeds if seed in b.seeds]

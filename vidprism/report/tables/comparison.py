@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from vidprism import paper
@@ -11,8 +12,8 @@ from vidprism.config.rows import Row, rows
 from vidprism.evaluation import results
 from vidprism.paper import PublishedRow
 from vidprism.records.record import NOT_RUN, Record
+from vidprism.report.tables import borrowed, cost, identity, video_encoders
 from vidprism.report.tables import cells as entries
-from vidprism.report.tables import cost, identity, video_encoders
 from vidprism.report.tables.identity import Trained
 from vidprism.report.tables.layout import REPORTED, Block, Column, Entry, Line, heading, real_name
 from vidprism.report.tables.setting import source_of
@@ -29,8 +30,9 @@ def table1(config: Config) -> list[Block]:
     )
     records = results.load_results(config, "closed_set")
     trained = {key: identity.of(config, row, records[key]) for key, row in rows(config, "closed_set").items()}
+    lenders = borrowed.lent(config, "closed_set")
     lines = [
-        _table1_line(config, columns, printed, trained.get(key), key, records)
+        _table1_line(config, columns, printed, trained.get(key), key, records, lenders)
         for printed, key in identity.arrange(paper.load_published(1), trained)
     ]
     sizes = list(dict.fromkeys(line.contest for line in lines))
@@ -45,8 +47,14 @@ def table1(config: Config) -> list[Block]:
             tuple(lines),
             cost.MEASURED_HEADINGS,
             cost.CHECK_HEADINGS,
+            note=_lent_note(lines, lenders),
         )
     ]
+
+
+def _lent_note(lines: list[Line], lenders: list[Record]) -> str:
+    shown = {line.elsewhere[1] for line in lines if line.elsewhere}
+    return borrowed.lent_note([record for record in lenders if record["row"] in shown])
 
 
 def _table1_line(
@@ -56,10 +64,11 @@ def _table1_line(
     trained: Trained | None,
     key: str,
     records: dict[str, Record],
+    lenders: list[Record],
 ) -> Line:
     size = printed.labels["size"] if printed else trained.size
     comparable = columns[0].dataset == PRINTED_DATASET
-    line = _line(config, columns, printed, trained, key, records, ["top1", "top5", "gflops"], comparable)
+    line = _line(config, columns, printed, trained, key, records, lenders, ["top1", "top5", "gflops"], comparable)
     section = f"{size}: {printed.labels['section'] if printed else EXTRA_SECTION}"
     inputs = (
         "×".join(printed.labels[k] for k in ("frames", "crops", "clips")) if printed else f"{trained.frames} frames"
@@ -98,15 +107,17 @@ def table2(config: Config) -> list[Block]:
     main = {row.method: row for row in own if row.backbone == p.few_shot.backbone}
     video = [row for row in own if row.backbone in p.few_shot.video.backbones]
     main |= {r.method: r for r in reversed(video) if r.key in printed_of and r.method not in main}
+    lenders = borrowed.lent(config, "few_shot")
     lines = [
         replace(
-            _line(config, columns, printed, trained.get(key), key, records),
+            _line(config, columns, printed, trained.get(key), key, records, lenders),
             section=printed.labels["section"] if printed else EXTRA_SECTION,
         )
         for printed, key in identity.arrange(printed_rows, {row.key: trained[row.key] for row in main.values()})
     ]
     on_clips = [row.backbone for row in main.values() if row in video]
-    note = " ".join(filter(None, (_bold_elsewhere(on_clips), video_encoders.note(on_clips, records))))
+    notes = (_bold_elsewhere(on_clips), video_encoders.note(on_clips, records), _lent_note(lines, lenders))
+    note = " ".join(filter(None, notes))
     blocks = [Block("", ("Method",), columns, _panel(columns), tuple(lines), note=note)]
 
     def lines_of(chosen: list[Row], columns: tuple[Column, ...] = columns) -> tuple[Line, ...]:
@@ -189,15 +200,19 @@ def _line(
     trained: Trained | None,
     key: str,
     records: dict[str, Record],
+    lenders: Sequence[Record] = (),
     names: list[str] | None = None,
     comparable: bool = True,
 ) -> Line:
-    """A line of Table 1 or 2 from its printed row, its run, or both; `comparable` means that both use the same
-    dataset.
+    """A line of Table 1 or 2 from its printed row, its run, or both. Without a run it may be lent by `lenders`.
+    `comparable` means that the printed row and its run use the same dataset.
     """
     record = records[key] if key else None
+    lender = None if record else borrowed.of_printed(printed, lenders)
     if record:
         cells = tuple(entries.measured_entry(record, column) for column in columns)
+    elif lender:
+        cells = tuple(borrowed.lent_entry(lender, column) for column in columns)
     else:
         cells = (_unmeasured(printed),) * len(columns)
     names = names or [c.published for c in columns]
@@ -211,6 +226,7 @@ def _line(
         setting=trained.setting if trained else "",
         published_as=identity.WHOLE_MODEL if printed and printed.labels["section"] == paper.TUNING else "",
         extra=printed is None,
+        elsewhere=(lender["profile"], lender["row"]) if lender else None,
         record=record,
     )
 

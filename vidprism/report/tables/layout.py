@@ -16,6 +16,7 @@ from vidprism.records.record import MEASURED, Record, cell_key
 BETTER, WORSE, NOT_SEPARABLE = "better", "worse", "not separable"
 WIDEST_PRINTED = 6  # measured columns that fit on a sheet of paper
 REPORTED = "reported"  # the paper prints a number, and the suite has no run for the row
+ELSEWHERE = "elsewhere"  # another profile has measured the row; it is shown and never compared
 
 # Heading of a dataset: its name, and the name of its generated counterpart.
 HEADINGS = {
@@ -77,7 +78,7 @@ class Entry:
     and groups of test videos, and the intervals over repeats only and over groups only.
     """
 
-    status: str  # measured, not run, reported, rehearsed
+    status: str  # measured, not run, reported, rehearsed, elsewhere
     reason: str = ""
     accuracy: Mean | None = None
     repeats: tuple[float, float] | None = None
@@ -88,6 +89,7 @@ class Entry:
     letters: str = ""  # rows of the column that share a letter cannot be told apart
     change: Change | None = None
     seeds: tuple[int, ...] = ()
+    made_with: str = ""  # the profile and the hash of the backbone's weights
     answers: np.ndarray | None = field(default=None, compare=False, repr=False)
     of_video: np.ndarray | None = field(default=None, compare=False, repr=False)  # group numbers; None: no groups
     groups_known: bool = True  # False: the record is older than its groups
@@ -149,14 +151,21 @@ class Line:
     published_as: str = ""  # how the printed numbers of its section were obtained
     extra: bool = False
     default: bool = False
+    elsewhere: tuple[str, str] | None = None  # profile and key of the row that another profile lends
     facts: tuple[str, ...] = ()
     cost: Check | None = None
     record: Record | None = field(default=None, compare=False, repr=False)
 
     @property
     def status(self) -> str:
-        """The common status of its entries: measured if any entry is."""
-        return "measured" if any(e.status == "measured" for e in self.entries) else self.entries[0].status
+        """The common status of its entries: measured if any entry is, elsewhere if any is lent."""
+        found = [entry.status for entry in self.entries]
+        return next((status for status in (MEASURED, ELSEWHERE) if status in found), found[0])
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether a number of the suite stands in the line, measured here or elsewhere."""
+        return self.status in (MEASURED, ELSEWHERE)
 
     @property
     def n_trials(self) -> int:
@@ -201,7 +210,7 @@ class Block:
     @property
     def measured_first(self) -> tuple[Line, ...]:
         """The lines as a page shows them: those with a measurement, then the others, each in the table's order."""
-        return tuple(sorted(self.lines, key=lambda line: line.status != MEASURED))
+        return tuple(sorted(self.lines, key=lambda line: not line.has_numbers))
 
     def n_columns(self, chosen: Sequence[int]) -> int:
         """Columns of a table that shows the chosen measured columns and everything beside them."""
@@ -252,7 +261,7 @@ class Table:
     @property
     def n_reported(self) -> int:
         """Lines without a measurement."""
-        return sum(line.status != MEASURED for line in self.lines)
+        return sum(not line.has_numbers for line in self.lines)
 
     @property
     def sections(self) -> tuple[str, ...]:
