@@ -19,7 +19,7 @@ from torch import Tensor
 
 from vidprism.backbones._checkpoints import WEIGHTS_FILE
 from vidprism.backbones.clip import TOKEN_TABLE, TOKENS_KEPT, create
-from vidprism.config import load_config
+from vidprism.config import load_config, paths
 
 MOVED = 1e-3  # norm of what training added to a row; weight decay alone leaves 3e-7, and a word of a caption 0.1
 
@@ -40,7 +40,7 @@ def compact(weights: dict[str, Tensor], before_VW: Tensor) -> dict[str, Tensor]:
 def main(profile: str, model: str) -> Path:
     """Pack one model of a profile; the path of the file."""
     config = load_config(profile)
-    source = config.root_dir / "data" / "backbones" / profile / model / WEIGHTS_FILE
+    source = paths.pretrained(config, model) / WEIGHTS_FILE
     before = create(model, config.profile.pretraining.seed).token_embedding.weight.detach()
     target = config.root_dir / "data" / "weights" / f"{model}.safetensors"
     target.parent.mkdir(parents=True, exist_ok=True)

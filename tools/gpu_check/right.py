@@ -163,10 +163,13 @@ def _parts(lines: Lines, size: Size, tower: Tower, method: str, data: models.Noi
     lines.right(f"{what}, gradient with checkpointing", error(again.gradient, whole.gradient), FLOAT32)
     steps = tower.frames // (2 if tower.key == "videomae" else 1)
     coupled = methods.batch_terms(method, methods.resolve(method, {}, steps))
+    model = _model(size, tower, method)
+    if hasattr(model.head, "draws"):
+        coupled = [*coupled, "what it draws at random for each part"]
     if coupled:
         lines.skipped(f"{what}, gradient of 2 micro-batches", f"another objective: {', '.join(coupled)}")
         return
-    cut = _pass(_model(size, tower, method), data, n_parts=2)
+    cut = _pass(model, data, n_parts=2)
     lines.right(f"{what}, gradient of 2 micro-batches", error(cut.gradient, whole.gradient), FLOAT32)
 
 

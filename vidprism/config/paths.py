@@ -63,6 +63,11 @@ def backbone(config: Config, name: str) -> str:
     return str(local) if local.exists() or weights.startswith("data/") else weights
 
 
+def pretrained(config: Config, name: str) -> Path:
+    """Folder of a backbone that the profile pre-trains: its weights and the report of its training."""
+    return config.root_dir / "data" / "backbones" / config.profile.name / name
+
+
 def search(config: Config, method: str, backbone: str, track: str = "") -> Path:
     """The record of a method's search on the dev pool. All image backbones share one search, made on the profile's
     first backbone. A video encoder has its own (`<method>-<backbone>`), and so does a track other than the profile's
