@@ -83,7 +83,7 @@ def check_data(config: Config) -> list[str]:
         # a tag of open_clip has neither a slash nor a dot
         is_path = "/" in spec.weights or "." in spec.weights
         off = name in p.few_shot.video.backbones and name not in p.few_shot.video.run
-        made = name in (*p.pretrain, *p.pretrain_video)
+        made = name in p.pretrained
         if made or off or spec.weights == RANDOM_WEIGHTS:
             continue
         if is_path and not (config.root_dir / spec.weights).exists():

@@ -123,7 +123,10 @@ def test_choices_are_tagged_and_name_switches_that_there_are() -> None:
 
 def test_methods_that_the_paper_tunes() -> None:
     vidprism = {"vidprism_c": "VidPrism-C", "vidprism_m": "VidPrism-M"}
-    assert paper.tuned() == {"text4vis": "Text4Vis", "mote": "MoTE", "ost": "OST", **vidprism}
+    assert paper.tuned() == {"text4vis": "Text4Vis", "mote": "MoTE", "ost": "OST", "maxi": "MAXI", **vidprism}
+    encoders = {row.name: row.encoder for row in paper.load_published(2) if row.run}
+    assert encoders["ViCLIP"] == encoders["ETL"] == "viclip" and encoders["VideoMAEv2"] == "videomae"
+    assert encoders["X-CLIP"] == encoders["VidPrism-C"] == "clip"
 
 
 def test_unknown_table() -> None:

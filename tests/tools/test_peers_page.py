@@ -16,7 +16,9 @@ def test_the_committed_page_is_of_these_files() -> None:
 @pytest.mark.parametrize("key", peers_page.peers())
 def test_every_peer_names_its_source(key: str) -> None:
     said = peers_page.source(key)
-    assert said.endswith(")") and any(venue in said for venue in ("CVPR", "ECCV", "ICLR", "AAAI", "NeurIPS", "arXiv"))
+    assert said.endswith(")") and any(
+        venue in said for venue in ("CVPR", "ECCV", "ICCV", "ICLR", "AAAI", "NeurIPS", "arXiv")
+    )
 
 
 def test_choices_are_whole_sentences() -> None:

@@ -83,6 +83,8 @@ class ClipTower:
         ValueError: another kind of image tower, such as a ResNet, or one without a class token.
     """
 
+    joint = False
+
     def __init__(self, visual: Any, normalise: Callable[[Tensor], Tensor]) -> None:
         if not hasattr(visual, "class_embedding") or visual.pool_type != "tok" or visual.attn_pool is not None:
             raise ValueError(
@@ -121,6 +123,20 @@ class ClipTower:
         if self.module.transformer.grad_checkpointing and torch.is_grad_enabled():
             return checkpoint(step, *values, use_reentrant=False)
         return step(*values)
+
+
+class JointTower(ClipTower):
+    """The image tower of a ViCLIP: the tokens of all frames of a clip form one sequence."""
+
+    joint = True
+
+    def tokens(self, pictures: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Clips (B, T, S, S, 3) to (B, 1 + T P, W): the class token, then the patches frame by frame. See
+        `vidprism.methods.Tower`.
+        """
+        x_BTLW = super().tokens(pictures.flatten(0, 1), positions).unflatten(0, pictures.shape[:2])
+        patches_BTPW = x_BTLW[:, :, 1:] + self.module.times_TW[:, None]
+        return torch.cat([x_BTLW[:, 0, :1], patches_BTPW.flatten(1, 2)], dim=1)
 
 
 class ClipTextTower:

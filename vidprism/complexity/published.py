@@ -15,10 +15,7 @@ from vidprism.complexity.clip import tower
 from vidprism.paper import PublishedRow
 
 TOWERS = {"B/16": "ViT-B-16-quickgelu", "L/14": "ViT-L-14-quickgelu"}
-NOT_MODELLED = {
-    "ETL-ViCLIP": "no code, and no number printed",
-    "FocusVideo": "no code",
-}
+NOT_MODELLED = {"FocusVideo": "no code"}
 # The complete options of the suite's methods: those of `vidprism.methods` need torch, which tables do without.
 OPTIONS: dict[str, dict[str, Any]] = {
     "st_adapter": {"places": ["mlp"], "dropout": 0.5},
@@ -30,6 +27,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "stan": {"time": "conv", "depth": 4, "drop_path": 0.1},
     "m2_clip": {"places": ["mlp"], "head": "linear", "dropout": 0.5},
     "ost": {"sentences": 4},
+    "etl": {"share": 0.005, "lambda_cc": 1.0, "sentences": 2},
     "dual_path": {"grid": 4, "dropout": 0.1},
     "mote": {"layers": 4, "experts": 4, "tuned_share": 0.99, "lambda_merged": 0.5, "lambda_mse": 0.1},
     "vidprism_c": {},
@@ -66,7 +64,7 @@ def check_published(row: PublishedRow) -> Check:
     backbone, blind = (n * frames / 1e9 for n in (shape.frame.macs, shape.frame_macs_without_attention))
     method = row.run
     options = OPTIONS[method] | OF_SIZE.get((method, size), {}) | (_rates(frames) if method == "vidprism_c" else {})
-    counted = count(method, TOWERS[size], frames, options=options).gmacs
+    counted = count(method, TOWERS[size], frames, options=options, key=row.encoder).gmacs
     return Check(counted, verdict(printed, counted, backbone, blind), printed)
 
 

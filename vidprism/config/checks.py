@@ -61,6 +61,7 @@ def _check_names(config: Config) -> None:
         *(p.few_shot.tuned_controls, p.few_shot.tuned_vidprism, p.few_shot.more.methods, p.few_shot.video.methods),
         *p.search.methods.values(),
         *((p.ablations.method,), config.methods, [method for method, _, _ in p.closed_set.rows]),
+        [row.method for row in p.few_shot.single],
     )
     for used in groups:
         _check_known(f"methods used by {p.name}", used, methods, "method")

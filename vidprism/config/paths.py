@@ -70,10 +70,11 @@ def pretrained(config: Config, name: str) -> Path:
 
 def search(config: Config, method: str, backbone: str, track: str = "") -> Path:
     """The record of a method's search on the dev pool. All image backbones share one search, made on the profile's
-    first backbone. A video encoder has its own (`<method>-<backbone>`), and so does a track other than the profile's
-    (`<method>-<track>`).
+    first backbone. A video encoder and a backbone of single rows have their own (`<method>-<backbone>`), and so does a
+    track other than the profile's (`<method>-<track>`).
     """
-    own = backbone in config.profile.few_shot.video.backbones
+    few_shot = config.profile.few_shot
+    own = backbone in (*few_shot.video.backbones, *(row.backbone for row in few_shot.single))
     name = f"{method}-{backbone}" if own else method
     if track not in ("", config.profile.protocol.track):
         name += f"-{track}"

@@ -91,6 +91,10 @@ def _few_shot(config: Config) -> list[Row]:
     full = [
         _make(config, "few_shot", method, method, backbone=c.backbone, **cells) for method in (*c.controls, *c.vidprism)
     ]
+    single = [
+        _make(config, "few_shot", f"{one.method}-{one.backbone}", one.method, backbone=one.backbone, **cells)
+        for one in c.single
+    ]
     more = [
         _make(config, "few_shot", f"{method}-{backbone}", method, backbone=backbone, **cells)
         for backbone in c.more.backbones
@@ -102,7 +106,7 @@ def _few_shot(config: Config) -> list[Row]:
         _make(config, "few_shot", f"{method}-tuned", method, backbone=c.backbone, **cell, **recipe)
         for method in (*c.tuned_controls, *c.tuned_vidprism)
     ]
-    return full + more + _video(config) + both
+    return full + single + more + _video(config) + both
 
 
 def _video(config: Config) -> list[Row]:

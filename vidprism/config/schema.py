@@ -19,6 +19,7 @@ from vidprism.config.sections import (
     CheckConfig,
     PretrainConfig,
     ProtocolConfig,
+    TowerPretrainConfig,
     TrainConfig,
     VideoPretrainConfig,
     WorldConfig,
@@ -88,6 +89,14 @@ class MoreRowsConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class SingleRowConfig:
+    """A method on a backbone."""
+
+    method: StrictStr
+    backbone: StrictStr
+
+
+@dataclass(frozen=True, config=STRICT)
 class VideoRowsConfig:
     """Rows of Table 2 on video encoders (VideoMAE): each of `methods` on each of `backbones`.
 
@@ -116,8 +125,9 @@ class FeaturesConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class FewShotConfig:
-    """Table 2: one row per method; repeat i trains with seed i on draw i. `more` adds the same cells on other
-    backbones, because the paper does not say which backbone its table uses.
+    """Table 2: one row per method; repeat i trains with seed i on draw i. `single` adds rows of a method on another
+    backbone, with a search of their own. `more` adds the same cells on other backbones, because the paper does not say
+    which backbone its table uses.
     """
 
     datasets: Names
@@ -129,6 +139,7 @@ class FewShotConfig:
     frames: Count
     shots: Counts
     repeats: Seeds
+    single: tuple[SingleRowConfig, ...] = ()
     more: MoreRowsConfig = field(default_factory=MoreRowsConfig)
     video: VideoRowsConfig = field(default_factory=VideoRowsConfig)
 
@@ -178,6 +189,8 @@ class Profile:
     generate: Names
     pretrain: Names
     pretrain_video: Names
+    pretrain_captions: Names
+    pretrain_unlabelled: Names
     datasets: Names
     features: FeaturesConfig
     tables: Names
@@ -194,16 +207,24 @@ class Profile:
     check: CheckConfig = field(default_factory=CheckConfig)
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     video_pretraining: VideoPretrainConfig = field(default_factory=VideoPretrainConfig)
+    caption_pretraining: TowerPretrainConfig = field(default_factory=TowerPretrainConfig)
+    unlabelled_pretraining: TowerPretrainConfig = field(default_factory=TowerPretrainConfig)
     borrows: StrictStr = ""
     note: StrictStr = ""
+
+    @property
+    def pretrained(self) -> tuple[str, ...]:
+        """Names of the backbones that stages of the profile pre-train."""
+        return (*self.pretrain, *self.pretrain_video, *self.pretrain_captions, *self.pretrain_unlabelled)
 
     @property
     def used_backbones(self) -> tuple[str, ...]:
         """Names of the backbones that the profile uses; `backbones` may define others."""
         closed_set, few_shot = self.closed_set, self.few_shot
         rows = [backbone for _, backbone, _ in closed_set.rows]
+        rows += [row.backbone for row in few_shot.single]
         rows += [few_shot.backbone, *few_shot.more.backbones, *few_shot.video.backbones]
-        made = (*self.pretrain, *self.pretrain_video, *self.features.backbones, *self.features.given)
+        made = (*self.pretrained, *self.features.backbones, *self.features.given)
         return tuple(dict.fromkeys((*rows, self.ablations.backbone, *made)))
 
 

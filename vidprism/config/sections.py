@@ -92,6 +92,22 @@ class VideoPretrainConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class TowerPretrainConfig:
+    """Pre-training of both towers of a CLIP on clips, with captions (the small ViCLIP) or with bags of texts and
+    without labels (MAXI): a budget of steps, never of seconds. `pool` outlines and backgrounds serve the captioned
+    clips.
+    """
+
+    steps: Count = 600
+    batch_size: Count = 32
+    lr: Positive = 5e-4
+    weight_decay: From0 = 0.1
+    pool: Count = 2000
+    seed: CountFrom0 = 7
+    threads: Count = 2
+
+
+@dataclass(frozen=True, config=STRICT)
 class BackboneConfig:
     """An encoder of frames or clips. `key` is a file of vidprism/backbones/, `size` the column of Table 1 that it
     fills.

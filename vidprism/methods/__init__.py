@@ -13,6 +13,7 @@ What a method module may say besides:
 
 - ``SEES = "clips"``: the built module brings ``encode(clips_BTSS3)``, a tensor or a dict of tensors with B first, in
   which no clip sees another; ``forward`` takes its result instead of features. It runs on the tuned track alone.
+- ``ON_JOINT = True``: a method that sees clips also works in a tower where all patches of a clip form one sequence;
 - ``IS_PEER = True``: it is another publication's method, and not a control or VidPrism. Its docstring has a sentence
   that begins with "Source:", and names what is "a choice of this suite".
 - ``TEMPORAL = False``: the order of the frames makes no difference.
@@ -73,6 +74,7 @@ __all__ = [
 
 _UNSAID = {
     "IS_PEER": False,
+    "ON_JOINT": False,
     "SEES": "features",
     "TEMPORAL": True,
     "STARTS_AS_BACKBONE": False,

@@ -55,6 +55,8 @@ class Tower(Protocol):
     Attributes:
         width: W. heads: H. dim: D. side: patches along one side of a picture. patch_px: side of a patch in pixels.
         blocks: in order.
+        joint: whether all patches of a clip form one sequence (ViCLIP); then `tokens` takes clips (B, T, S, S, 3) to
+            (B, 1 + T P, W), and a method must say that it can work so (`ON_JOINT`).
         norm_in: the norm before the first block. norm_out: the one after the last, which the model applies to class
             tokens (..., W).
         module: owns the parameters.
@@ -65,6 +67,7 @@ class Tower(Protocol):
     dim: int
     side: int
     patch_px: int
+    joint: bool
     norm_in: nn.Module
     norm_out: nn.Module
     blocks: Sequence[TowerBlock]

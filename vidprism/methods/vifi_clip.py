@@ -18,6 +18,7 @@ LABEL = "ViFi-CLIP"
 SEARCHED = "lr"
 IS_PEER = True
 SEES = "clips"
+ON_JOINT = True
 USES = ("text",)
 PROMPT_SET = "photo"
 TEMPORAL = False

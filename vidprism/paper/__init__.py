@@ -1,10 +1,10 @@
 """The paper's Tables 1 to 5 as data: every published number, and which training of the suite corresponds to each row.
 
-There is one CSV per table. The last column, `run`, names a method of the suite; it is empty if the suite has none for
-the row. In Tables 3 to 5, `options` lists what the row changes in that method's paper preset, spelled as in params.yaml
-(empty for the full model), and `frames` is the number given in the text (32 in Sec. 4.3). `bold` lists the columns that
-the paper prints in bold. `reference` is the paper's citation number. Inputs of Table 1 are three integers, in the order
-of the paper's caption: frames, crops, clips.
+There is one CSV per table. The last column, `run`, names a method of the suite, and after an @ the kind of encoder if
+that is not CLIP; it is empty if the suite has none for the row. In Tables 3 to 5, `options` lists what the row changes
+in that method's paper preset, spelled as in params.yaml (empty for the full model), and `frames` is the number given in
+the text (32 in Sec. 4.3). `bold` lists the columns that the paper prints in bold. `reference` is the paper's citation
+number. Inputs of Table 1 are three integers, in the order of the paper's caption: frames, crops, clips.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ PARTS = {"": "", "a": "(a) Aggregation", "b": "(b) Interaction", "c": "(c) Combi
 @dataclass(frozen=True)
 class PublishedRow:
     """One printed row: its labels as text (by column), its numbers (None for a dash), which are bold, the corresponding
-    method of the suite, and the options that the row changes in that method's paper preset.
+    method of the suite with the kind of its encoder (VidPrism's follows from its caption), and the options that the row
+    changes in that method's paper preset.
     """
 
     labels: dict[str, str]
@@ -53,6 +54,7 @@ class PublishedRow:
     bold: frozenset[str]
     run: str
     options: dict[str, Any]
+    encoder: str = "clip"
 
     @property
     def name(self) -> str:
@@ -92,8 +94,11 @@ def load_published(table: str | int) -> list[PublishedRow]:
 
 @cache
 def tuned() -> dict[str, str]:
-    """The suite's methods that the paper lists under "Tuning" (the whole model trains), with their printed names."""
+    """The suite's methods that the paper lists under "Tuning" (the whole model trains), with their printed names. A
+    tuned encoder of another kind is none: there the method is the ordinary one.
+    """
     rows = [row for table in (1, 2) for row in load_published(table) if row.run and row.labels["section"] == TUNING]
+    rows = [row for row in rows if row.encoder == "clip"]
     return {row.run: row.name.removesuffix(f"-{row.labels.get('size')}") for row in rows}
 
 
@@ -136,4 +141,5 @@ def _row(line: dict[str, str]) -> PublishedRow:
     numbers = {key: float(text) if text else None for key, text in line.items() if key not in LABELS}
     labels = {key: text for key, text in line.items() if key in LABELS and key not in ("options", "bold", "run")}
     options = yaml.safe_load(f"{{{line.get('options', '')}}}")
-    return PublishedRow(labels, numbers, frozenset(line["bold"].split()), line["run"], options)
+    run, _, encoder = line["run"].partition("@")
+    return PublishedRow(labels, numbers, frozenset(line["bold"].split()), run, options, encoder or "clip")

@@ -92,9 +92,9 @@ def _train(net: Any, encoder: ClipBackbone, world: WorldConfig, cfg: PretrainCon
     losses = []
     for step, stills in enumerate(progress.track(_batches(world, cfg), "update", cfg.steps)):
         images_BD = encoder.encode_frames(torch.from_numpy(stills.images))
-        contrastive = _contrastive(net, images_BD, encoder.tokenizer(stills.captions))
+        of_captions = contrastive(net, images_BD, encoder.tokenizer(stills.captions))
         place = _place(read_place, images_BD, stills)
-        loss = contrastive + cfg.place_weight * place
+        loss = of_captions + cfg.place_weight * place
         if not torch.isfinite(loss):
             reason = f"pre-training loss is {loss.item()} at step {step}"
             raise FloatingPointError(f"{reason}; lower pretraining.lr or muon_lr in params.yaml")
@@ -106,7 +106,7 @@ def _train(net: Any, encoder: ClipBackbone, world: WorldConfig, cfg: PretrainCon
         adamw.step()
         for schedule in schedules:
             schedule.step()
-        losses.append((contrastive.item(), place.item()))
+        losses.append((of_captions.item(), place.item()))
     net.eval()
     return losses
 
@@ -123,7 +123,7 @@ def _batches(world: WorldConfig, cfg: PretrainConfig) -> Iterator[Stills]:
             yield current
 
 
-def _contrastive(net: Any, images_BD: Tensor, tokens: Tensor) -> Tensor:
+def contrastive(net: Any, images_BD: Tensor, tokens: Tensor) -> Tensor:
     """Mean of the two cross-entropies, image to caption and caption to image. Images with equal captions share the
     target.
     """

@@ -11,7 +11,6 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,7 +63,7 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
     dev_groups = {name: splits["dev"].groups for name, splits in videos.items()}
     unlabelled = [frames for splits in videos.values() for frames in splits["train"].frames]
     losses = train(encoder, unlabelled, cfg)
-    out_dir = Path(paths.backbone(config, name))
+    out_dir = paths.pretrained(config, name)
     out_dir.mkdir(parents=True, exist_ok=True)
     save_file({k: v.contiguous() for k, v in encoder.state_dict().items()}, out_dir / WEIGHTS_FILE)
     report = {

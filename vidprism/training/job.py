@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vidprism import methods
-from vidprism.config import Config
+from vidprism.config import Config, ConfigError
 from vidprism.records.log import Log, Point
 from vidprism.training.inputs import Inputs, TrainingSet
 from vidprism.training.recipe import Recipe
@@ -72,6 +72,11 @@ def task_of(
     elif "text" in uses:
         text = inputs.load_backbone("cuda" if torch.cuda.is_available() else "cpu").text_tower()
         text.module.requires_grad_(False)
+    if tower is not None and tower.joint and not methods.says(method, "ON_JOINT"):
+        raise ConfigError(
+            f"params.yaml: method '{method}' works on single frames inside the tower, and the backbone "
+            f"'{inputs.backbone['name']}' joins all frames of a clip; choose another backbone for it"
+        )
     features_CD, words = inputs.text(prompt_set), tuple(inputs.class_texts)
     templates = _templates(methods.says(method, "PROMPT_SET"))
     about = inputs.dim, inputs.n_classes, inputs.n_steps, features_CD, inputs.logit_scale

@@ -22,16 +22,19 @@ def run_block(block: TowerBlock, x: Tensor) -> Tensor:
 
 
 def frame_tokens(tower: Tower, clips_BTSS3: Tensor) -> Tensor:
-    """Tokens (B * T, L, W) of all frames before the first norm."""
-    return tower.tokens(clips_BTSS3.flatten(0, 1))
+    """Tokens (B * T, L, W) of all frames before the first norm; of whole clips (B, 1 + T P, W) in a joint tower."""
+    return tower.tokens(clips_BTSS3 if tower.joint else clips_BTSS3.flatten(0, 1))
 
 
 def frame_features(tower: Tower, clips_BTSS3: Tensor) -> Tensor:
-    """Features (B, T, D) of a tower without changes, float32, as the backbone itself makes them."""
+    """Features (B, T, D) of a tower without changes, float32, as the backbone itself makes them; (B, 1, D) of a joint
+    tower.
+    """
     x = tower.norm_in(frame_tokens(tower, clips_BTSS3))
     for block in tower.blocks:
         x = tower.run(partial(run_block, block), x)
-    return tower.project(tower.norm_out(x[:, 0])).unflatten(0, clips_BTSS3.shape[:2]).float()
+    n_clips = len(clips_BTSS3)
+    return tower.project(tower.norm_out(x[:, 0])).unflatten(0, (n_clips, -1)).float()
 
 
 def over_time(x_BTXA: Tensor, weight_3A: Tensor, bias_A: Tensor) -> Tensor:

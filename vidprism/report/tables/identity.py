@@ -138,7 +138,10 @@ def is_row(printed: PublishedRow, trained: Trained) -> bool:
     if printed.run != trained.head or (size and size != trained.size) or (frames and int(frames) != trained.frames):
         return False
     if not trained.is_vidprism:
-        return all(trained.options.get(name) == value for name, value in printed.options.items())
+        if printed.encoder != "clip" and printed.labels["section"] == paper.TUNING and trained.track != "tuned":
+            return False  # an ordinary head on a frozen encoder is not its publication's row
+        known = all(trained.options.get(name) == value for name, value in printed.options.items())
+        return known and trained.encoder == printed.encoder
     known = bool(frames) or _length_is_known(trained)
     return known and trained.encoder == ENCODERS[trained.head] and changed_options(trained, "paper") == printed.options
 
@@ -156,6 +159,7 @@ def name(trained: Trained) -> str:
     """What was trained, in a table of methods: the method and, if it has no printed row, how it differs."""
     if not trained.is_vidprism:
         notes = [f"{option}={value}" for option, value in trained.options.items()]
+        notes += [] if trained.encoder == "clip" else [f"on {trained.encoder}"]
         return noted(trained.label or trained.method, notes)
     reading = [] if trained.options["reading"] == "paper" else [f"{trained.options['reading']} reading"]
     notes = reading + [f"{option}={value}" for option, value in changed_options(trained).items()]
