@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tools import smoke
+from tools import locks, smoke
 from tools.with_profile import choose
+from vidprism.evaluation import results
 
 ROOT = Path(__file__).resolve().parents[1]
 NETWORK_LOG = Path(tempfile.mkdtemp(prefix="vidprism-")) / "network"
@@ -90,7 +91,7 @@ def test_git_shows_no_change_after_make_smoke(clone: Path) -> None:
     assert not [name for name in changed if Path(name).name != "dvc.lock"]
     for name in changed:
         before = git(clone, "show", f"HEAD:{name}")
-        assert smoke.put_back((clone / name).read_text(encoding="utf-8"), before) == before
+        assert locks.put_back((clone / name).read_text(encoding="utf-8"), before, smoke.PROFILE) == before
 
 
 def test_no_other_machine_is_asked(clone: Path) -> None:
@@ -99,8 +100,7 @@ def test_no_other_machine_is_asked(clone: Path) -> None:
 
 
 def test_results_say_what_they_rest_on(clone: Path) -> None:
-    results = json.loads((clone / "reports/results/smoke/few_shot.json").read_text())
-    record = next(r for r in results["records"] if r["row"] == "vidprism_c")
+    record = results.read_row(clone / "reports/results/smoke/few_shot/vidprism_c.json")
     assert record["generated"] is True and record["code"]["version"] and record["environment"]["torch"]
     for cell in record["cells"]:
         assert cell["n_scored"] <= cell["n_listed"] == len(cell["repeats"][0]["correct"])

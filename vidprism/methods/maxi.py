@@ -1,8 +1,8 @@
 """MAXI: ViFi-CLIP's tuning, from towers that were tuned on unlabelled videos before.
 
-Source: Lin et al., "MAtch, eXpand and Improve", ICCV 2023, Section 3, and the settings of github.com/wlin-at/MAXI (no licence;
-facts only). The first stage is a pre-training (`vidprism.pretraining.maxi`): this method is MAXI only on a backbone
-that comes from there. The second stage, here, is ViFi-CLIP's.
+Source: Lin et al., "MAtch, eXpand and Improve", ICCV 2023, Section 3, and the settings of github.com/wlin-at/MAXI (no
+licence; facts only). The first stage is a pre-training (`vidprism.pretraining.maxi`): this method is MAXI only on a
+backbone that comes from there. The second stage, here, is ViFi-CLIP's.
 """
 
 from __future__ import annotations

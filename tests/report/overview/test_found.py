@@ -1,6 +1,5 @@
 """The index: its numbers equal a slow recomputation from the files, and a new method needs no edit."""
 
-import json
 import re
 from dataclasses import replace
 from html import unescape
@@ -48,9 +47,8 @@ def _cards(config: Config) -> list[str]:
 
 
 def _cells(config: Config, group: str, key: str) -> dict[tuple, dict]:
-    """The cells of a row, straight from the file."""
-    content = json.loads(paths.results(config, group).read_text(encoding="utf-8"))
-    (record,) = (r for r in content["records"] if r["row"] == key)
+    """The cells of a row, straight from its file."""
+    record = results.read_row(paths.row_results(config, group, key))
     return {(cell["dataset"], cell["shots"], cell["frames"]): cell for cell in record["cells"]}
 
 
