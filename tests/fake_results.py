@@ -52,6 +52,7 @@ def searched(config: Config) -> list[tuple[str, str, str]]:
     """Method, backbone and track of every search that the profile's stages run."""
     p = config.profile
     found = [(m, p.few_shot.backbone, p.protocol.track) for group in p.search.methods.values() for m in group]
+    found += [(row.method, row.backbone, p.protocol.track) for row in p.few_shot.single]
     found += [(m, b, p.protocol.track) for b in p.few_shot.video.run for m in p.few_shot.video.methods]
     return found + [(m, p.few_shot.backbone, "tuned") for m in (*p.few_shot.tuned_controls, *p.few_shot.tuned_vidprism)]
 

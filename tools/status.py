@@ -21,6 +21,8 @@ KINDS = {
     "prepare": ("dataset", "datasets", "prepared"),
     "pretrain": ("small CLIP", "small CLIPs", "trained"),
     "pretrain_video": ("small VideoMAE", "small VideoMAEs", "trained"),
+    "pretrain_captions": ("small ViCLIP", "small ViCLIPs", "trained"),
+    "pretrain_unlabelled": ("first stage of MAXI", "first stages of MAXI", "trained"),
     "features": ("set of features", "sets of features", "extracted"),
     "world": ("check of the generated world", "checks of the generated world", "made"),
     "search": ("learning rate", "learning rates", "searched"),

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.training.toy import DIM, SIZE, ToyBackbone, changed, make_config, make_row
 from vidprism import backbones, methods
 from vidprism.backbones.clip import ClipBackbone, create
-from vidprism.config import Config, paths, rows
+from vidprism.config import Config, ConfigError, paths, rows
 from vidprism.evaluation import evaluate
 from vidprism.features import encode
 from vidprism.finetuning import inputs as clips
@@ -320,3 +320,32 @@ def test_augmentation_changes_what_is_learned_and_the_record_says_so(config: Con
 def _weights(config: Config, row: rows.Row, record: dict) -> Path:
     assert record["status"] == "measured"
     return paths.run(config, "few_shot", row.key) / "weights/ucf101_k2.safetensors"
+
+
+def test_a_training_starts_from_a_row_of_table_1(config: Config) -> None:
+    still = replace(
+        config, profile=replace(config.profile, train=replace(config.profile.train, backbone_lr_scale=1e-30))
+    )
+    row = replace(make_row("mean_pool"), init_from="mean_pool-mini_clip-8f")
+    with pytest.raises(ConfigError, match=r"closed_set/mean_pool-mini_clip-8f, which are not at .*repro_one"):
+        train_here(still, row)
+    dataset = still.profile.closed_set.dataset
+    path = paths.run(still, "closed_set", row.init_from) / f"weights/{dataset}_all.safetensors"
+    path.parent.mkdir(parents=True)
+    started = torch.stack([torch.full_like(ToyBackbone().module.weight, value) for value in (0.25, 0.5)])
+    save_file({"visual.weight": started, "head.classifier.weight": torch.zeros(2, 400, DIM)}, path)
+    record = train_here(still, row)
+    (cell,) = record["cells"]
+    weights = load_file(paths.run(still, "few_shot", row.key) / "weights/ucf101_k2.safetensors")
+    assert torch.equal(weights["visual.weight"], started), "repeat i starts from repeat i"
+    fresh = set(weights) - {"visual.weight"}
+    assert cell["start"]["row"] == row.init_from and set(cell["start"]["fresh"]) == fresh
+    assert record["config"]["init_from"] == row.init_from and "augment" not in record["config"]
+
+
+def test_one_row_is_augmented(config: Config) -> None:
+    row = replace(make_row("mean_pool", repeats=(0,)), key="mean_pool-released", augment="released")
+    record, plain = train_here(config, row), train_here(config, make_row("mean_pool", repeats=(0,)))
+    assert record["config"]["augment"] == record["config"]["train"]["augment"] == "released"
+    assert plain["config"]["train"]["augment"] == "none" and "augment" not in plain["config"]
+    assert record["cells"][0]["curve"] != plain["cells"][0]["curve"]

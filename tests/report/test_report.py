@@ -119,7 +119,8 @@ def test_the_trials_of_its_search_stand_beside_each_measured_row(config: Config)
 def test_table_words(config: Config) -> None:
     second = Page(_read(config, "tables/mini/table2.html"))
     words = " ".join(second.text)
-    assert words.count("reported") >= 11 and "not run" in words and "mini-HMDB" in words
+    assert words.count("not run") >= 11 and "mini-HMDB" in words
+    assert "reported" in " ".join(Page(_read(config, "tables/mini/table1.html")).text)
     assert "not in the paper" in words and "Tuned track" in words
     assert "<i>L</i><sub>rank</sub>" in _read(config, "tables/mini/table4.html")
 

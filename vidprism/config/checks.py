@@ -62,10 +62,14 @@ def _check_names(config: Config) -> None:
         *p.search.methods.values(),
         *((p.ablations.method,), config.methods, [method for method, _, _ in p.closed_set.rows]),
         [row.method for row in p.few_shot.single],
+        [row.method for row in p.few_shot.augmented],
+        [row.method for row in p.few_shot.continued],
     )
     for used in groups:
         _check_known(f"methods used by {p.name}", used, methods, "method")
     video = p.few_shot.video
+    of_table1 = [f"{method}-{backbone}-{frames}f" for method, backbone, frames in p.closed_set.rows]
+    _check_known(f"{p.name}.few_shot.continued", [row.init_from for row in p.few_shot.continued], of_table1, "row")
     _check_known(f"{p.name}.backbones", p.used_backbones, p.backbones, "backbone")
     _check_known(f"{p.name}.few_shot.video.run", video.run, video.backbones, "backbone")
 

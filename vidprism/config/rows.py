@@ -6,9 +6,10 @@ Tables, evaluation and pipeline all take their rows from here and never from the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from vidprism.config import Config, ConfigError, nearest
+from vidprism.config.sections import Augmentation
 
 GROUPS = ("closed_set", "few_shot", "ablations")
 
@@ -18,7 +19,9 @@ class Row:
     """One row: a method on a backbone over its cells (dataset x shots), each with several repeats.
 
     A None in `shots` stands for the whole training list. Repeat i trains with seed i, on draw i if there are draws.
-    `off` explains why a row of the table is not trained; it is empty for rows that are.
+    `augment` changes the clips of the training (`train.augment`) for this row alone, and `init_from` is the row of
+    Table 1 from whose weights it starts. `off` explains why a row of the table is not trained; it is empty for rows
+    that are.
     """
 
     group: str
@@ -34,6 +37,8 @@ class Row:
     updates: int
     batch_size: int
     off: str = ""
+    augment: Augmentation | Literal[""] = ""
+    init_from: str = ""
 
     @property
     def cells(self) -> list[tuple[str, int | None]]:
@@ -95,6 +100,14 @@ def _few_shot(config: Config) -> list[Row]:
         _make(config, "few_shot", f"{one.method}-{one.backbone}", one.method, backbone=one.backbone, **cells)
         for one in c.single
     ]
+    base = {"backbone": c.backbone, **cells}
+    otherwise = [
+        _make(config, "few_shot", f"{one.method}-{one.augment}", one.method, augment=one.augment, **base)
+        for one in c.augmented
+    ] + [
+        _make(config, "few_shot", f"{one.method}-continued", one.method, init_from=one.init_from, **base)
+        for one in c.continued
+    ]
     more = [
         _make(config, "few_shot", f"{method}-{backbone}", method, backbone=backbone, **cells)
         for backbone in c.more.backbones
@@ -106,7 +119,7 @@ def _few_shot(config: Config) -> list[Row]:
         _make(config, "few_shot", f"{method}-tuned", method, backbone=c.backbone, **cell, **recipe)
         for method in (*c.tuned_controls, *c.tuned_vidprism)
     ]
-    return full + single + more + _video(config) + both
+    return full + single + otherwise + more + _video(config) + both
 
 
 def _video(config: Config) -> list[Row]:

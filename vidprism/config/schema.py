@@ -15,6 +15,7 @@ from vidprism.config.errors import ConfigError
 from vidprism.config.fields import STRICT, Count, Counts, Names, Options, Positive, Seeds
 from vidprism.config.sections import (
     AnalysisConfig,
+    Augmentation,
     BackboneConfig,
     CheckConfig,
     PretrainConfig,
@@ -97,6 +98,22 @@ class SingleRowConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class AugmentedRowConfig:
+    """A method trained on clips that are changed at random, where the profile's other rows may not be."""
+
+    method: StrictStr
+    augment: Augmentation
+
+
+@dataclass(frozen=True, config=STRICT)
+class ContinuedRowConfig:
+    """A method whose training starts from a row of Table 1, repeat i from its repeat i."""
+
+    method: StrictStr
+    init_from: StrictStr
+
+
+@dataclass(frozen=True, config=STRICT)
 class VideoRowsConfig:
     """Rows of Table 2 on video encoders (VideoMAE): each of `methods` on each of `backbones`.
 
@@ -126,8 +143,8 @@ class FeaturesConfig:
 @dataclass(frozen=True, config=STRICT)
 class FewShotConfig:
     """Table 2: one row per method; repeat i trains with seed i on draw i. `single` adds rows of a method on another
-    backbone, with a search of their own. `more` adds the same cells on other backbones, because the paper does not say
-    which backbone its table uses.
+    backbone, with a search of their own; `augmented` and `continued` add rows that are trained otherwise. `more` adds
+    the same cells on other backbones, because the paper does not say which backbone its table uses.
     """
 
     datasets: Names
@@ -140,6 +157,8 @@ class FewShotConfig:
     shots: Counts
     repeats: Seeds
     single: tuple[SingleRowConfig, ...] = ()
+    augmented: tuple[AugmentedRowConfig, ...] = ()
+    continued: tuple[ContinuedRowConfig, ...] = ()
     more: MoreRowsConfig = field(default_factory=MoreRowsConfig)
     video: VideoRowsConfig = field(default_factory=VideoRowsConfig)
 

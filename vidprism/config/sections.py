@@ -179,6 +179,9 @@ class AnalysisConfig:
     subset_lists: dict[str, StrictStr] = field(default_factory=dict)
 
 
+Augmentation = Literal["none", "released", "multi_scale", "jitter", "rand_augment", "rand_augment_strong"]
+
+
 @dataclass(frozen=True, config=STRICT)
 class Tuning:
     """The part of a profile's `train` section that only concerns the tuned track; see docs/protocol.md."""
@@ -190,7 +193,7 @@ class Tuning:
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     ema_decay: Share = 0.0
     sampling: Literal["protocol", "segment_random", "dense"] = "protocol"
-    augment: Literal["none", "released", "multi_scale", "jitter", "rand_augment", "rand_augment_strong"] = "none"
+    augment: Augmentation = "none"
     keep_weights: Literal["all", "head", "none"] = "all"
     non_finite: Literal["stop", "skip"] = "stop"
     accumulate: Count = 1

@@ -25,6 +25,7 @@ def _changed(row: Row, spec: BackboneConfig | None, record: Record) -> list[str]
         kind = {name: record["backbone"].get(name) for name in ("key", "model", "size")}
         differs += [f"{name} of the backbone" for name, value in kind.items() if value != getattr(spec, name)]
     differs += [name for name, value in _asked(row).items() if config.get("options", {}).get(name) != value]
+    differs += [name for name in ("augment", "init_from") if config.get(name, "") != getattr(row, name)]
     if any(cell["frames"] != row.frames for cell in cells):
         differs.append("frames")
     if any([repeat["seed"] for repeat in cell["repeats"]] != list(row.repeats) for cell in cells):

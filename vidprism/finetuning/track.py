@@ -19,6 +19,7 @@ from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from vidprism.backbones import Backbone
 from vidprism.finetuning.checkpoint import Keeper
@@ -55,7 +56,7 @@ def _run(job: Job, inputs: VideoInputs) -> Outcome:
     seeds = job.seeds if job.recipe.updates else job.seeds[:1]
     # built one after the other: loading and initialising draw from torch's global generator
     tuned = job.recipe.tuned
-    models = [_model(job, inputs, deepcopy(backbone), seed, tuned).to(device) for seed in seeds]
+    models = [_model(job, inputs, deepcopy(backbone), i, tuned).to(device) for i in range(len(seeds))]
     readable = np.flatnonzero(inputs.usable(job.split))
 
     def repeat(i: int) -> Outcome:
@@ -67,8 +68,15 @@ def _run(job: Job, inputs: VideoInputs) -> Outcome:
     return join_outcomes(done * (len(job.seeds) // len(done)), device.type)
 
 
-def _model(job: Job, inputs: VideoInputs, backbone: Backbone, seed: int, tuned: Tuning) -> EndToEnd:
-    return EndToEnd(backbone, job.build(inputs, seed, backbone), tuned, seed)
+def _model(job: Job, inputs: VideoInputs, backbone: Backbone, i: int, tuned: Tuning) -> EndToEnd:
+    """Repeat `i` before its training."""
+    model = EndToEnd(backbone, job.build(inputs, job.seeds[i], backbone), tuned, job.seeds[i])
+    if job.start is not None:
+        own = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+        with torch.no_grad():
+            for name, value in job.start.of_repeat(i, own).items():
+                own[name].copy_(value)
+    return model
 
 
 def _check_shared(job: Job, world_size: int) -> None:

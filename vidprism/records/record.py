@@ -73,6 +73,7 @@ class Cell(TypedDict):
     parameters: NotRequired[int]  # trained ones
     checks: NotRequired[dict[str, Any]]  # oddities of the lists and of this copy (vidprism.training.inputs.oddities)
     shot_list: NotRequired[dict[str, str] | None]  # file, name and sha256 of an external list of K shots
+    start: NotRequired[dict[str, Any]]  # row and sha256 of the weights it started from; `fresh` parameters had none
     descriptions: NotRequired[dict[str, str]]  # file and sha256 of the sentences about classes that the method reads
     views: NotRequired[list[dict[str, Any]]]  # top-1 with fewer views: n_clips, n_crops, top1
     subset: NotRequired[

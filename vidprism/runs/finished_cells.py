@@ -78,6 +78,7 @@ def _digest(config: Config, job: Job, inputs: Inputs, **more: Any) -> str:
         "backbone": inputs.backbone,
         "data": inputs.fingerprint,
         "descriptions": job.descriptions(inputs),
+        "start": job.start.sha256 if job.start else "",
         "code": provenance.package_version(),
         "environment": environment,
     }

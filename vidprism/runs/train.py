@@ -8,6 +8,7 @@ Finished cells are kept on disk (`vidprism.runs.finished_cells`), and a row that
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 
 from vidprism import methods
-from vidprism.config import RANDOM_WEIGHTS, Config, paths
+from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError, paths
 from vidprism.config.rows import Row
 from vidprism.records import log as live
 from vidprism.records.record import MEASURED, SCHEMA, cell_key
@@ -30,7 +31,7 @@ from vidprism.runtime.determinism import workspace
 from vidprism.runtime.files import whole_folder
 from vidprism.runtime.threads import run_in_threads
 from vidprism.training.inputs import Inputs, TrainingSet, oddities, training_sets
-from vidprism.training.job import Job, Outcome, plan
+from vidprism.training.job import Job, Outcome, Start, plan
 from vidprism.training.recipe import is_flat, loss_curve
 from vidprism.training.speed import Speed
 
@@ -96,9 +97,12 @@ def train_cell(
         row.method, row.options, inputs.n_steps
     )  # a wrong option is found before anything is read
     recipe, prompt_set = plan(config, row.method, choice["chosen"], row.updates, row.batch_size)
+    if row.augment:
+        recipe = dataclasses.replace(recipe, tuned=dataclasses.replace(recipe.tuned, augment=row.augment))
     training = training_sets(config, dataset, inputs, shots, row.repeats)
     where = f"row {row.key}, {dataset}, {'all' if shots is None else shots} shots"
-    job = Job(row.method, options, prompt_set, recipe, training, list(row.repeats), "test", where)
+    start = _start(config, row) if row.init_from else None
+    job = Job(row.method, options, prompt_set, recipe, training, list(row.repeats), "test", where, start=start)
     key = cell_key(dataset, shots)
     folder = finished_cells.place(config, row, choice, key, job, inputs)
     found = processes.from_first(lambda: finished_cells.read_cell(folder, key))
@@ -110,6 +114,22 @@ def train_cell(
         processes.from_first(lambda: finished_cells.write_cell(folder, key, outcome.weights, scores, facts))
         found = finished_cells.Stored(key, folder, facts)
     return found
+
+
+def _start(config: Config, row: Row) -> Start:
+    """The weights that `init_from` of the row names.
+
+    Raises:
+        ConfigError: that row has not been trained here.
+    """
+    folder = paths.run(config, "closed_set", row.init_from)
+    path = finished_cells.weights_file(folder, cell_key(config.profile.closed_set.dataset, None))
+    if not path.is_file():
+        raise ConfigError(
+            f"row '{row.key}' starts from the weights of closed_set/{row.init_from}, which are not at {path}; "
+            f"`python -m tools.repro_one closed_set/{row.init_from} {config.profile.name}` trains them"
+        )
+    return Start(row.init_from, path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def _log(config: Config, row: Row, series: str, inputs: Inputs) -> live.Log:
@@ -166,9 +186,16 @@ def _cell(
         "n_classes": inputs.n_classes,
         "shot_list": job.training[0].shot_list,
         **({"descriptions": read} if (read := job.descriptions(inputs)) else {}),
+        **({"start": _started(job.start, outcome)} if job.start else {}),
         "data_fingerprint": inputs.fingerprint,
         **_training(job, outcome),
     }
+
+
+def _started(start: Start, outcome: Outcome) -> dict[str, Any]:
+    """From which weights the training started, and which trained parameters had none there."""
+    fresh = set(outcome.weights) - set(start.of_repeat(0, {name: w[0] for name, w in outcome.weights.items()}))
+    return {"row": start.row, "sha256": start.sha256, "fresh": sorted(fresh)}
 
 
 def _training(job: Job, outcome: Outcome) -> dict[str, Any]:
@@ -246,7 +273,11 @@ def _record(config: Config, row: Row, choice: dict[str, Any], cells: list[finish
         "track": row.track,
         "backbone": first["backbone"],
         "generated": config.profile.generated,
-        "config": {"options": first["options"], "train": first["train"]},
+        "config": {
+            "options": first["options"],
+            "train": first["train"],
+            **{name: value for name in ("augment", "init_from") if (value := getattr(row, name))},
+        },
         "search": choice,
         "code": provenance.code_version(),
         "environment": {

@@ -143,6 +143,12 @@ def run_trial(
     return found
 
 
+def weights_of(config: Config, backbone: str, setting: SearchSetting) -> str | None:
+    """The hash of the backbone's weights that the trials used."""
+    _, inputs = open_track(config, setting.track, setting.datasets[0], setting.frames, backbone)
+    return inputs.backbone.get("weights_sha256")
+
+
 def _attempt(
     config: Config, method: str, setting: SearchSetting, track: Track, dataset: str, kept: Path, value: Value
 ) -> Answers | str | None:

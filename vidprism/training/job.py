@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,9 +24,34 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Start:
+    """The weights of another row's cell, stacked (R, ...), from which a training starts: the row, the file, and the
+    file's hash.
+    """
+
+    row: str
+    path: Path
+    sha256: str
+
+    def of_repeat(self, i: int, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The stored values of repeat `i` for those of `parameters` that have the same name and shape."""
+        from safetensors import safe_open
+
+        found = {}
+        with safe_open(self.path, "pt") as file:
+            for name in file.keys():  # noqa: SIM118 (it is no dictionary)
+                stacked = file.get_tensor(name)
+                value = stacked[min(i, len(stacked) - 1)]
+                if name in parameters and parameters[name].shape == value.shape:
+                    found[name] = value
+        return found
+
+
+@dataclass(frozen=True)
 class Job:
     """One cell to train and score: a method with its options, a training set and a seed for each repeat, the split to
-    score, the folder where the tuned track keeps the state of a training (None: nowhere), and a log to fill.
+    score, the folder where the tuned track keeps the state of a training (None: nowhere), a log to fill, and the
+    weights of another row to start from.
     """
 
     method: str
@@ -38,6 +64,7 @@ class Job:
     where: str
     states: Path | None = None
     log: Log = field(default_factory=partial(Log, ""))
+    start: Start | None = None
 
     def descriptions(self, inputs: Inputs) -> dict[str, str]:
         """File and sha256 of the sentences about classes that the method reads; empty if it reads none."""

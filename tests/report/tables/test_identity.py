@@ -234,3 +234,31 @@ def test_a_row_that_has_not_run_has_the_options_that_it_would_get(tmp_path: Path
     for options in ({}, {"rates": None, "tau": 0.5}, {"rates": [2, 4], "reading": "released"}):
         row = dataclasses.replace(rows(config, "few_shot")[name], frames=frames, options=copy.deepcopy(options))
         assert identity.of(config, row).options == method.resolve(options, frames)
+
+
+def test_a_row_that_is_trained_otherwise_is_not_the_printed_one(tmp_path: Path) -> None:
+    config = fake_config(tmp_path, "full")
+    expected = rows(config, "few_shot")
+    made = [fake_record(config, expected[key]) for key in ("vidprism_c", "mote", "vifi_clip-mini_viclip", "mean_pool")]
+    for key in ("vidprism_c-released", "mote-continued"):
+        record = fake_record(config, expected[key])
+        record["config"] |= {name: getattr(expected[key], name) for name in ("augment", "init_from")}
+        made.append(record)
+    results.write_results(config, "few_shot", made)
+    lines = {line.run: line for line in tables.build_table(config, 2).blocks[0].lines if line.run}
+    assert lines["vidprism_c"].labels == ("VidPrism-C",) and not lines["vidprism_c"].extra
+    assert lines["vidprism_c-released"].labels == ("VidPrism-C (augmentation released)",)
+    assert lines["mote-continued"].labels == ("Label of mote (from mote-mini_clip-8f)",)
+    assert lines["vidprism_c-released"].extra and lines["mote-continued"].extra
+    assert lines["vifi_clip-mini_viclip"].labels == ("ViCLIP",) and lines["mean_pool"].extra
+
+
+def test_the_encoder_tells_rows_of_one_method_apart(tmp_path: Path) -> None:
+    config = fake_config(tmp_path, "full")
+    write_all(config)
+    of_row = {line.run: line.labels[0] for line in tables.build_table(config, 2).blocks[0].lines if line.run}
+    assert of_row["clip_zeroshot"] == "CLIP" and of_row["clip_zeroshot-mini_viclip"] == "ViCLIP"
+    assert of_row["mean_pool-mini_videomae"] == "VideoMAEv2" and of_row["etl-mini_viclip"] == "ETL"
+    assert of_row["maxi-mini_clip_maxi"] == "MAXI" and of_row["vidprism_m-mini_videomae"] == "VidPrism-M"
+    printed = [row.name for row in paper.load_published(2)]
+    assert set(printed) <= set(of_row.values()), "every printed row of Table 2 has a run"

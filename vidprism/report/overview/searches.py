@@ -52,6 +52,7 @@ def searched(config: Config) -> list[tuple[str, str, str]]:
     """The searches of the profile: method, backbone and track."""
     p = config.profile
     shared = [(method, p.few_shot.backbone) for group in p.search.methods.values() for method in group]
+    shared += [(row.method, row.backbone) for row in p.few_shot.single]
     video = [(method, backbone) for backbone in p.few_shot.video.run for method in p.few_shot.video.methods]
     tuned = [(method, p.few_shot.backbone) for method in (*p.few_shot.tuned_controls, *p.few_shot.tuned_vidprism)]
     own: str = p.protocol.track

@@ -104,18 +104,17 @@ def table2(config: Config) -> list[Block]:
     pairs = identity.arrange(printed_rows, trained)
     printed_of = {key: printed for printed, key in pairs if printed and key}
     own = [row for row in expected.values() if row.track == p.protocol.track]
-    main = {row.method: row for row in own if row.backbone == p.few_shot.backbone}
     video = [row for row in own if row.backbone in p.few_shot.video.backbones]
-    main |= {r.method: r for r in reversed(video) if r.key in printed_of and r.method not in main}
+    main = _main_rows(config, own, video, printed_of)
     lenders = borrowed.lent(config, "few_shot")
     lines = [
         replace(
             _line(config, columns, printed, trained.get(key), key, records, lenders),
             section=printed.labels["section"] if printed else EXTRA_SECTION,
         )
-        for printed, key in identity.arrange(printed_rows, {row.key: trained[row.key] for row in main.values()})
+        for printed, key in identity.arrange(printed_rows, {row.key: trained[row.key] for row in main})
     ]
-    on_clips = [row.backbone for row in main.values() if row in video]
+    on_clips = list(dict.fromkeys(row.backbone for row in main if row in video))
     notes = (_bold_elsewhere(on_clips), video_encoders.note(on_clips, records), _lent_note(lines, lenders))
     note = " ".join(filter(None, notes))
     blocks = [Block("", ("Method",), columns, _panel(columns), tuple(lines), note=note)]
@@ -125,7 +124,7 @@ def table2(config: Config) -> list[Block]:
 
     for name in p.few_shot.more.backbones:
         blocks.append(_other_backbone(config, columns, name, lines_of([row for row in own if row.backbone == name])))
-    beside = [row for row in video if row is not main.get(row.method)]
+    beside = [row for row in video if row not in main]
     for name in dict.fromkeys(row.backbone for row in beside):
         chosen = [row for row in beside if row.backbone == name]
         blocks.append(_on_clips(config, columns, chosen, lines_of(chosen), records))
@@ -134,6 +133,22 @@ def table2(config: Config) -> list[Block]:
         columns = _tuned_columns(config)
         blocks.append(_other_track(config, columns, others[0].track, lines_of(others, columns)))
     return blocks
+
+
+def _main_rows(config: Config, own: list[Row], video: list[Row], printed_of: dict[str, PublishedRow]) -> list[Row]:
+    """The rows of the first block: those on the profile's first backbone, single ones, and for each printed row that is
+    still without a run the first one on a video encoder.
+    """
+    few_shot = config.profile.few_shot
+    backbones = {few_shot.backbone, *(row.backbone for row in few_shot.single)}
+    found = [row for row in own if row.backbone in backbones]
+    shown = [printed_of.get(row.key) for row in found]
+    for row in video:
+        printed = printed_of.get(row.key)
+        if printed is not None and not any(printed is other for other in shown):
+            found.append(row)
+            shown.append(printed)
+    return found
 
 
 def _bold_elsewhere(on_clips: list[str]) -> str:

@@ -30,7 +30,8 @@ WHOLE_MODEL = "published, whole model tuned"
 @dataclass(frozen=True)
 class Trained:
     """What a row trained: a method with its options (complete for VidPrism, otherwise as far as known), on clips of
-    `frames` frames through a backbone of `size`. `encoder` is its file in vidprism/backbones. `tuning` is how much of
+    `frames` frames through a backbone of `size`, on clips changed as `augment` says, from the weights of the row
+    `init_from` ("" for the profile's own ways). `encoder` is its file in vidprism/backbones. `tuning` is how much of
     the backbone trained on the tuned track. `label` is the method's own name, "" before the row has run.
     """
 
@@ -43,6 +44,14 @@ class Trained:
     size: str
     track: str
     tuning: str
+    augment: str = ""
+    init_from: str = ""
+
+    @property
+    def otherwise(self) -> list[str]:
+        """How the training differs from that of the other rows, in words."""
+        augmented = [f"augmentation {self.augment}"] if self.augment else []
+        return augmented + ([f"from {self.init_from}"] if self.init_from else [])
 
     @property
     def head(self) -> str:
@@ -84,7 +93,8 @@ def of(config: Config, row: Row, record: Record | None = None) -> Trained:
     spec = config.profile.backbones[row.backbone]
     asked = {name: value for name, value in row.options.items() if value is not None}
     tuning = config.profile.train.tuning
-    planned = Trained(row.method, "", asked, row.frames, spec.key, spec.model, spec.size, row.track, tuning)
+    about = (row.frames, spec.key, spec.model, spec.size, row.track, tuning, row.augment, row.init_from)
+    planned = Trained(row.method, "", asked, *about)
     try:
         return replace(planned, options=_complete(planned)) if planned.is_vidprism else planned
     except ValueError as error:
@@ -104,6 +114,8 @@ def from_record(record: Record) -> Trained:
         backbone["size"],
         record["track"],
         config["train"].get("tuning", "full"),
+        config.get("augment", ""),
+        config.get("init_from", ""),
     )
 
 
@@ -135,6 +147,8 @@ def is_row(printed: PublishedRow, trained: Trained) -> bool:
     those of Sec. 4.1, counted as frames or as time steps of the encoder.
     """
     frames, size = printed.labels.get("frames"), printed.labels.get("size")
+    if trained.otherwise:
+        return False
     if printed.run != trained.head or (size and size != trained.size) or (frames and int(frames) != trained.frames):
         return False
     if not trained.is_vidprism:
@@ -160,11 +174,13 @@ def name(trained: Trained) -> str:
     if not trained.is_vidprism:
         notes = [f"{option}={value}" for option, value in trained.options.items()]
         notes += [] if trained.encoder == "clip" else [f"on {trained.encoder}"]
+        notes += trained.otherwise
         return noted(trained.label or trained.method, notes)
     reading = [] if trained.options["reading"] == "paper" else [f"{trained.options['reading']} reading"]
     notes = reading + [f"{option}={value}" for option, value in changed_options(trained).items()]
     notes += [] if _length_is_known(trained) else [f"{trained.frames} frames"]
     notes += [] if trained.encoder == ENCODERS[trained.head] else [f"on {trained.model}"]
+    notes += trained.otherwise
     return noted(paper.tuned()[trained.head], notes)
 
 
