@@ -89,7 +89,7 @@ def _found(config: Config, method: str, backbone: str, setting: SearchSetting, k
         "shots": setting.shots,
         "frames": setting.frames,
         "backbone": backbone,
-        "weights_sha256": trials.weights_of(config, backbone, setting),
+        "weights_sha256": next((answers.weights_sha256 for answers in _answered(tried[best]).values()), ""),
         "updates": setting.updates if space == "lr" else 0,
         "track": setting.track,
     }

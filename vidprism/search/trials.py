@@ -35,12 +35,13 @@ WIDENINGS = 2  # how many values may be added at each edge
 
 
 class Answers(NamedTuple):
-    """Which dev videos of a dataset were answered correctly (R, N), and the group of each (N,): the name of the video
-    itself if there are no groups.
+    """Which dev videos of a dataset were answered correctly (R, N), the group of each (N,), which is the name of the
+    video itself if there are no groups, and the hash of the backbone's weights.
     """
 
     right: np.ndarray
     groups: np.ndarray
+    weights_sha256: str = ""
 
 
 # Dataset -> answers, None on random weights, or the reason why training diverged.
@@ -143,12 +144,6 @@ def run_trial(
     return found
 
 
-def weights_of(config: Config, backbone: str, setting: SearchSetting) -> str | None:
-    """The hash of the backbone's weights that the trials used."""
-    _, inputs = open_track(config, setting.track, setting.datasets[0], setting.frames, backbone)
-    return inputs.backbone.get("weights_sha256")
-
-
 def _attempt(
     config: Config, method: str, setting: SearchSetting, track: Track, dataset: str, kept: Path, value: Value
 ) -> Answers | str | None:
@@ -191,7 +186,9 @@ def answer(
             done = finished_cells.read_cell(folder, "")
         answered = done.facts["right"] if done else None
         right = None if answered is None else np.array(answered, bool)
-    return None if right is None else Answers(right, _groups(config, dataset, inputs))
+    if right is None:
+        return None
+    return Answers(right, _groups(config, dataset, inputs), inputs.backbone.get("weights_sha256", ""))
 
 
 def _right(run_job: Run, job: Job, inputs: Inputs) -> np.ndarray | None:
