@@ -251,3 +251,9 @@ def test_optional_keys_are_optional(config: Config, record: Record) -> None:
             del repeat["loss_flat"], repeat["draw_sha256"]
     results.write_results(config, "few_shot", [record])
     assert results.load_results(config, "few_shot")["mean_pool"]["status"] == "measured"
+
+
+def test_committed_results_stay_small() -> None:
+    folder = Path(__file__).resolve().parents[2] / "reports" / "results"
+    sizes = {name: sum(f.stat().st_size for f in (folder / name).rglob("*.json")) for name in ("mini", "full")}
+    assert sum(sizes.values()) < 10e6, sizes

@@ -30,7 +30,8 @@ def test_choices_are_whole_sentences() -> None:
 def test_every_counted_method_of_the_paper_is_a_peer() -> None:
     assert published.OPTIONS.keys() - {"vidprism_c"} <= set(peers_page.peers())
     rows = paper.load_published(1)
-    assert {row.run for row in rows} == published.OPTIONS.keys() | {""}
+    assert {row.run for row in rows} <= published.OPTIONS.keys() | {""}
+    assert published.OPTIONS.keys() == {*peers_page.peers(), "vidprism_c"}
     silent = {row.name.split("-B/16")[0].split("-L/14")[0] for row in rows if not row.run}
     assert silent == published.NOT_MODELLED.keys()
 

@@ -16,7 +16,8 @@ from vidprism.paper import PublishedRow
 
 TOWERS = {"B/16": "ViT-B-16-quickgelu", "L/14": "ViT-L-14-quickgelu"}
 NOT_MODELLED = {"FocusVideo": "no code"}
-# The complete options of the suite's methods: those of `vidprism.methods` need torch, which tables do without.
+# The usual options, complete, of the methods of other publications: those of `vidprism.methods` need torch, which
+# tables do without.
 OPTIONS: dict[str, dict[str, Any]] = {
     "st_adapter": {"places": ["mlp"], "dropout": 0.5},
     "aim": {"mlp_scale": 0.5, "input_adapter": False, "drop_path": 0.2, "dropout": 0.5, "label_smoothing": 0.0},
@@ -30,6 +31,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "etl": {"share": 0.005, "lambda_cc": 1.0, "sentences": 2},
     "dual_path": {"grid": 4, "dropout": 0.1},
     "mote": {"layers": 4, "experts": 4, "tuned_share": 0.99, "lambda_merged": 0.5, "lambda_mse": 0.1},
+    "a5": {"vectors": 16, "layers": 2},
+    "bike": {"layers": 6},
+    "maxi": {"label_smoothing": 0.1},
+    "tc_clip": {"seeds": 0.3, "context": 96, "label_smoothing": 0.1},
+    "vifi_clip": {"label_smoothing": 0.1},
     "vidprism_c": {},
 }
 OF_SIZE: dict[tuple[str, str], dict[str, Any]] = {("mote", "L/14"): {"layers": 6}}

@@ -262,3 +262,15 @@ def test_the_encoder_tells_rows_of_one_method_apart(tmp_path: Path) -> None:
     assert of_row["maxi-mini_clip_maxi"] == "MAXI" and of_row["vidprism_m-mini_videomae"] == "VidPrism-M"
     printed = [row.name for row in paper.load_published(2)]
     assert set(printed) <= set(of_row.values()), "every printed row of Table 2 has a run"
+
+
+@pytest.mark.parametrize(
+    ("dropout", "label"), [(0.5, "Label of st_adapter"), (0.1, "Label of st_adapter (dropout=0.1)")]
+)
+def test_options_as_usual_are_not_named(tmp_path: Path, dropout: float, label: str) -> None:
+    config = fake_config(tmp_path, "full")
+    record = fake_record(config, rows(config, "few_shot")["st_adapter"])
+    record["config"]["options"] = {"places": ["mlp"], "dropout": dropout}
+    results.write_results(config, "few_shot", [record])
+    (line,) = lines_of(tables.build_table(config, 2), "st_adapter")
+    assert line.labels == (label,)

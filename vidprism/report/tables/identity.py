@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vidprism import complexity, paper
+from vidprism.complexity import published
 from vidprism.config import Config, ConfigError
 from vidprism.config.rows import Row
 from vidprism.model import readings
@@ -172,7 +173,8 @@ def arrange(printed_rows: list[PublishedRow], trained: dict[str, Trained]) -> li
 def name(trained: Trained) -> str:
     """What was trained, in a table of methods: the method and, if it has no printed row, how it differs."""
     if not trained.is_vidprism:
-        notes = [f"{option}={value}" for option, value in trained.options.items()]
+        usual = published.OPTIONS.get(trained.method, {})
+        notes = [f"{o}={value}" for o, value in trained.options.items() if o not in usual or value != usual[o]]
         notes += [] if trained.encoder == "clip" else [f"on {trained.encoder}"]
         notes += trained.otherwise
         return noted(trained.label or trained.method, notes)
