@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 import nbformat
+import networkx as nx
 import pytest
 import yaml
 from dvc.repo import Repo
 
 from tools import preflight
 from tools.with_profile import choose
-from vidprism.config import load_config
+from vidprism.config import load_config, paths
+from vidprism.config.rows import GROUPS, rows
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = [ROOT / "dvc.yaml", *sorted((ROOT / "pipelines").glob("*/dvc.yaml"))]
@@ -41,7 +43,9 @@ def stage_names(folder: Path, profile: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("profile", "at_most"), [("smoke", 24), ("mini", 145), ("paper", 200), ("rehearsal", 30)])
+@pytest.mark.parametrize(
+    ("profile", "at_most"), [("smoke", 24), ("mini", 145), ("full", 145), ("paper", 200), ("rehearsal", 30)]
+)
 def test_it_expands(bare: Path, profile: str, at_most: int) -> None:
     names = stage_names(bare, profile)
     assert 15 <= len(names) <= at_most
@@ -129,6 +133,25 @@ def test_an_edit_makes_stale_what_depends_on_it(code_of: dict, file: str, train:
     }
     assert len(stale) == train, sorted(stale)
     assert not only or all(any(word in name for word in only) for name in stale), sorted(stale)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", ["mini", "full"])
+def test_a_row_waits_for_what_it_needs_and_for_no_other_search(bare: Path, profile: str) -> None:
+    """Its own search, the pre-training of its backbone, and the row that it starts from."""
+    stage_names(bare, profile)  # chooses the profile
+    config = load_config(profile, bare)
+    graph = Repo(str(bare)).index.graph
+    of_command = {" ".join(stage.cmd.split()[3:]): stage for stage in graph}
+    for row in (row for group in GROUPS for row in rows(config, group).values() if not row.off):
+        stage = of_command[f"train profile={profile} group={row.group} row={row.key}"]
+        needed = {os.path.relpath(out.fs_path, bare) for one in nx.descendants(graph, stage) for out in one.outs}
+        search = paths.search(config, row.method, row.backbone, row.track).relative_to(bare).as_posix()
+        assert {name for name in needed if name.startswith("reports/search/")} == {search}, row.key
+        if row.backbone in config.profile.pretrained:
+            assert f"data/backbones/{profile}/{row.backbone}" in needed, row.key
+        if row.init_from:
+            assert f"data/runs/{profile}/closed_set/{row.init_from}" in needed, row.key
 
 
 def test_the_profile_that_the_readme_shows_works(bare: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,6 @@ from typing import Annotated
 from pydantic import Field, StrictBool, StrictStr
 from pydantic.dataclasses import dataclass
 
-from vidprism.config.errors import ConfigError
 from vidprism.config.fields import STRICT, Count, Counts, Names, Options, Positive, Seeds
 from vidprism.config.sections import (
     AnalysisConfig,
@@ -46,9 +44,24 @@ class SearchConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class SingleRowConfig:
+    """A method on a backbone."""
+
+    method: StrictStr
+    backbone: StrictStr
+
+
+@dataclass(frozen=True, config=STRICT)
+class FramesRowConfig(SingleRowConfig):
+    """A method on a backbone, with clips of `frames` frames."""
+
+    frames: Count
+
+
+@dataclass(frozen=True, config=STRICT)
 class ClosedSetConfig:
-    """Table 1: one row per method, backbone and frame count, trained on the whole training list. `more` adds single
-    rows, each by its key, such as `mote-mini_clip_l-16f`.
+    """Table 1: one row per method, backbone and frame count, trained on the whole training list. `more` adds rows one
+    by one, and `single` those on a backbone of `few_shot.single`, which have a search of their own.
     """
 
     dataset: StrictStr
@@ -58,27 +71,15 @@ class ClosedSetConfig:
     frames: Counts
     repeats: Seeds
     updates: Count
-    more: Names = ()
+    more: tuple[FramesRowConfig, ...] = ()
+    single: tuple[FramesRowConfig, ...] = ()
 
     @property
     def rows(self) -> list[tuple[str, str, int]]:
-        """Method, backbone and number of frames of every row, in table order.
-
-        Raises:
-            ConfigError: an entry of `more` is not made of these.
-        """
+        """Method, backbone and number of frames of every row, in table order."""
         methods = (*self.controls, *self.vidprism)
         crossed = [(m, b, n) for m in methods for b in self.backbones for n in self.frames]
-        return crossed + [_parts(key) for key in self.more]
-
-
-def _parts(key: str) -> tuple[str, str, int]:
-    found = re.fullmatch(r"(\w+)-(\w+)-(\d+)f", key)
-    if found is None:
-        raise ConfigError(
-            f"params.yaml: closed_set.more has '{key}'; write method-backbone-frames, such as mean_pool-mini_clip-8f"
-        )
-    return found[1], found[2], int(found[3])
+        return crossed + [(row.method, row.backbone, row.frames) for row in (*self.more, *self.single)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -87,14 +88,6 @@ class MoreRowsConfig:
 
     backbones: Names = ()
     methods: Names = ()
-
-
-@dataclass(frozen=True, config=STRICT)
-class SingleRowConfig:
-    """A method on a backbone."""
-
-    method: StrictStr
-    backbone: StrictStr
 
 
 @dataclass(frozen=True, config=STRICT)
