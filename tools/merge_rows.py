@@ -86,7 +86,7 @@ def _arithmetic(cell: Cell) -> Iterator[str]:
                 yield f"{at}, seed {repeat['seed']}: its answers give {right:.2f} %, not {repeat[metric]:.2f} %"
 
 
-def take_in(config: Config, files: list[Path]) -> list[str]:
+def merge(config: Config, files: list[Path]) -> list[str]:
     """Copy the files to their places, check every row of the profile that has one, and write the groups' lists.
 
     Returns:
@@ -131,7 +131,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         config = load_config(arguments[0])
-        found = take_in(config, [Path(name).expanduser() for name in arguments[1:]])
+        found = merge(config, [Path(name).expanduser() for name in arguments[1:]])
     except (ConfigError, ResultsError) as error:
         found = [str(error)]
     for problem in found:

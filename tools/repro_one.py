@@ -6,7 +6,7 @@
 The row is named by its group and key. Its data, features and search run if they are out of date; other rows do not.
 `dvc repro table` then evaluates and builds the tables. A row of another profile than the chosen one, the second
 argument, is evaluated at once, and its results file is named: that file is what goes into git, and
-`python -m tools.merge_rows` takes it in on another machine. params.yaml and the dvc.lock files stay as they are.
+`python -m tools.merge_rows` adds it on another machine. params.yaml and the dvc.lock files stay as they are.
 """
 
 from __future__ import annotations

@@ -300,7 +300,7 @@ def test_what_another_search_kept_is_not_taken(tuned: Config, monkeypatch: pytes
             done = counting(power_cut, last=8)
             with pytest.raises(Killed):
                 search.search(config, "mean_pool", "mini_clip")
-            assert len(done) == 8, "nothing of the others was taken up"
+            assert len(done) == 8, "nothing of the others was used"
 
 
 def test_a_full_disk_is_no_diverged_trial(tuned: Config, monkeypatch: pytest.MonkeyPatch) -> None:

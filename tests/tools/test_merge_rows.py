@@ -1,4 +1,4 @@
-"""A row that was measured elsewhere: taken in if this clone would have written it, refused with the reason if not."""
+"""A row that was measured elsewhere: added if this clone would have written it, refused with the reason if not."""
 
 import copy
 import subprocess
@@ -58,7 +58,7 @@ def copied(record: Record, folder: Path) -> Path:
 
 
 def test_a_good_file_becomes_a_row_of_the_group(config: Config, record: Record, tmp_path: Path) -> None:
-    assert merge_rows.take_in(config, [copied(record, tmp_path)]) == []
+    assert merge_rows.merge(config, [copied(record, tmp_path)]) == []
     found = results.load_results(config, "few_shot")
     assert found["st_adapter"] == record
     assert {r["status"] for key, r in found.items() if key != "st_adapter"} == {"not run"}
@@ -69,7 +69,7 @@ def test_a_second_file_joins_the_first_and_one_in_place_is_listed(config: Config
     folder.mkdir(parents=True)
     for one in (record, measured(config, commit, "aim")):
         copied(one, folder)
-    assert merge_rows.take_in(config, []) == []
+    assert merge_rows.merge(config, []) == []
     assert {key for key, r in results.load_results(config, "few_shot").items() if r["status"] == "measured"} == {
         "aim",
         "st_adapter",
@@ -107,13 +107,13 @@ def _repeat(**changed: object) -> Callable[[Record], None]:
 def test_what_speaks_against_a_file_is_said(
     config: Config, record: Record, commit: str, tmp_path: Path, change: Callable[[Record], None], reason: str
 ) -> None:
-    assert merge_rows.take_in(config, [copied(measured(config, commit, "aim"), tmp_path)]) == []
+    assert merge_rows.merge(config, [copied(measured(config, commit, "aim"), tmp_path)]) == []
     before = paths.results(config, "few_shot").read_bytes()
     other = copy.deepcopy(record)
     change(other)
     if reason == "asks for something else":
         config.methods["st_adapter"] = {"dropout": 0.2}
-    found = merge_rows.take_in(config, [copied(other, tmp_path)])
+    found = merge_rows.merge(config, [copied(other, tmp_path)])
     assert found and any(reason in problem for problem in found), found
     assert paths.results(config, "few_shot").read_bytes() == before
 

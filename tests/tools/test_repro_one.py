@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tools import repro_one, with_profile
+from vidprism.config import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +33,8 @@ def test_a_row_of_the_chosen_profile_runs_its_stage(ran: list) -> None:
 
 def test_a_row_of_another_profile_is_evaluated_too(ran: list, capsys: pytest.CaptureFixture) -> None:
     assert repro_one.main(["closed_set/aim-mini_clip_l-8f", "full"]) == 0
-    stage = "pipelines/closed_set/dvc.yaml:train_more@full-aim-mini_clip_l-8f"
+    more = [(one.method, one.backbone) for one in load_config("full").profile.closed_set.more]
+    stage = f"pipelines/closed_set/dvc.yaml:train_more@full-row{more.index(('aim', 'mini_clip_l'))}"
     evaluation = ("vidprism.execute", "evaluate", "profile=full", "group=closed_set", "row=aim-mini_clip_l-8f")
     assert ran == [("full", "dvc", "repro", stage), evaluation]
     assert capsys.readouterr().out.splitlines()[-1] == "reports/results/full/closed_set/aim-mini_clip_l-8f.json"

@@ -188,7 +188,7 @@ class Profile:
     """One complete run of the suite. Its name is part of every path.
 
     `inputs` and `reads` are paths for dvc.yaml only: data and code that the training stages depend on besides their
-    own. `borrows` names a profile whose committed numbers Tables 1 and 2 show, marked, where this one has no row of a
+    own. `also_show` names a profile whose committed numbers Tables 1 and 2 show, marked, where this one has no row of a
     printed method. `note` is a sentence for the index page.
     """
 
@@ -221,7 +221,7 @@ class Profile:
     video_pretraining: VideoPretrainConfig = field(default_factory=VideoPretrainConfig)
     caption_pretraining: TowerPretrainConfig = field(default_factory=TowerPretrainConfig)
     unlabelled_pretraining: TowerPretrainConfig = field(default_factory=TowerPretrainConfig)
-    borrows: StrictStr = ""
+    also_show: StrictStr = ""
     note: StrictStr = ""
 
     @property

@@ -26,7 +26,7 @@ from vidprism.backbones.clip import ClipBackbone, build
 from vidprism.config import Config, TowerPretrainConfig, paths
 from vidprism.descriptions import describe
 from vidprism.pretraining.captioned_clips import DOES
-from vidprism.pretraining.viclip import save, take_step, tower_optimizer
+from vidprism.pretraining.towers import points_of, save, take_step, tower_optimizer
 from vidprism.pretraining.videomae import read_videos
 from vidprism.runtime import progress
 
@@ -62,7 +62,6 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
     backbone = build(replace(spec, weights=paths.backbone(config, profile.few_shot.backbone)))
     found, n_videos, right = with_bags(config, backbone)
     losses = _train(backbone, found, cfg)
-    curve = [{"step": i, "loss": round(x, 4)} for i, x in enumerate(losses) if i % 20 == 0 or i == cfg.steps - 1]
     report = {
         "model": spec.model,
         "steps": cfg.steps,
@@ -71,7 +70,7 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
         "videos": n_videos,
         "kept": len(found.bags),
         "pseudo_percent": right,
-        "curve": curve,
+        "curve": points_of(losses),
     }
     save(backbone.model, report, paths.pretrained(config, name))
     return report

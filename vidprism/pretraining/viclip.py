@@ -1,5 +1,5 @@
-"""Pre-training of the small ViCLIP: the small CLIP, with all frames of a clip in one sequence, goes on learning from
-captioned clips that tell motion.
+"""Pre-training of the small ViCLIP. It starts from the small CLIP, sees all frames of a clip in one sequence, and
+learns from captioned clips that tell motion.
 
 Symmetric cross-entropy between clips and captions, as in Wang et al., "InternVid", ICLR 2024, Section 4; their masking
 of patches is left out. Letters: B clips, D joint width.
@@ -7,20 +7,17 @@ of patches is left out. Letters: B clips, D joint width.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from vidprism.backbones._checkpoints import WEIGHTS_FILE
 from vidprism.backbones.viclip import FRAMES, ViClipBackbone, from_clip
 from vidprism.config import Config, TowerPretrainConfig, paths
 from vidprism.pretraining.captioned_clips import DOES, draw_clips
 from vidprism.pretraining.clip import contrastive
+from vidprism.pretraining.towers import points_of, save, take_step, tower_optimizer
 from vidprism.runtime import progress
 from vidprism.world.random import stream
 from vidprism.world.stills import StillPool, make_pool
@@ -48,26 +45,16 @@ def pretrain(config: Config, name: str) -> dict[str, Any]:
     pool, held_out = (make_pool(cfg.pool, profile.world.seed + shift) for shift in (0, 1))
     before = told(backbone, held_out, cfg.seed)
     losses = _train(backbone, pool, cfg)
-    curve = [{"step": i, "loss": round(x, 4)} for i, x in enumerate(losses) if i % 20 == 0 or i == cfg.steps - 1]
     report = {
         "model": spec.model,
         "steps": cfg.steps,
         "batch_size": cfg.batch_size,
         "clips_seen": cfg.steps * cfg.batch_size,
         "motion_percent": {"before": before, "after": told(backbone, held_out, cfg.seed)},
-        "curve": curve,
+        "curve": points_of(losses),
     }
     save(backbone.model, report, paths.pretrained(config, name))
     return report
-
-
-def save(model: nn.Module, report: dict[str, Any], out_dir: Path) -> None:
-    """Write ``weights.safetensors`` and ``pretraining.json``."""
-    from safetensors.torch import save_file
-
-    out_dir.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, out_dir / WEIGHTS_FILE)
-    (out_dir / "pretraining.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 def _train(backbone: ViClipBackbone, pool: StillPool, cfg: TowerPretrainConfig) -> list[float]:
@@ -84,32 +71,6 @@ def _train(backbone: ViClipBackbone, pool: StillPool, cfg: TowerPretrainConfig) 
         losses.append(loss.item())
     net.eval()
     return losses
-
-
-def tower_optimizer(net: nn.Module, cfg: TowerPretrainConfig) -> torch.optim.AdamW:
-    """AdamW with weight decay on matrices only."""
-    groups = [
-        {"params": [p for p in net.parameters() if p.ndim >= 2], "weight_decay": cfg.weight_decay},
-        {"params": [p for p in net.parameters() if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=cfg.lr, betas=(0.9, 0.98), fused=True)
-
-
-def take_step(
-    loss: torch.Tensor, net: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, where: str, section: str
-) -> None:
-    """One update with clipped gradients.
-
-    Raises:
-        FloatingPointError: the loss is not finite.
-    """
-    if not torch.isfinite(loss):
-        raise FloatingPointError(f"the loss is {loss.item()} at {where}; lower {section}.lr in params.yaml")
-    optimizer.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-    optimizer.step()
-    schedule.step()
 
 
 @torch.inference_mode()

@@ -116,8 +116,8 @@ def each(change: Callable[[Tensor], Tensor], encoded: Any) -> Any:
 
 
 def whole_batch(encoded: Any, labels_B: Tensor) -> tuple[Any, Tensor]:
-    """Encoded clips (a tensor or a dict of tensors, B first, with gradient) and labels of the whole batch, of which
-    each process has an equal part.
+    """Encoded clips (a tensor or a dict of tensors, B first, with gradient) and labels of the whole batch; each process
+    brings an equal part of it.
 
     Every process computes the same result from them, so the gradient of a part comes back once from each process: a sum
     of equal numbers. The mean over processes that follows turns it into a single one.

@@ -6,11 +6,13 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
+CHOICE = re.compile(r"^profile: \*\w+$", re.MULTILINE)  # the line of params.yaml that chooses a profile
 PACKAGES = (
     "torch",
     "torchvision",
@@ -43,15 +45,22 @@ def code_version() -> dict[str, object]:
     Returns:
         `version`: first 12 hex digits of the sha256 over the loaded vidprism modules (names and bytes);
         `base_commit` and `dirty`: the commit checked out, and whether code, notebooks or params.yaml differ
-        from it (None outside git).
+        from it (None outside git). The line of params.yaml that chooses a profile does not count: the record
+        names its profile.
     """
     commit = _git("rev-parse", "--short=12", "HEAD")
-    changed = _git("status", "--porcelain", "--", "vidprism", "notebooks", "params.yaml")
-    return {
-        "version": _digest(loaded_files()),
-        "base_commit": commit,
-        "dirty": None if changed is None else bool(changed),
-    }
+    changed = _git("status", "--porcelain", "--", "vidprism", "notebooks")
+    dirty = None if changed is None else bool(changed) or _parameters_differ()
+    return {"version": _digest(loaded_files()), "base_commit": commit, "dirty": dirty}
+
+
+def _parameters_differ() -> bool:
+    """Whether params.yaml differs from the commit in more than the profile that it chooses."""
+    committed, file = _git("show", "HEAD:./params.yaml"), Path("params.yaml")
+    if committed is None or not file.is_file():
+        return True
+    texts = (committed, file.read_text(encoding="utf-8").strip())
+    return len({CHOICE.sub("profile:", text) for text in texts}) > 1
 
 
 def environment(device: str = "cpu", world_size_asked: int = 1, world_size_obtained: int = 1) -> dict[str, object]:

@@ -12,8 +12,8 @@ from vidprism.config.rows import Row, rows
 from vidprism.evaluation import results
 from vidprism.paper import PublishedRow
 from vidprism.records.record import NOT_RUN, Record
-from vidprism.report.tables import borrowed, cost, identity, video_encoders
 from vidprism.report.tables import cells as entries
+from vidprism.report.tables import cost, elsewhere, identity, video_encoders
 from vidprism.report.tables.identity import Trained
 from vidprism.report.tables.layout import REPORTED, Block, Column, Entry, Line, heading, real_name
 from vidprism.report.tables.setting import source_of
@@ -30,9 +30,9 @@ def table1(config: Config) -> list[Block]:
     )
     records = results.load_results(config, "closed_set")
     trained = {key: identity.of(config, row, records[key]) for key, row in rows(config, "closed_set").items()}
-    lenders = borrowed.lent(config, "closed_set")
+    there = elsewhere.measured_elsewhere(config, "closed_set")
     lines = [
-        _table1_line(config, columns, printed, trained.get(key), key, records, lenders)
+        _table1_line(config, columns, printed, trained.get(key), key, records, there)
         for printed, key in identity.arrange(paper.load_published(1), trained)
     ]
     sizes = list(dict.fromkeys(line.contest for line in lines))
@@ -47,14 +47,14 @@ def table1(config: Config) -> list[Block]:
             tuple(lines),
             cost.MEASURED_HEADINGS,
             cost.CHECK_HEADINGS,
-            note=_lent_note(lines, lenders),
+            note=_note_elsewhere(lines, there),
         )
     ]
 
 
-def _lent_note(lines: list[Line], lenders: list[Record]) -> str:
+def _note_elsewhere(lines: list[Line], there: list[Record]) -> str:
     shown = {line.elsewhere[1] for line in lines if line.elsewhere}
-    return borrowed.lent_note([record for record in lenders if record["row"] in shown])
+    return elsewhere.note_elsewhere([record for record in there if record["row"] in shown])
 
 
 def _table1_line(
@@ -64,11 +64,11 @@ def _table1_line(
     trained: Trained | None,
     key: str,
     records: dict[str, Record],
-    lenders: list[Record],
+    there: list[Record],
 ) -> Line:
     size = printed.labels["size"] if printed else trained.size
     comparable = columns[0].dataset == PRINTED_DATASET
-    line = _line(config, columns, printed, trained, key, records, lenders, ["top1", "top5", "gflops"], comparable)
+    line = _line(config, columns, printed, trained, key, records, there, ["top1", "top5", "gflops"], comparable)
     section = f"{size}: {printed.labels['section'] if printed else EXTRA_SECTION}"
     inputs = (
         "×".join(printed.labels[k] for k in ("frames", "crops", "clips")) if printed else f"{trained.frames} frames"
@@ -106,16 +106,16 @@ def table2(config: Config) -> list[Block]:
     own = [row for row in expected.values() if row.track == p.protocol.track]
     video = [row for row in own if row.backbone in p.few_shot.video.backbones]
     main = _main_rows(config, own, video, printed_of)
-    lenders = borrowed.lent(config, "few_shot")
+    there = elsewhere.measured_elsewhere(config, "few_shot")
     lines = [
         replace(
-            _line(config, columns, printed, trained.get(key), key, records, lenders),
+            _line(config, columns, printed, trained.get(key), key, records, there),
             section=printed.labels["section"] if printed else EXTRA_SECTION,
         )
         for printed, key in identity.arrange(printed_rows, {row.key: trained[row.key] for row in main})
     ]
     on_clips = list(dict.fromkeys(row.backbone for row in main if row in video))
-    notes = (_bold_elsewhere(on_clips), video_encoders.note(on_clips, records), _lent_note(lines, lenders))
+    notes = (_bold_elsewhere(on_clips), video_encoders.note(on_clips, records), _note_elsewhere(lines, there))
     note = " ".join(filter(None, notes))
     blocks = [Block("", ("Method",), columns, _panel(columns), tuple(lines), note=note)]
 
@@ -215,19 +215,20 @@ def _line(
     trained: Trained | None,
     key: str,
     records: dict[str, Record],
-    lenders: Sequence[Record] = (),
+    there: Sequence[Record] = (),
     names: list[str] | None = None,
     comparable: bool = True,
 ) -> Line:
-    """A line of Table 1 or 2 from its printed row, its run, or both. Without a run it may be lent by `lenders`.
-    `comparable` means that the printed row and its run use the same dataset.
+    """A line of Table 1 or 2 from its printed row, its run, or both. Without a run, one of the records `there`, of
+    another profile, may have measured the row. `comparable` means that the printed row and its run use the same
+    dataset.
     """
     record = records[key] if key else None
-    lender = None if record else borrowed.of_printed(printed, lenders)
+    found = None if record else elsewhere.of_printed(printed, there)
     if record:
         cells = tuple(entries.measured_entry(record, column) for column in columns)
-    elif lender:
-        cells = tuple(borrowed.lent_entry(lender, column) for column in columns)
+    elif found:
+        cells = tuple(elsewhere.entry_elsewhere(found, column) for column in columns)
     else:
         cells = (_unmeasured(printed),) * len(columns)
     names = names or [c.published for c in columns]
@@ -241,7 +242,7 @@ def _line(
         setting=trained.setting if trained else "",
         published_as=identity.WHOLE_MODEL if printed and printed.labels["section"] == paper.TUNING else "",
         extra=printed is None,
-        elsewhere=(lender["profile"], lender["row"]) if lender else None,
+        elsewhere=(found["profile"], found["row"]) if found else None,
         record=record,
     )
 

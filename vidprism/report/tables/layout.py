@@ -151,14 +151,14 @@ class Line:
     published_as: str = ""  # how the printed numbers of its section were obtained
     extra: bool = False
     default: bool = False
-    elsewhere: tuple[str, str] | None = None  # profile and key of the row that another profile lends
+    elsewhere: tuple[str, str] | None = None  # profile and key of the row in another profile that has measured it
     facts: tuple[str, ...] = ()
     cost: Check | None = None
     record: Record | None = field(default=None, compare=False, repr=False)
 
     @property
     def status(self) -> str:
-        """The common status of its entries: measured if any entry is, elsewhere if any is lent."""
+        """The common status of its entries: measured if any entry is, elsewhere if another profile has measured any."""
         found = [entry.status for entry in self.entries]
         return next((status for status in (MEASURED, ELSEWHERE) if status in found), found[0])
 

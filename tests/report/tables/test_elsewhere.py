@@ -16,7 +16,7 @@ from vidprism.report.tables.layout import ELSEWHERE, Line
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    root = tmp_path_factory.mktemp("borrowed")
+    root = tmp_path_factory.mktemp("elsewhere")
     mini, full = fake_config(root), fake_config(root, "full")
     write_all(mini)
     measured = rows(full, "few_shot")
@@ -48,7 +48,7 @@ def test_it_is_the_best_and_yet_never_bold(config: Config) -> None:
 
 
 def test_without_such_a_profile_the_row_is_not_run(config: Config) -> None:
-    alone = dataclasses.replace(config, profile=dataclasses.replace(config.profile, borrows=""))
+    alone = dataclasses.replace(config, profile=dataclasses.replace(config.profile, also_show=""))
     assert line_of(alone, "X-CLIP").status == "not run"
     assert "not comparable" not in tables.build_table(alone, 2).blocks[0].note
 
