@@ -14,6 +14,7 @@ from vidprism.complexity import Count, count
 from vidprism.config import Config, load_config
 from vidprism.config.rows import GROUPS, Row, rows
 from vidprism.report.tables import ablations, identity
+from vidprism.search.search import by_authors
 from vidprism.search.trials import setting_of, values_to_try
 
 # Assumptions. A multiply-add is two operations; the backward pass costs two forward passes, checkpointing one more.
@@ -25,11 +26,12 @@ STATE_BYTES = 12  # a parameter's: weight and two moments of AdamW in float32
 
 @dataclass(frozen=True)
 class Data:
-    """Classes, test videos of a split, and milliseconds of one core (docs/speed.md, this suite's machine) for a
-    training clip: to read one video and make 32 frames of it.
+    """Classes, training and test videos of a split, and milliseconds of one core (docs/speed.md, this suite's machine)
+    for a training clip: to read one video and make 32 frames of it.
     """
 
     classes: int
+    train: int
     test: int
     clip_ms: float
 
@@ -37,10 +39,10 @@ class Data:
 # Kinetics: measured on 10 s of H.264, a key frame every 12. Something-Something: VP9 of 4 s, 32.5 ms, and 6 to resize.
 # The avi files of the others were not measured: decord's 125 ms for 250 frames, by their number of frames.
 DATA = {
-    "ucf101": Data(101, 3_783, 90),
-    "hmdb51": Data(51, 1_530, 48),
-    "ssv2": Data(174, 24_777, 39),
-    "kinetics400": Data(400, 19_881, 82),
+    "ucf101": Data(101, 9_537, 3_783, 90),
+    "hmdb51": Data(51, 3_570, 1_530, 48),
+    "ssv2": Data(174, 168_913, 24_777, 39),
+    "kinetics400": Data(400, 240_436, 19_881, 82),
 }
 FRAME_MS = 0.31  # RGB, resizing and cropping of one frame more
 
@@ -87,16 +89,27 @@ def counted(config: Config, row: Row, dataset: str) -> Count:
     return count(row.method, spec.model, row.frames, n_classes=classes, options=options, track=row.track, key=spec.key)
 
 
-def cell(config: Config, row: Row, dataset: str) -> Cost:
+def clips_of(row: Row, dataset: str, shots: int | None) -> int:
+    """Clips that the training of one repeat sees: updates times batch, or the epochs of its authors' recipe."""
+    if not methods.is_trained(row.method):
+        return 0
+    if row.own is None or not row.own.epochs:
+        return row.updates * row.batch_size
+    return row.own.epochs * (DATA[dataset].train if shots is None else shots * DATA[dataset].classes)
+
+
+def cell(config: Config, row: Row, dataset: str, shots: int | None) -> Cost:
     """One cell with all its repeats: training, scoring of every view, use of experts, and what stays on disk."""
     data, protocol = DATA[dataset], config.profile.protocol
     model = counted(config, row, dataset)
     trained = methods.is_trained(row.method)
     repeats, views = len(row.repeats) if trained else 1, protocol.n_clips * protocol.n_crops
-    clips = repeats * row.updates * row.batch_size if trained else 0
+    clips = repeats * clips_of(row, dataset, shots)
     used = repeats * USAGE_CLIPS * data.classes if row.method.startswith("vidprism") else 0
     decoded_test_ms = data.clip_ms + FRAME_MS * row.frames * (protocol.n_clips - 1)
-    head = model.trainable_parameters - _tower(config, row, dataset) if trained else 0
+    tower = _tower(config, row, dataset)
+    # adapters train in a frozen tower; the text tower of the methods that train it is counted with the head
+    head = model.trainable_parameters - (tower if model.trainable_parameters >= tower else 0) if trained else 0
     scores = len(row.repeats) * data.test * views * data.classes
     return Cost(
         training=2.0 * model.macs * clips * step_factor(config),
@@ -118,7 +131,7 @@ def searched(config: Config) -> tuple[int, int, Cost]:
     (at most two a search); dev pools have one view a video.
     """
     p, found, n_methods, n_trained = config.profile, Cost(), 0, 0
-    for method in (m for ms in p.search.methods.values() for m in ms):
+    for method in (m for ms in p.search.methods.values() for m in ms if not by_authors(config, m)):
         setting, learns = setting_of(config, method, p.few_shot.backbone), methods.is_trained(method)
         n_models = len(values_to_try(config, method)[1]) * len(setting.draws)
         options = config.methods.get(method, {})
@@ -156,7 +169,7 @@ def of_tables(config: Config) -> dict[str, tuple[int, int, Cost]]:
     found = {}
     for name, chosen in parts(config):
         models = sum(len(r.cells) * len(r.repeats) for r in chosen if methods.is_trained(r.method))
-        found[name] = len(chosen), models, sum((cell(config, r, d) for r in chosen for d, _ in r.cells), Cost())
+        found[name] = len(chosen), models, sum((cell(config, r, d, k) for r in chosen for d, k in r.cells), Cost())
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vidprism.complexity import time_steps
+from vidprism.complexity import published, time_steps
 from vidprism.config import Config, load_config, paths
 from vidprism.config.rows import GROUPS, Row, rows
 from vidprism.evaluation import results
@@ -115,7 +115,7 @@ def fake_options(config: Config, row: Row) -> dict[str, Any]:
     if row.method == "temporal_transformer":
         return {"ffn_ratio": 4, **row.options}
     if not row.method.startswith("vidprism"):
-        return dict(row.options)
+        return {**published.OPTIONS.get(row.method, {}), **row.options}
     switches = dict(row.options)
     reading = switches.pop("reading", "released" if row.method.endswith("released") else "paper")
     spec = config.profile.backbones[row.backbone]

@@ -5,6 +5,7 @@ python -m tools.peers_page
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import sys
@@ -15,8 +16,9 @@ from pathlib import Path
 from vidprism import methods, paper
 from vidprism.complexity import count, published
 from vidprism.config import Config, find_root, load_config
-from vidprism.config.rows import GROUPS
+from vidprism.config.rows import GROUPS, row
 from vidprism.evaluation import results
+from vidprism.records.record import MEASURED
 
 PAGE = Path("docs/peers.md")
 B16, FRAMES = published.TOWERS["B/16"], 16  # of the counts
@@ -29,7 +31,8 @@ Parameters and multiply-adds (10^9) are those of ViT-B/16, {FRAMES} frames and 4
 `vidprism/complexity/`, which tests compare with the modules. "Trained" counts everything that the method trains on the
 tuned track, in millions. "Starts as backbone": before the first update, the clip's feature is that of the untouched
 backbone. "Blind to order": reversed clips get the same scores. Printed are the multiply-adds of the paper's Table 1 at
-other sizes and lengths beside the suite's count.
+other sizes and lengths beside the suite's count. "Test clips played backwards": trained rows answer them too, where a
+method that is blind to the order gives the same answers.
 
 """
 
@@ -71,11 +74,11 @@ def costs(key: str) -> tuple[str, str]:
 def printed(key: str) -> str:
     """The printed costs of the paper's Table 1 beside the counts."""
     found = []
-    for row in paper.load_published(1):
-        if row.run == key:
-            check = published.check_published(row)
+    for printed_row in paper.load_published(1):
+        if printed_row.run == key:
+            check = published.check_published(printed_row)
             said = "–" if check.printed is None else f"{check.printed:g}"
-            where = f"{row.labels['size']}, {row.labels['frames']} frames"
+            where = f"{printed_row.labels['size']}, {printed_row.labels['frames']} frames"
             found.append(f"{where}: {said} against {check.text} ({check.verdict})")
     return "; ".join(found) or "no row"
 
@@ -92,13 +95,54 @@ def rates(key: str) -> str:
     return "; ".join(found) or "not yet"
 
 
+def recipe(key: str) -> str:
+    """The recipes of the method's authors that the profile paper holds, and what it leaves out of them."""
+    found = []
+    for group, own in load_config("paper").profile.train.own.get(key, {}).items():
+        said = {f.name: getattr(own, f.name) for f in dataclasses.fields(own) if getattr(own, f.name) != f.default}
+        said.pop("not_built", None)
+        left = f", without {own.not_built}" if own.not_built else ""
+        found.append(f"{group}: {', '.join(f'{name} {value}' for name, value in said.items())}{left}")
+    return "; ".join(found) or "none, its rows have the recipe of the profile"
+
+
+def rehearsed(key: str) -> str:
+    """What `python -m tools.rehearse_peers` found."""
+    path = find_root() / "reports/rehearsal-peers.json"
+    found = results.read_json(path).get(key) if path.is_file() else None
+    if not found:
+        return "not yet"
+    built = ", ".join(f"{n / 1e6:.2f} M at {size}" for size, n in found["parameters"].items())
+    return (
+        f"one update at ViT-B/16 moved {found['moved']} of {found['tensors']} trained tensors; parameters that train, "
+        f"as built and by formula, with 8 classes: {built}"
+    )
+
+
+def backwards(key: str) -> str:
+    """What `python -m tools.reversed_clips` found for the measured rows of a method."""
+    found = []
+    for config in kept():
+        path = config.root_dir / "reports/reversed" / f"{config.profile.name}.json"
+        for name, facts in (results.read_json(path) if path.is_file() else {}).items():
+            if row(config, *name.split("/")).method == key:
+                cell = facts["dataset"] + (f" K={facts['shots']}" if facts["shots"] else "")
+                found.append(
+                    f"{config.profile.name}, {name}, {cell}: {facts['top1']:.1f} % right, {facts['reversed_top1']:.1f} "
+                    f"% backwards, the same answer to {facts['same_answer']:.1f} % of the videos"
+                )
+    return "; ".join(found) or "not yet"
+
+
 def rows(key: str) -> str:
     """The measured rows of the profiles whose results are kept in git."""
     found = []
     for config in kept():
         for group in GROUPS:
             measured = [
-                name for name, record in results.load_results(config, group).items() if record.get("method") == key
+                name
+                for name, record in results.load_results(config, group).items()
+                if record.get("method") == key and record["status"] == MEASURED
             ]
             found += [f"{config.profile.name}, {group}: {', '.join(measured)}"] if measured else []
     return "; ".join(found) or "none yet"
@@ -127,7 +171,10 @@ def page() -> str:
 def _part(key: str) -> str:
     """What is said about one peer."""
     said = "\n".join(_wrapped(f"- {choice}", "  ") for choice in choices(key)) or "- none"
-    facts = _wrapped(f"Printed cost against the count: {printed(key)}. Searched: {rates(key)}. Rows: {rows(key)}.")
+    facts = _wrapped(
+        f"Printed cost against the count: {printed(key)}. Recipe in the profile paper: {recipe(key)}. Rehearsed: "
+        f"{rehearsed(key)}. Searched: {rates(key)}. Rows: {rows(key)}. Test clips played backwards: {backwards(key)}."
+    )
     return (
         f"\n## {methods.load_method(key).LABEL}\n\n{_wrapped(f'`{key}`. {source(key)}.')}\n\n{facts}\n\n"
         f"Open choices and what is left out:\n\n{said}\n"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from tools.rehearse_peers import trained_without_values
 from vidprism import methods
 from vidprism.complexity import count, has_formula, time_steps
 from vidprism.config import Config, paths
@@ -46,8 +47,8 @@ class Ran:
 
 @dataclass(frozen=True)
 class Planned:
-    """A row of the paper profile: parameters as built and by formula, and 10^9 multiply-adds of a view. The last two
-    are None if the method or the backbone has no formula.
+    """A row of the paper profile: parameters as built and by formula (of a peer, those that train), and 10^9
+    multiply-adds of a view. The last two are None if the method or the backbone has no formula.
     """
 
     group: str
@@ -114,7 +115,11 @@ def _planned(config: Config, row: Row, ran: set[tuple]) -> Planned:
     spec, n_classes = config.profile.backbones[row.backbone], CLASSES[row.datasets[0]]
     steps = time_steps(spec.key, spec.model, row.frames)
     options = methods.resolve(row.method, row.options, steps)
-    built = build(spec.key, spec.model, row, options, n_classes, steps)
+    is_peer = methods.says(row.method, "IS_PEER")
+    if is_peer:
+        built = trained_without_values(row.method, options, spec.key, spec.model, row.frames, n_classes)
+    else:
+        built = build(spec.key, spec.model, row, options, n_classes, steps)
     cost = None
     if has_formula(row.method, spec.key):
         cost = count(row.method, spec.model, row.frames, n_classes=n_classes, options=options, key=spec.key)
@@ -127,7 +132,7 @@ def _planned(config: Config, row: Row, ran: set[tuple]) -> Planned:
         f"{', '.join(cells)}; {len(row.repeats)} repeats",
         REHEARSED if _form(config, row) in ran else "not run",
         built,
-        cost.parameters if cost else None,
+        (cost.trainable_parameters if is_peer else cost.parameters) if cost else None,
         cost.gmacs if cost else None,
     )
 

@@ -119,6 +119,7 @@ def protocol(old: str, new: str) -> tuple[str, str]:
         (TRAIN, TRAIN.replace("}", ", precision: fp8}"), ["smoke.train.precision must not be 'fp8'", "fp16"]),
         ("size: B/16,", "size: B/16, normalisation: clop,", ["mini_clip.normalisation must not be 'clop'", "'clip'"]),
         ("&released_train {updates", "&released_train {update", ["recipes.released.train.update", "'updates'"]),
+        ("closed_set: {lr: 0.0003", "closed_set: {rate: 0.0003", ["train.own.aim.closed_set", "lr"]),
         ("lr: &released_lr", "rate: &released_lr", ["recipes.released must have the keys train and lr"]),
         (*protocol("shots: [2, 4]", "shots: []"), ["smoke.protocol.shots must not be empty"]),
         (*protocol("shots: [2, 4]", "shots: [2, -4]"), ["smoke.protocol.shots must be above 0, not -4"]),
@@ -159,6 +160,26 @@ def test_numbers_in_the_form_that_dvc_writes_are_read(tmp_path: Path, text: str)
 def test_a_count_must_be_whole(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"smoke\.train\.updates must be int, not 20\.0"):
         load_config("smoke", edited(tmp_path, TRAIN, TRAIN.replace("20", "2e+1")))
+
+
+def test_a_recipe_of_an_unknown_method_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"methods used by paper names the unknown method 'aims'; .*'aim'"):
+        load_config("paper", edited(tmp_path, "  aim:\n    closed_set", "  aims:\n    closed_set"))
+
+
+def test_a_row_has_the_recipe_of_its_group() -> None:
+    config = load_config("paper")
+    table1, table2 = rows(config, "closed_set"), rows(config, "few_shot")
+    assert (table1["vifi_clip-clip_b16-8f"].own.lr, table1["vifi_clip-clip_b16-8f"].batch_size) == (0.000022, 512)
+    assert (table2["vifi_clip"].own.lr, table2["vifi_clip"].batch_size) == (0.000002, 64)
+    assert table2["st_adapter"].own is None and table2["st_adapter"].batch_size == config.profile.train.batch_size
+    assert table1["vidprism_c-clip_b16-8f"].own is None
+
+
+def test_rows_without_weights_are_listed_and_off() -> None:
+    table2 = rows(load_config("paper"), "few_shot")
+    assert "not on this disk" in table2["maxi-clip_b16_maxi"].off and not table2["vifi_clip"].off
+    assert not rows(load_config("full"), "few_shot")["maxi-mini_clip_maxi"].off
 
 
 def test_a_key_given_twice_is_refused_with_both_lines(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The tuned track: end to end on decoded frames, with a toy backbone and miniature videos."""
 
+import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,9 @@ from tests.training.toy import DIM, SIZE, ToyBackbone, changed, make_config, mak
 from vidprism import backbones, methods
 from vidprism.backbones.clip import ClipBackbone, create
 from vidprism.config import Config, ConfigError, paths, rows
+from vidprism.config.sections import OwnRecipe
 from vidprism.evaluation import evaluate
+from vidprism.evaluation.up_to_date import changes_since
 from vidprism.features import encode
 from vidprism.finetuning import inputs as clips
 from vidprism.finetuning import loader, score
@@ -349,3 +352,24 @@ def test_one_row_is_augmented(config: Config) -> None:
     assert record["config"]["augment"] == record["config"]["train"]["augment"] == "released"
     assert plain["config"]["train"]["augment"] == "none" and "augment" not in plain["config"]
     assert record["cells"][0]["curve"] != plain["cells"][0]["curve"]
+
+
+def test_a_row_with_the_recipe_of_its_authors(config: Config) -> None:
+    """Rate, batch, epochs and the rest come from there, and the record holds it whole."""
+    own = OwnRecipe(lr=0.02, batch_size=2, weight_decay=0.1, epochs=3, warmup_epochs=1, beta2=0.98, mix="mixup_cutmix")
+    row = replace(make_row("mean_pool", repeats=(0,), batch_size=2), own=own)
+    record = train_here(config, row)
+    train, cell = record["config"]["train"], record["cells"][0]
+    n_clips = cell["n_classes"] * 2
+    assert cell["updates"] == train["updates"] == 3 * n_clips / 2 and cell["batch_size"] == 2
+    assert (train["lr"], train["weight_decay"], train["beta2"], train["mix"]) == (0.02, 0.1, 0.98, "mixup_cutmix")
+    assert record["config"]["own"] == dataclasses.asdict(own)
+    assert not changes_since(row, config.profile.backbones["mini_clip"], record, None)
+    assert changes_since(replace(row, own=None, updates=cell["updates"]), None, record, None) == ["recipe"]
+    assert changes_since(replace(row, own=replace(own, lr=0.01)), None, record, None) == ["recipe"]
+
+
+def test_pairs_of_clips_need_an_even_number(config: Config) -> None:
+    odd = OwnRecipe(lr=0.02, batch_size=3, weight_decay=0.1, mix="mixup_cutmix")
+    with pytest.raises(TrainingError, match=r"train.mix mixup_cutmix mixes pairs of clips, but 3 clips"):
+        train_here(config, replace(make_row("mean_pool", repeats=(0,), batch_size=3), own=odd))

@@ -12,6 +12,7 @@ from tests.training import toy
 from tests.training.toy import ToyBackbone
 from vidprism import backbones
 from vidprism.config import RANDOM_WEIGHTS, Config, ConfigError, load_config, paths
+from vidprism.config.sections import OwnRecipe
 from vidprism.finetuning import checkpoint, loop
 from vidprism.methods._parts import regression
 from vidprism.report.overview import trust
@@ -329,6 +330,20 @@ def test_rows_of_the_tuned_track_have_a_search_of_their_own(tuned: Config, monke
     written = read_choice(beside, "mean_pool", "mini_clip", "tuned")
     assert written == {key: found[key] for key in written} and written["trials"] == found["trials"]
     assert read_choice(beside, "mean_pool", "mini_clip", "frozen")["trials"] == {"0.01": 50.0}, "as it was"
+
+
+def test_a_method_whose_rows_have_the_recipe_of_its_authors_is_not_searched(
+    tuned: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = OwnRecipe(lr=0.02, batch_size=4, weight_decay=0.1)
+    monkeypatch.setattr(trials, "run_trial", lambda *given: pytest.fail("a trial ran"))
+    both = changed(tuned, "train", own={"mean_pool": {"closed_set": own, "few_shot": own}})
+    both = changed(changed(both, "closed_set", controls=("mean_pool",)), "few_shot", controls=("mean_pool",))
+    found = search.search(both, "mean_pool", "mini_clip")
+    assert (found["chosen"], found["trials"], found["draws"]) == (0.02, {}, 0) and "authors" in found["reason"]
+    one = changed(both, "train", own={"mean_pool": {"few_shot": own}})
+    with pytest.raises(pytest.fail.Exception, match="a trial ran"):  # the rows of Table 1 need a rate
+        search.search(one, "mean_pool", "mini_clip")
 
 
 def test_a_file_of_an_earlier_version_is_refused(config: Config) -> None:

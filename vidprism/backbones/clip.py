@@ -40,13 +40,13 @@ class ClipBackbone:
     tubelet = 1
 
     def __init__(self, model: Any, tokenizer: Any, device: str = "cpu") -> None:
+        self.logit_scale: float = float(model.logit_scale.detach().exp())
         self.model = model.to(device).eval()
         self.tokenizer = tokenizer
         self.module: Any = model.visual
         self.dim: int = int(model.visual.output_dim)
         size = model.visual.image_size
         self.image_size: int = int(size[0] if isinstance(size, (tuple, list)) else size)
-        self.logit_scale: float = float(model.logit_scale.detach().exp())
         preprocess = model.visual.preprocess_cfg
         self._mean, self._std = (torch.tensor(preprocess[k], device=device)[:, None, None] for k in ("mean", "std"))
 

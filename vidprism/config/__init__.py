@@ -60,7 +60,7 @@ __all__ = [
 
 REQUIRED = ("seed", "methods", "profile")  # top-level keys beside the profiles
 OPTIONAL = ("published",)
-SHARED = ("variants", "train_defaults", "recipes", "base")  # anchors that profiles merge
+SHARED = ("variants", "train_defaults", "own_recipes", "recipes", "base")  # anchors that profiles merge
 
 
 def find_root(start: Path | None = None) -> Path:

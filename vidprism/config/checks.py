@@ -60,8 +60,8 @@ def _check_names(config: Config) -> None:
         *(p.closed_set.controls, p.closed_set.vidprism, p.few_shot.controls, p.few_shot.vidprism),
         *(p.few_shot.tuned_controls, p.few_shot.tuned_vidprism, p.few_shot.more.methods, p.few_shot.video.methods),
         *p.search.methods.values(),
-        *((p.ablations.method,), config.methods, [method for method, _, _ in p.closed_set.rows]),
-        [row.method for row in p.few_shot.single],
+        *((p.ablations.method,), config.methods, p.train.own, [method for method, _, _ in p.closed_set.rows]),
+        [row.method for row in (*p.closed_set.awaiting, *p.few_shot.single, *p.few_shot.awaiting)],
         [row.method for row in p.few_shot.augmented],
         [row.method for row in p.few_shot.continued],
     )

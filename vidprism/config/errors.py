@@ -92,7 +92,9 @@ def _known(cls: type, loc: tuple[Any, ...]) -> list[str]:
         if part not in hints:
             continue  # the name of an entry, such as a backbone
         found = hints[part]
-        cls = typing.get_args(found)[-1] if typing.get_origin(found) is dict else found
+        while typing.get_origin(found) is dict:
+            found = typing.get_args(found)[-1]
+        cls = found
     return [f.name for f in fields(cls)]
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from vidprism.config import Config, ConfigError, nearest
-from vidprism.config.sections import Augmentation
+from vidprism.config.sections import Augmentation, OwnRecipe
 
+AWAITING = "its backbone's weights are not on this disk; once they are, move the row from `awaiting` to `single`"
 GROUPS = ("closed_set", "few_shot", "ablations")
 
 
@@ -20,8 +21,9 @@ class Row:
 
     A None in `shots` stands for the whole training list. Repeat i trains with seed i, on draw i if there are draws.
     `augment` changes the clips of the training (`train.augment`) for this row alone, and `init_from` is the row of
-    Table 1 from whose weights it starts. `off` explains why a row of the table is not trained; it is empty for rows
-    that are.
+    Table 1 from whose weights it starts. `own` is the recipe of the method's authors, where the profile has one: the
+    number of updates then follows from the cell. `off` explains why a row of the table is not trained; it is empty for
+    rows that are.
     """
 
     group: str
@@ -39,6 +41,7 @@ class Row:
     off: str = ""
     augment: Augmentation | Literal[""] = ""
     init_from: str = ""
+    own: OwnRecipe | None = None
 
     @property
     def cells(self) -> list[tuple[str, int | None]]:
@@ -78,15 +81,29 @@ def _make(config: Config, group: str, key: str, method: str, **rest: Any) -> Row
         "updates": p.train.updates,
         "batch_size": p.train.batch_size,
     }
-    return Row(group=group, key=key, method=method, **{**defaults, **rest})
+    found = {**defaults, **rest}
+    own = next((recipe for of, recipe in p.train.own.get(method, {}).items() if of == group), None)
+    if own is not None and found["track"] == "tuned":
+        found |= {"own": own, "batch_size": own.batch_size}
+    return Row(group=group, key=key, method=method, **found)
 
 
 def _closed_set(config: Config) -> list[Row]:
     c = config.profile.closed_set
     cell = {"datasets": (c.dataset,), "shots": (None,), "repeats": c.repeats, "updates": c.updates}
+    waiting = [(row.method, row.backbone, row.frames) for row in c.awaiting]
     return [
-        _make(config, "closed_set", f"{method}-{backbone}-{frames}f", method, backbone=backbone, frames=frames, **cell)
-        for method, backbone, frames in c.rows
+        _make(
+            config,
+            "closed_set",
+            f"{method}-{backbone}-{frames}f",
+            method,
+            backbone=backbone,
+            frames=frames,
+            **cell,
+            off=AWAITING if (method, backbone, frames) in waiting else "",
+        )
+        for method, backbone, frames in (*c.rows, *waiting)
     ]
 
 
@@ -97,8 +114,16 @@ def _few_shot(config: Config) -> list[Row]:
         _make(config, "few_shot", method, method, backbone=c.backbone, **cells) for method in (*c.controls, *c.vidprism)
     ]
     single = [
-        _make(config, "few_shot", f"{one.method}-{one.backbone}", one.method, backbone=one.backbone, **cells)
-        for one in c.single
+        _make(
+            config,
+            "few_shot",
+            f"{one.method}-{one.backbone}",
+            one.method,
+            backbone=one.backbone,
+            **cells,
+            off=AWAITING if one in c.awaiting else "",
+        )
+        for one in (*c.single, *c.awaiting)
     ]
     base = {"backbone": c.backbone, **cells}
     otherwise = [

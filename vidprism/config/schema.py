@@ -61,7 +61,8 @@ class FramesRowConfig(SingleRowConfig):
 @dataclass(frozen=True, config=STRICT)
 class ClosedSetConfig:
     """Table 1: one row per method, backbone and frame count, trained on the whole training list. `more` adds rows one
-    by one, and `single` those on a backbone of `few_shot.single`, which have a search of their own.
+    by one, and `single` those on a backbone of `few_shot.single`, which have a search of their own. Rows in `awaiting`
+    are like these, and shown as not run.
     """
 
     dataset: StrictStr
@@ -73,10 +74,11 @@ class ClosedSetConfig:
     updates: Count
     more: tuple[FramesRowConfig, ...] = ()
     single: tuple[FramesRowConfig, ...] = ()
+    awaiting: tuple[FramesRowConfig, ...] = ()
 
     @property
     def rows(self) -> list[tuple[str, str, int]]:
-        """Method, backbone and number of frames of every row, in table order."""
+        """Method, backbone and number of frames of every row that is trained, in table order."""
         methods = (*self.controls, *self.vidprism)
         crossed = [(m, b, n) for m in methods for b in self.backbones for n in self.frames]
         return crossed + [(row.method, row.backbone, row.frames) for row in (*self.more, *self.single)]
@@ -136,8 +138,9 @@ class FeaturesConfig:
 @dataclass(frozen=True, config=STRICT)
 class FewShotConfig:
     """Table 2: one row per method; repeat i trains with seed i on draw i. `single` adds rows of a method on another
-    backbone, with a search of their own; `augmented` and `continued` add rows that are trained otherwise. `more` adds
-    the same cells on other backbones, because the paper does not say which backbone its table uses.
+    backbone, with a search of their own; rows in `awaiting` are like these, and shown as not run. `augmented` and
+    `continued` add rows that are trained otherwise. `more` adds the same cells on other backbones, because the paper
+    does not say which backbone its table uses.
     """
 
     datasets: Names
@@ -150,6 +153,7 @@ class FewShotConfig:
     shots: Counts
     repeats: Seeds
     single: tuple[SingleRowConfig, ...] = ()
+    awaiting: tuple[SingleRowConfig, ...] = ()
     augmented: tuple[AugmentedRowConfig, ...] = ()
     continued: tuple[ContinuedRowConfig, ...] = ()
     more: MoreRowsConfig = field(default_factory=MoreRowsConfig)

@@ -179,7 +179,17 @@ class AnalysisConfig:
     subset_lists: dict[str, StrictStr] = field(default_factory=dict)
 
 
-Augmentation = Literal["none", "released", "multi_scale", "jitter", "rand_augment", "rand_augment_strong"]
+Augmentation = Literal[
+    "none",
+    "released",
+    "area",
+    "multi_scale",
+    "multi_scale_strong",
+    "jitter",
+    "rand_augment",
+    "rand_augment_strong",
+]
+Mixing = Literal["none", "mixup_cutmix"]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -194,6 +204,7 @@ class Tuning:
     ema_decay: Share = 0.0
     sampling: Literal["protocol", "segment_random", "dense"] = "protocol"
     augment: Augmentation = "none"
+    mix: Mixing = "none"
     keep_weights: Literal["all", "head", "none"] = "all"
     non_finite: Literal["stop", "skip"] = "stop"
     accumulate: Count = 1
@@ -215,9 +226,32 @@ class Tuning:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class OwnRecipe:
+    """What the authors of a method trained it with, as far as this suite builds it; rows of the tuned track only.
+
+    `lr` is the rate of what is new (the method says at which share of it the rest trains), at a batch of `batch_size`
+    clips. `epochs` and `warmup_epochs` are passes over the training clips of the row; without `epochs` it makes the
+    updates of its profile. The half cosine ends at the share `floor` of the rate. `beta2` is AdamW's second beta.
+    `not_built` names what is left out, in words.
+    """
+
+    lr: Positive
+    batch_size: Count
+    weight_decay: From0
+    epochs: CountFrom0 = 0
+    warmup_epochs: From0 = 0.0
+    floor: Share = 0.0
+    beta2: Share = 0.999
+    augment: Augmentation = "none"
+    mix: Mixing = "none"
+    not_built: StrictStr = ""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainConfig(Tuning):
     """One recipe for every trained method; the learning rate comes from the search. See docs/protocol.md, and
-    docs/scaling.md for where and how a row is trained (the options from `devices` on).
+    docs/scaling.md for where and how a row is trained (the options from `devices` on). `own` holds the recipes of other
+    publications, by method and by group of rows, in place of this one and of a searched rate.
     """
 
     updates: Count
@@ -235,6 +269,7 @@ class TrainConfig(Tuning):
     timeout_sec: Positive = 600.0
     save_every: CountFrom0 = 100
     log_every: CountFrom0 = 10
+    own: dict[str, dict[Literal["closed_set", "few_shot"], OwnRecipe]] = field(default_factory=dict)
 
     @property
     def tuned(self) -> Tuning:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from vidprism.config import BackboneConfig
@@ -26,12 +27,14 @@ def _changed(row: Row, spec: BackboneConfig | None, record: Record) -> list[str]
         differs += [f"{name} of the backbone" for name, value in kind.items() if value != getattr(spec, name)]
     differs += [name for name, value in _asked(row).items() if config.get("options", {}).get(name) != value]
     differs += [name for name in ("augment", "init_from") if config.get(name, "") != getattr(row, name)]
+    if config.get("own") != (dataclasses.asdict(row.own) if row.own is not None else None):
+        differs.append("recipe")
     if any(cell["frames"] != row.frames for cell in cells):
         differs.append("frames")
     if any([repeat["seed"] for repeat in cell["repeats"]] != list(row.repeats) for cell in cells):
         differs.append("repeats")
     trained = [cell for cell in cells if cell["updates"]]
-    if any(cell["updates"] != row.updates for cell in trained):
+    if row.own is None and any(cell["updates"] != row.updates for cell in trained):
         differs.append("updates")
     # The batch of a cell is smaller than requested if the cell has fewer clips.
     if trained and config.get("train", {}).get("batch_size") != row.batch_size:

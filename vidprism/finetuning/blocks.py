@@ -90,7 +90,8 @@ def own(model: nn.Module, trained: Iterable[tuple[Iterable[nn.Parameter], float]
 def optimizer(groups: Groups, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW over groups of parameters, each with its share of the recipe's rate."""
     return torch.optim.AdamW(
-        [group for parameters, share in groups for group in parameter_groups(parameters, recipe, lr_scale=share)]
+        [group for parameters, share in groups for group in parameter_groups(parameters, recipe, lr_scale=share)],
+        betas=(0.9, recipe.beta2),
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from vidprism.backbones import Backbone
-from vidprism.finetuning import blocks
+from vidprism.finetuning import blocks, mixing
 from vidprism.finetuning.microbatches import NothingRead
 from vidprism.runtime import processes
 from vidprism.training import log_values
@@ -31,6 +32,7 @@ class EndToEnd(nn.Module):
         self.sees_clips = hasattr(head, "encode")
         self.encode_clips = backbone.encode_clips
         self.rng = repeat_generator(seed)
+        self.mix = tuned.mix
         if self.text is not None:
             self.text.requires_grad_(False)
         self.visual_groups = [] if hasattr(head, "trained") else blocks.select(backbone, tuned)
@@ -52,23 +54,29 @@ class EndToEnd(nn.Module):
 
     def forward(self, clips_BTSS3: Tensor, labels_B: Tensor | None = None) -> object:
         """uint8 clips (B, T, S, S, 3) -> the total of the objective if labels (B,) are given (clips with label -1 do
-        not count), otherwise the head's output.
+        not count, nor clips mixed with such a one), otherwise the head's output. With `train.mix` the objective is the
+        sum over both labels of a mixed clip, weighted by their shares; K labels of a clip.
 
         Raises:
             TrainingError: no clip of the batch is left.
         """
         if labels_B is None:
             return self.head(self._encode(clips_BTSS3))
-        encoded, labels_B = processes.whole_batch(self._encode(clips_BTSS3, learns=True), labels_B)
-        there = labels_B >= 0
+        labels_KB, shares_K = labels_B[None], [1.0]
+        if self.mix != "none":
+            clips_BTSS3, share = mixing.mixed(clips_BTSS3, self.rng)
+            labels_KB, shares_K = torch.stack([labels_B, mixing.partners(labels_B)]), [share, 1 - share]
+        encoded, labels_BK = processes.whole_batch(self._encode(clips_BTSS3, learns=True), labels_KB.T.contiguous())
+        there = (labels_BK >= 0).all(1)
         if not there.all():
-            encoded, labels_B = processes.each(lambda part: part[there], encoded), labels_B[there]
-        if not len(labels_B):
+            encoded, labels_BK = processes.each(lambda part: part[there], encoded), labels_BK[there]
+        if not len(labels_BK):
             raise NothingRead
-        output = self.head(encoded, *self._drawn("draws", len(labels_B)))
-        terms = self.head.objective(output, labels_B)
-        self.seen = log_values.see(output, terms), labels_B
-        return terms["total"]
+        output = self.head(encoded, *self._drawn("draws", len(labels_BK)))
+        terms_K = [self.head.objective(output, labels_B) for labels_B in labels_BK.T]
+        self.seen = log_values.see(output, terms_K[0]), labels_BK[:, 0]
+        totals = [share * terms["total"] for share, terms in zip(shares_K, terms_K, strict=True)]
+        return torch.stack(totals).sum()
 
     def _encode(self, clips_BTSS3: Tensor, learns: bool = False) -> Any:
         """Features (B, T, D), or what a method that sees clips makes of them."""

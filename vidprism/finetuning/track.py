@@ -92,6 +92,11 @@ def _check_shared(job: Job, world_size: int) -> None:
             f"{job.where}: train.accumulate {tuned.accumulate} cannot evenly cut the {part} clips of a batch that each "
             f"process has; choose a number that divides {part}"
         )
+    if job.recipe.updates and tuned.mix != "none" and part // tuned.accumulate % 2:
+        raise TrainingError(
+            f"{job.where}: train.mix {tuned.mix} mixes pairs of clips, but {part // tuned.accumulate} clips of a batch "
+            "lie together in a process and micro-batch; choose numbers with which these are even"
+        )
     if tuned.strategy == "fsdp" and world_size == 1:
         raise TrainingError(
             f"{job.where}: train.strategy fsdp needs several processes to hold the shards, and there is one; set "

@@ -95,7 +95,7 @@ def prompted(task: Task, vectors: int) -> tuple[Tensor, Tensor, Tensor]:
     length = 2 + 2 * n + int(n_name_C.max())
     words_CLW = embedded_CLW.new_zeros(len(ids_CL), length, text.width)
     learned_CL1 = embedded_CLW.new_zeros(len(ids_CL), length, 1)
-    for c, n_name in enumerate(n_name_C.tolist()):
+    for c, n_name in enumerate(map(int, n_name_C)):
         words_CLW[c, 0] = embedded_CLW[c, 0]
         words_CLW[c, 1 + n : 1 + n + n_name] = embedded_CLW[c, 1 : 1 + n_name]
         words_CLW[c, 1 + 2 * n + n_name] = embedded_CLW[c, 1 + n_name]

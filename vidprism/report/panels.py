@@ -103,6 +103,8 @@ def _facts(profile: Profile, record: Record) -> tuple[tuple[str, str], ...]:
 
 def _search(profile: Profile, record: Record, search: dict[str, Any]) -> str:
     what, trials = SPACES.get(search["space"], search["space"]), search["trials"]
+    if "own" in record["config"]:
+        return f"none: {what} of the method's authors"
     chosen, close = str(search["chosen"]), search.get("not_separable", [])
     error = (search.get("error") or {}).get(chosen)
     found = f"{what} {chosen}, best of {len(trials)} trials on {search['split']} ({pairs(trials)})"

@@ -97,9 +97,11 @@ def train_cell(
         row.method, row.options, inputs.n_steps
     )  # a wrong option is found before anything is read
     recipe, prompt_set = plan(config, row.method, choice["chosen"], row.updates, row.batch_size)
+    training = training_sets(config, dataset, inputs, shots, row.repeats)
+    if row.own is not None and recipe.updates:
+        recipe = recipe.by_authors(row.own, min(chosen.n_listed for chosen in training))
     if row.augment:
         recipe = dataclasses.replace(recipe, tuned=dataclasses.replace(recipe.tuned, augment=row.augment))
-    training = training_sets(config, dataset, inputs, shots, row.repeats)
     where = f"row {row.key}, {dataset}, {'all' if shots is None else shots} shots"
     start = _start(config, row) if row.init_from else None
     job = Job(row.method, options, prompt_set, recipe, training, list(row.repeats), "test", where, start=start)
@@ -246,6 +248,8 @@ def _shared(row: Row, job: Job, inputs: Inputs, outcome: Outcome) -> dict[str, A
         tuned = job.recipe.tuned
         train |= {"backbone_lr_scale": job.recipe.backbone_lr_scale, **dataclasses.asdict(tuned)}
         train |= {"blocks": list(tuned.blocks), "precision": tuned.precision_on(outcome.device)}
+        if row.own is not None:
+            train |= {"beta2": job.recipe.beta2, "floor": job.recipe.floor}
         if tuned.accumulate > 1:
             train["seen_by_micro_batches"] = methods.batch_terms(row.method, job.options)
     return {
@@ -277,6 +281,7 @@ def _record(config: Config, row: Row, choice: dict[str, Any], cells: list[finish
             "options": first["options"],
             "train": first["train"],
             **{name: value for name in ("augment", "init_from") if (value := getattr(row, name))},
+            **({"own": dataclasses.asdict(row.own)} if row.own is not None else {}),
         },
         "search": choice,
         "code": provenance.code_version(),

@@ -17,6 +17,7 @@ from typing import Any
 
 from vidprism import methods
 from vidprism.config import RANDOM_WEIGHTS, Config, paths
+from vidprism.config.rows import GROUPS, rows
 from vidprism.runtime import files, interruption, lock, processes
 from vidprism.runtime.determinism import workspace
 from vidprism.runtime.errors import TrainingError
@@ -24,6 +25,7 @@ from vidprism.search import trials
 from vidprism.search.dev_error import DevScore, dev_score, separable
 from vidprism.search.trials import Answers, SearchSetting, Trial, Value
 
+OF_AUTHORS = "the rate of the method's authors (train.own); no trial was made"
 UNSCORED = "random weights: every trial ran, none was scored, and the first one is chosen"
 
 
@@ -61,7 +63,12 @@ def search(config: Config, method: str, backbone: str, track: str = "") -> dict[
 
 
 def _found(config: Config, method: str, backbone: str, setting: SearchSetting, kept: Path) -> dict[str, Any]:
-    """Run the trials and return the content of the search's file."""
+    """Run the trials and return the content of the search's file. A method whose rows all have the recipe of its
+    authors has none.
+    """
+    rates = by_authors(config, method)
+    if setting.track == "tuned" and rates:
+        return _of_authors(method, backbone, setting, rates[0])
     space, listed = trials.values_to_try(config, method)
     unscored = config.profile.backbones[backbone].weights == RANDOM_WEIGHTS
     has_edges = methods.is_trained(method) and not unscored  # prompt sets have no order
@@ -91,6 +98,35 @@ def _found(config: Config, method: str, backbone: str, setting: SearchSetting, k
         "backbone": backbone,
         "weights_sha256": next((answers.weights_sha256 for answers in _answered(tried[best]).values()), ""),
         "updates": setting.updates if space == "lr" else 0,
+        "track": setting.track,
+    }
+
+
+def by_authors(config: Config, method: str) -> list[float]:
+    """The rates of a method whose rows all have the recipe of its authors; empty if one of them needs a search."""
+    made = [row for group in GROUPS for row in rows(config, group).values() if row.method == method]
+    return [row.own.lr for row in made if row.own] if all(row.own for row in made) else []
+
+
+def _of_authors(method: str, backbone: str, setting: SearchSetting, lr: float) -> dict[str, Any]:
+    """The content of the file of a search that made no trial."""
+    none: dict[str, dict] = {"trials": {}, "error": {}, "dev": {}, "groups": {}, "failed": {}}
+    return {
+        "method": method,
+        "space": "lr",
+        "chosen": lr,
+        **none,
+        "not_separable": [],
+        "split": "dev",
+        "widened": [],
+        "at_edge": False,
+        "reason": OF_AUTHORS,
+        "draws": 0,
+        "shots": setting.shots,
+        "frames": setting.frames,
+        "backbone": backbone,
+        "weights_sha256": "",
+        "updates": 0,
         "track": setting.track,
     }
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vidprism.config import Tuning
+from vidprism.config.sections import OwnRecipe
 from vidprism.runtime.errors import TrainingError
 
 LOG_EVERY = 10  # updates per point of a recorded loss curve
@@ -24,7 +25,8 @@ class Recipe:
     """One recipe for every method that is trained in updates (AdamW, linear warm-up, a power of half a cosine to zero).
 
     `updates` is 0 for a method that is not trained, and for a logistic regression, which is fitted at once with
-    `inverse_penalty` (C of scikit-learn; 0 for all other methods).
+    `inverse_penalty` (C of scikit-learn; 0 for all other methods). `beta2` is AdamW's second beta, and `floor` the
+    share of the rate at which the half cosine ends; both are for recipes of other publications on the tuned track.
     """
 
     updates: int
@@ -36,10 +38,31 @@ class Recipe:
     decay_power: float = 1.0
     tuned: Tuning = field(default_factory=Tuning)
     inverse_penalty: float = 0.0
+    beta2: float = 0.999
+    floor: float = 0.0
+
+    def by_authors(self, own: OwnRecipe, n_clips: int) -> Recipe:
+        """The recipe of a method's authors in place of this one, for a row that trains on `n_clips` clips. What the
+        authors' recipe does not say stays.
+        """
+        batch_size = min(own.batch_size, n_clips)
+        updates = math.ceil(own.epochs * n_clips / batch_size) if own.epochs else self.updates
+        return replace(
+            self,
+            updates=updates,
+            batch_size=own.batch_size,
+            lr=own.lr,
+            weight_decay=own.weight_decay,
+            warmup=own.warmup_epochs / own.epochs if own.epochs else self.warmup,
+            decay_power=1.0,
+            tuned=replace(self.tuned, augment=own.augment, mix=own.mix),
+            beta2=own.beta2,
+            floor=own.floor,
+        )
 
     def lr_factor(self, step: int) -> float:
         """Share of the peak learning rate at update `step` (from 0): a linear rise over `warmup` of the updates, then
-        half a cosine to the power `decay_power` (above 1: a longer tail at low rates).
+        half a cosine to the power `decay_power` (above 1: a longer tail at low rates), down to `floor`.
 
         The rate is above 0 in the first and in the last update, so that every update counts.
         """
@@ -47,7 +70,7 @@ class Recipe:
         if step < rise:
             return (step + 1) / rise
         half_cosine = 0.5 * (1 + math.cos(math.pi * (step - rise + 1) / (self.updates - rise + 1)))
-        return half_cosine**self.decay_power
+        return self.floor + (1 - self.floor) * half_cosine**self.decay_power
 
 
 def batch_order(n: int, batch_size: int, updates: int, seed: int) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 These are what publications call random-resized crop, multi-scale crop, scale jitter, flip, colour jitter, grey and
 RandAugment, as functions of a numpy generator: torchvision's classes draw from torch's global one, which repeats that
-train in threads share. The changes of pixels are torchvision's. Mixing of clips (mixup, cutmix) is not offered.
+train in threads share. The changes of pixels are torchvision's. Mixing of clips is another setting
+(`vidprism.finetuning.mixing`).
 
 Letters: T frames, H height, W width, S side of the result, all in pixels.
 """
@@ -50,8 +51,10 @@ class Augmentation:
 
 SETTINGS = {
     "released": Augmentation("area", grey=0.2),  # VidPrism's release, MoTE
-    "multi_scale": Augmentation("scales", colour=0.8, grey=0.2),  # ActionCLIP, X-CLIP, ViFi-CLIP, M2-CLIP
-    "jitter": Augmentation("jitter"),  # ST-Adapter on Kinetics
+    "area": Augmentation("area"),  # AIM on Kinetics
+    "multi_scale": Augmentation("scales", colour=0.8, grey=0.2),  # X-CLIP, ViFi-CLIP
+    "multi_scale_strong": Augmentation("scales", colour=0.8, grey=0.2, rand_augment=(2, 9)),  # ActionCLIP
+    "jitter": Augmentation("jitter"),  # ST-Adapter and M2-CLIP on Kinetics
     "rand_augment": Augmentation("area", grey=0.2, rand_augment=(2, 9)),  # Text4Vis
     "rand_augment_strong": Augmentation("area", flip=False, rand_augment=(4, 7)),  # AIM, ST-Adapter on SSv2
 }

@@ -253,6 +253,23 @@ def test_a_row_that_is_trained_otherwise_is_not_the_printed_one(tmp_path: Path) 
     assert lines["vifi_clip-mini_viclip"].labels == ("ViCLIP",) and lines["mean_pool"].extra
 
 
+def test_a_row_with_the_recipe_of_its_authors_says_so(tmp_path: Path) -> None:
+    config = fake_config(tmp_path, "paper")
+    expected = rows(config, "closed_set")
+    made = []
+    for key in ("st_adapter-clip_b16-8f", "x_clip-clip_b16-8f", "stan-clip_b16-8f"):
+        record, own = fake_record(config, expected[key]), expected[key].own
+        record["config"] |= {"own": dataclasses.asdict(own)} if own else {}
+        made.append(record)
+    results.write_results(config, "closed_set", made)
+    block = tables.build_table(config, 1).blocks[0]
+    settings = {line.run: line.setting for line in block.lines if line.run}
+    assert settings["st_adapter-clip_b16-8f"] == "authors' recipe without dense sampling"
+    assert settings["x_clip-clip_b16-8f"] == "authors' recipe" and settings["stan-clip_b16-8f"] == ""
+    assert settings["aim-clip_b16-8f"] == "authors' recipe without dense sampling"  # before it has run
+    assert not next(line for line in block.lines if line.run == "x_clip-clip_b16-8f").extra
+
+
 def test_the_encoder_tells_rows_of_one_method_apart(tmp_path: Path) -> None:
     config = fake_config(tmp_path, "full")
     write_all(config)

@@ -32,8 +32,9 @@ WHOLE_MODEL = "published, whole model tuned"
 class Trained:
     """What a row trained: a method with its options (complete for VidPrism, otherwise as far as known), on clips of
     `frames` frames through a backbone of `size`, on clips changed as `augment` says, from the weights of the row
-    `init_from` ("" for the profile's own ways). `encoder` is its file in vidprism/backbones. `tuning` is how much of
-    the backbone trained on the tuned track. `label` is the method's own name, "" before the row has run.
+    `init_from` ("" for the profile's own ways). `not_built` is what its authors' recipe has and the row had not, None
+    for a row with the profile's recipe. `encoder` is its file in vidprism/backbones. `tuning` is how much of the
+    backbone trained on the tuned track. `label` is the method's own name, "" before the row has run.
     """
 
     method: str
@@ -47,6 +48,7 @@ class Trained:
     tuning: str
     augment: str = ""
     init_from: str = ""
+    not_built: str | None = None
 
     @property
     def otherwise(self) -> list[str]:
@@ -77,7 +79,11 @@ class Trained:
 
     @property
     def setting(self) -> str:
-        """How it differs from a method that the paper tunes as a whole; "" if it does not."""
+        """How it differs from a method that the paper tunes as a whole, or that it has the recipe of its authors, and
+        what is missing of that; "" for all others.
+        """
+        if self.not_built is not None:
+            return f"authors' recipe without {self.not_built}" if self.not_built else "authors' recipe"
         if self.head not in paper.tuned():
             return ""
         return FROZEN_FEATURES if self.track == "frozen" else TUNING[self.tuning]
@@ -94,7 +100,8 @@ def of(config: Config, row: Row, record: Record | None = None) -> Trained:
     spec = config.profile.backbones[row.backbone]
     asked = {name: value for name, value in row.options.items() if value is not None}
     tuning = config.profile.train.tuning
-    about = (row.frames, spec.key, spec.model, spec.size, row.track, tuning, row.augment, row.init_from)
+    not_built = None if row.own is None else row.own.not_built
+    about = (row.frames, spec.key, spec.model, spec.size, row.track, tuning, row.augment, row.init_from, not_built)
     planned = Trained(row.method, "", asked, *about)
     try:
         return replace(planned, options=_complete(planned)) if planned.is_vidprism else planned
@@ -117,6 +124,7 @@ def from_record(record: Record) -> Trained:
         config["train"].get("tuning", "full"),
         config.get("augment", ""),
         config.get("init_from", ""),
+        config["own"]["not_built"] if "own" in config else None,
     )
 
 
