@@ -179,6 +179,7 @@ def test_a_row_has_the_recipe_of_its_group() -> None:
 def test_rows_without_weights_are_listed_and_off() -> None:
     table2 = rows(load_config("paper"), "few_shot")
     assert "not on this disk" in table2["maxi-clip_b16_maxi"].off and not table2["vifi_clip"].off
+    assert (table2["maxi-clip_b16_maxi"].frames, table2["etl-viclip_b16"].frames) == (32, 8), "ViCLIP sees 8 frames"
     assert not rows(load_config("full"), "few_shot")["maxi-mini_clip_maxi"].off
 
 

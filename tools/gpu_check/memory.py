@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from tools.gpu_check import models
 from tools.gpu_check.fake import fake_values
 from tools.gpu_check.models import Tower
+from vidprism import methods
 from vidprism.config import Config, load_config
 from vidprism.config.rows import GROUPS, rows
 from vidprism.finetuning import blocks, microbatches
@@ -95,9 +96,13 @@ def _cuda_autocast() -> Iterator[None]:
 
 
 def towers(config: Config) -> dict[Tower, int]:
-    """Every backbone and clip length that the profile trains end to end, with the most repeats of a row."""
+    """Every backbone and clip length that the profile trains end to end with VidPrism or a control, with the most
+    repeats of a row. Methods of other publications have batches of their own and are not predicted.
+    """
     found: dict[Tower, int] = {}
     for row in (row for group in GROUPS for row in rows(config, group).values() if row.track == "tuned"):
+        if not methods.is_trained(row.method) or methods.says(row.method, "IS_PEER"):
+            continue
         spec = config.profile.backbones[row.backbone]
         tower = Tower(spec.key, spec.model, row.frames)
         found[tower] = max(len(row.repeats), found.get(tower, 0))

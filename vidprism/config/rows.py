@@ -120,7 +120,7 @@ def _few_shot(config: Config) -> list[Row]:
             f"{one.method}-{one.backbone}",
             one.method,
             backbone=one.backbone,
-            **cells,
+            **{**cells, "frames": one.frames or c.frames},
             off=AWAITING if one in c.awaiting else "",
         )
         for one in (*c.single, *c.awaiting)

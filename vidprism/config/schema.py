@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, StrictBool, StrictStr
 from pydantic.dataclasses import dataclass
 
-from vidprism.config.fields import STRICT, Count, Counts, Names, Options, Positive, Seeds
+from vidprism.config.fields import STRICT, Count, CountFrom0, Counts, Names, Options, Positive, Seeds
 from vidprism.config.sections import (
     AnalysisConfig,
     Augmentation,
@@ -45,10 +45,11 @@ class SearchConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class SingleRowConfig:
-    """A method on a backbone."""
+    """A method on a backbone, with clips of `frames` frames; 0 is the number of the section."""
 
     method: StrictStr
     backbone: StrictStr
+    frames: CountFrom0 = 0
 
 
 @dataclass(frozen=True, config=STRICT)
