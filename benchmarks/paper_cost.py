@@ -14,7 +14,7 @@ from vidprism.complexity import Count, count
 from vidprism.config import Config, load_config
 from vidprism.config.rows import GROUPS, Row, rows
 from vidprism.report.tables import ablations, identity
-from vidprism.search.search import by_authors
+from vidprism.search.search import rates_of_authors
 from vidprism.search.trials import setting_of, values_to_try
 
 # Assumptions. A multiply-add is two operations; the backward pass costs two forward passes, checkpointing one more.
@@ -131,7 +131,7 @@ def searched(config: Config) -> tuple[int, int, Cost]:
     (at most two a search); dev pools have one view a video.
     """
     p, found, n_methods, n_trained = config.profile, Cost(), 0, 0
-    for method in (m for ms in p.search.methods.values() for m in ms if not by_authors(config, m)):
+    for method in (m for ms in p.search.methods.values() for m in ms if not rates_of_authors(config, m)):
         setting, learns = setting_of(config, method, p.few_shot.backbone), methods.is_trained(method)
         n_models = len(values_to_try(config, method)[1]) * len(setting.draws)
         options = config.methods.get(method, {})

@@ -66,7 +66,7 @@ def _found(config: Config, method: str, backbone: str, setting: SearchSetting, k
     """Run the trials and return the content of the search's file. A method whose rows all have the recipe of its
     authors has none.
     """
-    rates = by_authors(config, method)
+    rates = rates_of_authors(config, method)
     if setting.track == "tuned" and rates:
         return _of_authors(method, backbone, setting, rates[0])
     space, listed = trials.values_to_try(config, method)
@@ -102,7 +102,7 @@ def _found(config: Config, method: str, backbone: str, setting: SearchSetting, k
     }
 
 
-def by_authors(config: Config, method: str) -> list[float]:
+def rates_of_authors(config: Config, method: str) -> list[float]:
     """The rates of a method whose rows all have the recipe of its authors; empty if one of them needs a search."""
     made = [row for group in GROUPS for row in rows(config, group).values() if row.method == method]
     return [row.own.lr for row in made if row.own] if all(row.own for row in made) else []
